@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DB_STORE_H
+#define DB_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "base/error.h"
+#include "policies/policy.h"
+
+/*
+ * The store: definitions (services with their addresses, policies), which are durable before a put
+ * or remove returns, and the journal (instances, summons, stages, transitions), written in batches
+ * and bounded. All calls block; a store is used by one thread at a time (the daemon's storage
+ * thread). SQLite, WAL, synchronous=FULL, foreign keys on, migrations numbered by user_version.
+ */
+struct store;
+
+#define STORE_NAME_MAX    253 /* a domain name as text, without the final dot */
+#define STORE_BACKEND_MAX 15
+
+/* Opens or makes the database. Migrates an older one; refuses a newer one (-ENOTSUP) and a file
+ * that is no database or is damaged (-EUCLEAN), unchanged, with what to do. */
+int store_open(const char *path, struct store **out, struct error *err);
+void store_close(struct store *store);
+
+/* A random identity made with the database: 32 hex digits and NUL, owned by the store. */
+const char *store_identity(const struct store *store);
+
+/* Every char * is owned by the struct and may be NULL for "not given". */
+struct store_service {
+	uint32_t id;                   /* 1 ...; never used again for another service */
+	char name[STORE_NAME_MAX + 1]; /* lower case, no final dot; unique */
+	char backend[STORE_BACKEND_MAX + 1];
+	char policy[POLICY_NAME_MAX + 1]; /* must exist */
+	char *image;                      /* a path, or the bare name of an image of ours */
+	char *initrd;                     /* a path */
+	char *cmdline;                    /* the user's words, behind ours */
+	char *domain_xml;                 /* the user's own template, the text itself */
+	uint64_t memory;                  /* bytes; 0: the daemon's default */
+	uint32_t vcpus;                   /* 0: 1 */
+	struct ip_address ipv4, ipv6;     /* unique among all services, also past ones */
+	bool pinned;
+	uint64_t created_at; /* real time */
+};
+
+void store_service_finish(struct store_service *service);
+/* Deep copy; `to` is initialised. -ENOMEM. */
+int store_service_copy(struct store_service *to, const struct store_service *from);
+
+/* Inserts where service->id is 0 (and sets id and created_at), else replaces that row. -EEXIST for
+ * a name or address in use (an address of a removed service stays reserved for that name; the same
+ * name may have it back), -ENOENT for a policy that does not exist. Durable on return. */
+int store_put_service(struct store *store, struct store_service *service, struct error *err);
+int store_remove_service(struct store *store, uint32_t id, struct error *err);
+int store_set_pinned(struct store *store, uint32_t id, bool pinned, struct error *err);
+
+/* 0, or the first negative value that `each` returned. The row is valid during the call only. */
+int store_each_service(struct store *store,
+	int (*each)(void *ctx, const struct store_service *service), void *ctx, struct error *err);
+
+/* The address kept for a removed service of this name, if any ("none" otherwise): to be offered to
+ * it again. And whether an address was ever given to another name. */
+int store_past_addresses(struct store *store, const char *name, struct ip_address *ipv4,
+	struct ip_address *ipv6, struct error *err);
+int store_each_reserved(struct store *store,
+	int (*each)(void *ctx, const char *name, const struct ip_address *address), void *ctx,
+	struct error *err);
+
+/* Policies. "default" always exists; it can be changed, not removed (-EPERM). A policy in use is
+ * not removed (-EBUSY; the message names a service). Only options that differ from the built-in
+ * defaults are stored, so that new defaults reach old policies. */
+int store_put_policy(struct store *store, const struct policy *policy, struct error *err);
+int store_remove_policy(struct store *store, const char *name, struct error *err);
+int store_each_policy(struct store *store, int (*each)(void *ctx, const struct policy *policy),
+	void *ctx, struct error *err);
+
+/* --- the journal: see history.h --- */
+
+#endif

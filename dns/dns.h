@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DNS_DNS_H
+#define DNS_DNS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <uv.h>
+
+#include "base/address.h"
+#include "base/error.h"
+
+/*
+ * An authoritative DNS server over UDP and TCP that knows names and bytes, and nothing of guests.
+ * A name that belongs to a service is asked of the daemon through one callback, which answers at
+ * once or says "later". All functions are for the loop thread.
+ */
+struct dns_server;
+
+/* A query that waits for its answer, by value. One that is gone (its TCP connection closed, the
+ * server stopped) is recognised by its generation: answering it does nothing. */
+struct dns_query_id {
+	uint32_t slot, generation;
+};
+
+enum dns_reply {
+	DNS_REPLY_ADDRESS, /* the record of the asked type; NODATA where the service has none */
+	DNS_REPLY_SERVFAIL,
+	DNS_REPLY_REFUSED,
+	DNS_REPLY_LATER, /* only from the callback: dns_answer will follow */
+};
+
+/* RFC 8914. Sent only to a client that spoke EDNS. */
+struct dns_ede {
+	uint16_t
+		code; /* e.g. 14 Not Ready, 18 Prohibited, 22 No Reachable Authority, 23 Network Error */
+	char text[128]; /* "" for none */
+	bool present;
+};
+
+struct dns_ask {
+	uint32_t service; /* the number given to dns_put_service */
+	uint16_t qtype;   /* 1 A or 28 AAAA, whichever the service has; other types are not asked */
+	bool tcp;
+	uint64_t received_at; /* CLOCK_MONOTONIC ns */
+	const struct sockaddr *source;
+	struct dns_query_id id; /* for LATER */
+};
+
+/* Runs on the loop thread, for each query of a service's name and an address type it has. Must not
+ * call back into the server but for dns_query_waiting. *ede is empty; fill it to explain. */
+typedef enum dns_reply (*dns_ask_fn)(void *ctx, const struct dns_ask *ask, struct dns_ede *ede);
+
+struct dns_counters {
+	uint64_t udp_queries, tcp_queries, malformed, answered, refused, nxdomain, nodata, servfail,
+		held, dropped, tcp_connections;
+};
+
+struct dns_config {
+	const struct sockaddr_storage *listen; /* each is bound for UDP and TCP */
+	size_t listen_count;
+	unsigned max_waiting; /* queries held at once; more get SERVFAIL. 0: 4096 */
+	unsigned max_tcp;     /* connections at once. 0: 256 */
+	uint64_t tcp_idle;    /* ns; 0: 10 s */
+};
+
+/* Binds and listens; `ask` may be called from the next loop turn. A port 0 is chosen by the kernel;
+ * see dns_server_port. Errors name the address. */
+int dns_server_create(uv_loop_t *loop, const struct dns_config *config, dns_ask_fn ask, void *ctx,
+	struct dns_server **out, struct error *err);
+/* Port of the nth `listen` address. */
+uint16_t dns_server_port(const struct dns_server *server, size_t index);
+/* Closes all; waiting queries are forgotten. Memory is released and `closed` (may be NULL) called
+ * in a later loop turn. */
+void dns_server_destroy(struct dns_server *server, void (*closed)(void *ctx), void *ctx);
+
+struct dns_name_server {
+	const char *name;          /* absolute or within the zone; a final dot is optional */
+	struct ip_address address; /* glue, where the name is within the zone; may be "none" */
+	struct ip_address address6;
+};
+
+struct dns_zone_config {
+	const char *origin;  /* "example.test" */
+	const char *primary; /* SOA MNAME; NULL: the first name server */
+	const char *mailbox; /* SOA RNAME as a name or as user@host; NULL: hostmaster.<origin> */
+	const struct dns_name_server *servers; /* at least one */
+	size_t server_count;
+	uint32_t ttl;          /* of NS, SOA and glue, seconds */
+	uint32_t negative_ttl; /* SOA minimum, seconds (RFC 2308) */
+};
+
+/* Replaces all zones at once (start, reload). Services stay, those outside every zone included: they are
+ * REFUSED until a zone covers them. On error nothing has changed. */
+int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones, size_t count,
+	struct error *err);
+bool dns_in_zone(const struct dns_server *server, const char *name);
+
+/* Adds a service's name or replaces it; compiles its answers. A service has one name; `service` is
+ * any number of the caller's, not 0. -EINVAL for a bad name (the message says why), -EEXIST where
+ * the name belongs to another service. */
+int dns_put_service(struct dns_server *server, uint32_t service, const char *name,
+	const struct ip_address *ipv4, const struct ip_address *ipv6, uint32_t ttl,
+	struct error *err);
+void dns_remove_service(struct dns_server *server, uint32_t service);
+
+/* Checks a host name and writes its canonical text: lower case, no final dot, at most 253 letters.
+ * The rule for labels is letters, digits, hyphen and underscore. */
+int dns_name_canonical(const char *text, char out[254], struct error *err);
+
+/* Answers a query that was put off; never LATER. Nothing happens where the query is gone. The
+ * answer is on its way to the kernel when this returns. */
+void dns_answer(struct dns_server *server, struct dns_query_id id, enum dns_reply reply,
+	const struct dns_ede *ede);
+bool dns_query_waiting(const struct dns_server *server, struct dns_query_id id);
+
+const struct dns_counters *dns_server_counters(const struct dns_server *server);
+
+#endif

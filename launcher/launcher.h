@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LAUNCHER_LAUNCHER_H
+#define LAUNCHER_LAUNCHER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/address.h"
+#include "base/error.h"
+
+/*
+ * The contract between the daemon and whatever runs guests.
+ *
+ * Operations run on the loop thread, never block, and never call back before they return: every
+ * result is an event, delivered in a later turn of the loop. An operation that returns an error
+ * has done nothing and no event follows.
+ *
+ * An instance is named by value. `slot` is the service's number, `generation` grows with every
+ * start, so that a late result of an old life is recognised. The backend never reuses an id.
+ *
+ * Promises of a backend:
+ *   - each accepted `start` yields exactly one STARTED or START_FAILED;
+ *   - each started or found guest yields exactly one EXITED, at the end of its life, whoever ended
+ *     it; after START_FAILED nothing of it is left and no EXITED comes;
+ *   - each accepted `resume` yields one RESUMED, `suspend` one SUSPENDED, or OPERATION_FAILED (the
+ *     guest is then as it was), unless EXITED comes first and ends all that was asked of it;
+ *   - `stop` may come at any time after `start`, before STARTED too: then START_FAILED with
+ *     -ECANCELED, or STARTED followed by EXITED, and no guest is left;
+ *   - OUTPUT and READY may come before STARTED: a guest can be quicker than its creator's return;
+ *   - operations on one instance take effect in the order in which they were asked;
+ *   - a guest that this backend did not make for this identity is never listed and never touched;
+ *   - guests outlive the daemon, where the capability says so.
+ */
+
+struct instance_id {
+	uint32_t slot, generation;
+};
+
+static inline bool instance_id_equal(struct instance_id a, struct instance_id b)
+{
+	return a.slot == b.slot && a.generation == b.generation;
+}
+
+enum launcher_capability {
+	LAUNCHER_CAN_PREPARE = 1,  /* start paused, before the first instruction; resume */
+	LAUNCHER_CAN_SUSPEND = 2,  /* pause with memory kept; resume */
+	LAUNCHER_CAN_SHUTDOWN = 4, /* ask the guest to power off */
+	LAUNCHER_CAN_CONSOLE = 8,  /* OUTPUT */
+	LAUNCHER_CAN_OUTLIVE = 16, /* guests survive the daemon; `list` finds them */
+};
+/* "prepare, suspend" of a mask, for a person; `text` holds at least 80 bytes. */
+const char *launcher_capabilities_print(unsigned mask, char text[80]);
+
+/* What is to be started. Borrowed for the call of `start`; a backend copies what it keeps. */
+struct guest_spec {
+	const char *service;    /* its name, for the guest's own name and for a person */
+	const char *kernel;     /* a path; NULL where domain_xml is given */
+	const char *initrd;     /* a path or NULL */
+	const char *cmdline;    /* complete: addresses and the user's words; "" for none */
+	const char *domain_xml; /* libvirt: the user's template, or NULL */
+	uint64_t memory;        /* bytes */
+	unsigned vcpus;
+	const char *tap; /* a tap device that exists, or NULL for no network */
+	struct mac_address mac;
+	struct ip_address ipv4, ipv6;
+};
+
+enum launcher_start { LAUNCHER_START_RUNNING, LAUNCHER_START_PAUSED };
+enum launcher_stop { LAUNCHER_STOP_SHUTDOWN, LAUNCHER_STOP_DESTROY };
+
+enum launcher_event_type {
+	LAUNCHER_STARTED,
+	LAUNCHER_START_FAILED, /* error */
+	LAUNCHER_RESUMED,
+	LAUNCHER_SUSPENDED,
+	LAUNCHER_OPERATION_FAILED, /* error */
+	LAUNCHER_EXITED,           /* exit, error where it crashed */
+	LAUNCHER_OUTPUT,           /* data, length: console bytes, in order, cut anywhere */
+	LAUNCHER_FOUND,            /* found: a guest of an earlier life, now known under its id */
+	LAUNCHER_LISTED,           /* the end of `list`; error.code < 0 where it failed */
+	LAUNCHER_LOST,             /* the hypervisor's service went away; guests may live on */
+	LAUNCHER_REGAINED, /* it is back; guests that ended meanwhile have had their EXITED */
+};
+
+enum launcher_exit {
+	LAUNCHER_EXIT_SHUTDOWN,  /* the guest powered off */
+	LAUNCHER_EXIT_DESTROYED, /* we ended it */
+	LAUNCHER_EXIT_CRASHED,   /* the guest or its hypervisor process died */
+};
+
+struct launcher_found {
+	const char *service;
+	const char *tap; /* "" for none */
+	bool paused;
+	bool booted;         /* paused after it had run: suspended; else prepared */
+	uint64_t started_at; /* real time; 0: unknown */
+};
+
+/* Borrowed for the call. */
+struct launcher_event {
+	enum launcher_event_type type;
+	struct instance_id id;
+	struct error error;
+	enum launcher_exit exit;
+	const uint8_t *data;
+	size_t length;
+	struct launcher_found found;
+};
+
+typedef void (*launcher_event_fn)(void *ctx, const struct launcher_event *event);
+
+/* "key=value" settings of one backend from the configuration: borrowed for `create`. */
+struct launcher_setting {
+	const char *key, *value;
+};
+
+struct launcher_config {
+	uv_loop_t *loop;
+	const char *identity;  /* marks the guests of this daemon's database */
+	const char *state_dir; /* this backend's own folder, exists */
+	const struct launcher_setting *settings;
+	size_t setting_count;
+	launcher_event_fn on_event;
+	void *ctx;
+};
+
+struct launcher; /* one backend's instance; each backend embeds it first in its own struct */
+
+struct launcher_ops {
+	const char *name;
+	const char *summary; /* one line, for `summonctl check` */
+	/* Checks the settings (-EINVAL names the key and what would be right) and starts up without
+	 * blocking; work before it is connected is queued. */
+	int (*create)(
+		const struct launcher_config *config, struct launcher **out, struct error *err);
+	/* Stops nothing: guests live on where they can outlive. No event comes any more; `closed`
+	 * is called in a later turn, when all memory is gone. */
+	void (*destroy)(struct launcher *launcher, void (*closed)(void *ctx), void *ctx);
+	/* Known after LISTED; before it what is known without asking. */
+	unsigned (*capabilities)(const struct launcher *launcher);
+	/* Once, before any start: FOUND for each guest of an earlier life, then LISTED. */
+	int (*list)(struct launcher *launcher, struct error *err);
+	/* -EINVAL for a spec that can never start, e.g. an image that cannot be read. */
+	int (*start)(struct launcher *launcher, struct instance_id id,
+		const struct guest_spec *spec, enum launcher_start how, struct error *err);
+	int (*resume)(struct launcher *launcher, struct instance_id id, struct error *err);
+	int (*suspend)(struct launcher *launcher, struct instance_id id, struct error *err);
+	int (*stop)(struct launcher *launcher, struct instance_id id, enum launcher_stop how,
+		struct error *err);
+	/* One line of facts for a person (version, URI, domain type and why). */
+	void (*describe)(const struct launcher *launcher, char *text, size_t size);
+};
+
+struct launcher {
+	const struct launcher_ops *ops;
+};
+
+/* The backends that were built in, ended by NULL; and one of them by name, or NULL. */
+extern const struct launcher_ops *const launcher_backends[];
+const struct launcher_ops *launcher_backend_find(const char *name);
+
+#endif

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: ISC */
+#include "launcher/link/link.h"
+#include "launcher/link/readiness.h"

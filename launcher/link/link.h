@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LAUNCHER_LINK_LINK_H
+#define LAUNCHER_LINK_LINK_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/address.h"
+#include "base/error.h"
+
+/*
+ * The guests' links to the network: a bridge, taps made ahead, a host route and a permanent
+ * neighbour for each awake guest. All through netlink and tun ioctls; loop thread only. These are
+ * short system calls; nothing waits for a packet.
+ *
+ * The bridge carries the host's address without a prefix route. A guest is reachable while its
+ * host route is there, and only then.
+ */
+struct link;
+
+struct link_config {
+	const char *bridge;        /* made where it does not exist; else used, its addresses kept */
+	struct ip_prefix address;  /* the guests' gateway, e.g. 10.77.0.1/16 */
+	struct ip_prefix address6; /* or none */
+	const char *tap_prefix;    /* at most 8 letters; taps are <prefix><number> */
+	unsigned spare_taps;       /* kept ready on the bridge */
+};
+
+int link_create(
+	uv_loop_t *loop, const struct link_config *config, struct link **out, struct error *err);
+/* Leaves the bridge, the taps in use and the routes where they are, so that guests go on serving;
+ * removes spare taps. `remove_all`: also the bridge, where link_create made it. */
+void link_destroy(struct link *link, bool remove_all);
+
+/* A tap of the bridge, up, for one guest: a spare one, or made now. Persistent: it outlives us. */
+int link_tap_take(struct link *link, char name[IFNAMSIZ], struct error *err);
+/* After the guest's end: the tap is deleted or becomes a spare again. */
+void link_tap_give(struct link *link, const char *name);
+/* A tap that a guest of an earlier life holds. */
+int link_tap_adopt(struct link *link, const char *name, struct error *err);
+/* After all adoptions: deletes taps of our prefix that nobody adopted, and fills the spares. Then
+ * at idle times refills; a spare is made in a later turn of the loop, never on a summon's path. */
+int link_taps_settle(struct link *link, struct error *err);
+
+/* Host route (source: the bridge's address) and permanent neighbour for a guest: packets to its
+ * address reach it. Idempotent. */
+int link_up(struct link *link, const struct ip_address *address, const struct mac_address *mac,
+	struct error *err);
+int link_down(struct link *link, const struct ip_address *address, struct error *err);
+/* Removes every host route on our bridge for which `keep` says no (after a restart). */
+int link_prune(struct link *link, bool (*keep)(void *ctx, const struct ip_address *address),
+	void *ctx, struct error *err);
+
+/* Frames and bytes that the guest sent and was sent since its tap was made. */
+struct link_counters {
+	uint64_t sent_frames, sent_bytes, received_frames, received_bytes;
+};
+int link_read_counters(
+	struct link *link, const char *tap, struct link_counters *out, struct error *err);
+
+/* Derived from the identity of the database and the service's number: stable, locally
+ * administered, unicast. */
+struct mac_address link_mac(const char *identity, uint32_t service);
+
+#endif

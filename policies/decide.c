@@ -1,0 +1,2 @@
+/* SPDX-License-Identifier: ISC */
+#include "policies/decide.h"

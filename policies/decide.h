@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POLICIES_DECIDE_H
+#define POLICIES_DECIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policies/policy.h"
+
+/*
+ * Decisions: pure functions of (policy, load, now). No I/O, no clock: `now` and all times are
+ * CLOCK_MONOTONIC nanoseconds that the caller read; 0 stands for "not yet".
+ */
+
+enum load_state {
+	LOAD_ASLEEP,   /* nothing runs: cold, prepared, suspended, or failed */
+	LOAD_STARTING, /* on its way to awake; a query joins */
+	LOAD_AWAKE,
+	LOAD_STOPPING, /* on its way down; demand starts it again */
+};
+
+struct load {
+	enum load_state state;
+	bool pinned;        /* never retired; kept awake */
+	uint64_t ready_at;  /* of the present life */
+	uint64_t active_at; /* last use that the policy counts */
+	uint64_t failed_at; /* last failed start */
+	unsigned failures;  /* in a row; 0 after a success */
+};
+
+enum admission {
+	ADMIT_ANSWER,  /* awake: answer now */
+	ADMIT_JOIN,    /* a start is under way: wait for it */
+	ADMIT_WAKE,    /* start it, and wait */
+	ADMIT_NO_WAKE, /* this kind of query does not wake: answer without waking */
+	ADMIT_BACKOFF, /* refused: the last start failed too short a time ago */
+};
+
+struct admit {
+	enum admission verdict;
+	uint64_t hold_until; /* JOIN, WAKE: when a held answer must go out */
+	uint64_t retry_at;   /* BACKOFF: when a wake would be admitted */
+};
+
+/* `wake` is the one enum policy_wake bit of the query, or 0 for a demand that always wakes (an
+ * operator's, a pin's). */
+struct admit decide_admit(
+	const struct policy *policy, const struct load *load, unsigned wake, uint64_t now);
+
+enum rest_reason {
+	REST_NOT,
+	REST_IDLE, /* idle_after without use */
+	REST_MAX_LIFE,
+};
+
+struct rest {
+	enum rest_reason reason; /* REST_NOT: stay awake */
+	enum policy_retire how;
+	uint64_t check_at; /* REST_NOT: look again then; 0: never on its own account */
+};
+
+/* Only meaningful for LOAD_AWAKE; anything else gives REST_NOT with check_at 0. */
+struct rest decide_rest(const struct policy *policy, const struct load *load, uint64_t now);
+
+/* How long after failure number `failures` (1 is the first) starts are refused. */
+uint64_t decide_backoff(const struct policy *policy, unsigned failures);
+
+enum ahead { AHEAD_NOTHING, AHEAD_PREPARE, AHEAD_WARM };
+
+/* What should be made ready off the path while the service sleeps with nothing in being. */
+enum ahead decide_ahead(const struct policy *policy, const struct load *load, uint64_t now);
+
+#endif

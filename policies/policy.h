@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POLICIES_POLICY_H
+#define POLICIES_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define POLICY_NAME_MAX  63
+#define POLICY_VALUE_MAX 255 /* longest text of one option's value */
+
+/* How a sleeping service rests, and so what a summon has to do. */
+enum policy_start {
+	POLICY_START_COLD,      /* nothing exists: create and boot */
+	POLICY_START_PREPARED,  /* a created, never booted guest waits: boot */
+	POLICY_START_SUSPENDED, /* a booted guest is paused: resume */
+};
+
+/* How the daemon learns that a guest can serve. */
+enum policy_ready {
+	POLICY_READY_CONSOLE, /* the guest prints a line that contains ready_line */
+	POLICY_READY_FRAME,   /* the first frame from the guest's MAC is seen on its link */
+	POLICY_READY_TCP,     /* ready_port of its address accepts a connection */
+	POLICY_READY_DELAY,   /* ready_delay after it was started */
+};
+
+enum policy_retire {
+	POLICY_RETIRE_DESTROY,  /* at once */
+	POLICY_RETIRE_SHUTDOWN, /* ask it to power off; destroy after shutdown_grace */
+	POLICY_RETIRE_SUSPEND,  /* keep its memory, pause it */
+};
+
+/* What is answered when a held query's time is up and the guest is not ready. */
+enum policy_deadline {
+	POLICY_DEADLINE_ADDRESS, /* the reserved address */
+	POLICY_DEADLINE_SERVFAIL,
+};
+
+enum policy_wake { POLICY_WAKE_A = 1, POLICY_WAKE_AAAA = 2 };
+enum policy_activity { POLICY_ACTIVITY_QUERIES = 1, POLICY_ACTIVITY_TRAFFIC = 2 };
+
+/* What a policy asks of a backend: a mask, for registration to compare with what it can do. */
+enum policy_need {
+	POLICY_NEEDS_PREPARE = 1,
+	POLICY_NEEDS_SUSPEND = 2,
+	POLICY_NEEDS_SHUTDOWN = 4,
+	POLICY_NEEDS_CONSOLE = 8,
+};
+
+/* Times in nanoseconds; 0 means "never" for idle_after and max_life. The fields are the options of
+ * policy_options by the same names. */
+struct policy {
+	char name[POLICY_NAME_MAX + 1];
+	unsigned wake_on; /* enum policy_wake */
+	enum policy_start start;
+	enum policy_ready ready;
+	char ready_line[POLICY_VALUE_MAX + 1];
+	uint16_t ready_port;
+	uint64_t ready_delay;
+	uint64_t ready_timeout; /* from the start of the boot; then the start has failed */
+	uint64_t hold;          /* how long an answer is held at most */
+	enum policy_deadline at_deadline;
+	uint64_t ttl;      /* whole seconds, of the answers */
+	unsigned activity; /* enum policy_activity: what counts as use */
+	uint64_t idle_after;
+	uint64_t min_life;
+	uint64_t max_life;
+	enum policy_retire retire;
+	uint64_t shutdown_grace;
+	uint64_t backoff_first; /* after the first failure; doubles with each */
+	uint64_t backoff_max;
+};
+
+/* The options in the order in which they are printed. `help` is one line without a final stop. */
+struct policy_option {
+	const char *name;
+	const char *fallback; /* the default, as text */
+	const char *values; /* what may be written, for help and errors: "cold | prepared | ..." */
+	const char *help;
+	/* the rest is policy.c's own */
+	int kind;
+	size_t offset;
+	const void *detail;
+};
+extern const struct policy_option policy_options[];
+extern const size_t policy_option_count;
+
+/* All defaults: they suit a small web site. The name is cut at POLICY_NAME_MAX. */
+void policy_init(struct policy *policy, const char *name);
+
+/* 1 to POLICY_NAME_MAX of a-z 0-9 - _ . and not a dot first. */
+int policy_check_name(const char *name, struct error *err);
+
+/* Sets one option from text. Names what is wrong and what would be right; changes nothing then. */
+int policy_set(struct policy *policy, const char *option, const char *value, struct error *err);
+
+/* The option's value as text that policy_set reads back; -ENOENT for no such option. */
+int policy_get(const struct policy *policy, const char *option, char value[POLICY_VALUE_MAX + 1],
+	struct error *err);
+
+/* Whether the options fit together (ttl under idle_after, hold under ready_timeout ...). */
+int policy_validate(const struct policy *policy, struct error *err);
+
+/* enum policy_need of this policy; policy_need_reason names the option that asks for one. */
+unsigned policy_needs(const struct policy *policy);
+const char *policy_need_reason(enum policy_need need);
+
+#endif
