@@ -131,6 +131,7 @@ struct launcher; /* one backend's instance; each backend embeds it first in its 
 struct launcher_ops {
 	const char *name;
 	const char *summary; /* one line, for `summonctl check` */
+	bool needs_image;    /* a service must have an image or a domain_xml */
 	/* Checks the settings (-EINVAL names the key and what would be right) and starts up without
 	 * blocking; work before it is connected is queued. */
 	int (*create)(
