@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: ISC */
+#include "policies/policy.h"
+
+#include <errno.h>
+
+/* Whether the options of a policy fit together, and what it asks of a backend. */
+
+static bool ttl_outlives_idle(const struct policy *p)
+{
+	return p->ttl && p->idle_after && p->ttl >= p->idle_after;
+}
+
+static bool hold_outlives_start(const struct policy *p)
+{
+	return p->hold > p->ready_timeout;
+}
+
+static bool delay_outlives_start(const struct policy *p)
+{
+	return p->ready == POLICY_READY_DELAY && p->ready_delay >= p->ready_timeout;
+}
+
+static bool backoff_starts_above_max(const struct policy *p)
+{
+	return p->backoff_first > p->backoff_max;
+}
+
+static bool min_life_above_max(const struct policy *p)
+{
+	return p->max_life && p->min_life > p->max_life;
+}
+
+static bool tcp_without_port(const struct policy *p)
+{
+	return p->ready == POLICY_READY_TCP && p->ready_port == 0;
+}
+
+static bool console_without_line(const struct policy *p)
+{
+	return p->ready == POLICY_READY_CONSOLE && p->ready_line[0] == '\0';
+}
+
+static bool idle_without_activity(const struct policy *p)
+{
+	return p->idle_after && p->activity == 0;
+}
+
+static const struct rule {
+	bool (*broken)(const struct policy *policy);
+	const char *options[2];
+	const char *right;
+} rules[] = {
+	{ttl_outlives_idle, {"ttl", "idle_after"},
+		"keep ttl below idle_after, or clients still hold the address of a guest that was "
+		"retired as idle"},
+	{hold_outlives_start, {"hold", "ready_timeout"},
+		"hold may not be longer than ready_timeout, when a start has failed and there is "
+		"nothing left to wait for"},
+	{delay_outlives_start, {"ready_delay", "ready_timeout"},
+		"keep ready_delay below ready_timeout, or every start fails"},
+	{backoff_starts_above_max, {"backoff_first", "backoff_max"},
+		"backoff_first may not be longer than backoff_max"},
+	{min_life_above_max, {"min_life", "max_life"},
+		"min_life may not be longer than max_life (0 is no maximum)"},
+	{tcp_without_port, {"ready", "ready_port"},
+		"give ready_port the TCP port that the guest listens on"},
+	{console_without_line, {"ready", "ready_line"},
+		"give ready_line the words that the guest prints when it is ready"},
+	{idle_without_activity, {"idle_after", "activity"},
+		"say in activity what counts as use (queries, traffic), or set idle_after 0"},
+};
+
+/* A field that its own option's text cannot give was not set by policy_set: out of range. */
+static int check_fields(const struct policy *policy, struct error *err)
+{
+	struct policy scratch = *policy;
+	for (size_t i = 0; i < policy_option_count; i++) {
+		char value[POLICY_VALUE_MAX + 1];
+		int rc = policy_get(policy, policy_options[i].name, value, err);
+		if (rc == 0)
+			rc = policy_set(&scratch, policy_options[i].name, value, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int policy_validate(const struct policy *policy, struct error *err)
+{
+	int rc = policy_check_name(policy->name, err);
+	if (rc == 0)
+		rc = check_fields(policy, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+		const struct rule *rule = &rules[i];
+		char values[2][POLICY_VALUE_MAX + 1];
+		if (!rule->broken(policy))
+			continue;
+		for (size_t k = 0; k < 2; k++)
+			policy_get(policy, rule->options[k], values[k], NULL);
+		return error_set(err, -EINVAL, "%s '%.40s' and %s '%.40s' do not fit together: %s",
+			rule->options[0], values[0], rule->options[1], values[1], rule->right);
+	}
+	return 0;
+}
+
+unsigned policy_needs(const struct policy *policy)
+{
+	unsigned needs = 0;
+	if (policy->start == POLICY_START_PREPARED)
+		needs |= POLICY_NEEDS_PREPARE;
+	if (policy->start == POLICY_START_SUSPENDED || policy->retire == POLICY_RETIRE_SUSPEND)
+		needs |= POLICY_NEEDS_SUSPEND;
+	if (policy->retire == POLICY_RETIRE_SHUTDOWN)
+		needs |= POLICY_NEEDS_SHUTDOWN;
+	if (policy->ready == POLICY_READY_CONSOLE)
+		needs |= POLICY_NEEDS_CONSOLE;
+	return needs;
+}
+
+const char *policy_need_reason(enum policy_need need)
+{
+	switch (need) {
+	case POLICY_NEEDS_PREPARE:
+		return "start prepared";
+	case POLICY_NEEDS_SUSPEND:
+		return "start suspended or retire suspend";
+	case POLICY_NEEDS_SHUTDOWN:
+		return "retire shutdown";
+	case POLICY_NEEDS_CONSOLE:
+		return "ready console";
+	}
+	return "an unknown option";
+}

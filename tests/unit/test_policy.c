@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "policies/policy.h"
+#include "tests/unit/random.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static struct policy fresh(void)
+{
+	struct policy policy;
+	policy_init(&policy, "web");
+	return policy;
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("\"%s\" does not say \"%s\"", text, part);
+}
+
+static void defaults_suit_a_web_site(void **state)
+{
+	(void)state;
+	struct policy p = fresh();
+	assert_string_equal(p.name, "web");
+	assert_int_equal(p.wake_on, POLICY_WAKE_A | POLICY_WAKE_AAAA);
+	assert_int_equal(p.start, POLICY_START_COLD);
+	assert_int_equal(p.ready, POLICY_READY_CONSOLE);
+	assert_string_equal(p.ready_line, "summond: ready");
+	assert_int_equal(p.ready_port, 80);
+	assert_int_equal(p.ready_delay, NS_PER_S);
+	assert_int_equal(p.ready_timeout, 10 * NS_PER_S);
+	assert_int_equal(p.hold, 1200 * NS_PER_MS);
+	assert_int_equal(p.at_deadline, POLICY_DEADLINE_ADDRESS);
+	assert_int_equal(p.ttl, 5 * NS_PER_S);
+	assert_int_equal(p.activity, POLICY_ACTIVITY_QUERIES | POLICY_ACTIVITY_TRAFFIC);
+	assert_int_equal(p.idle_after, 60 * NS_PER_S);
+	assert_int_equal(p.min_life, 10 * NS_PER_S);
+	assert_int_equal(p.max_life, 0);
+	assert_int_equal(p.retire, POLICY_RETIRE_DESTROY);
+	assert_int_equal(p.shutdown_grace, 5 * NS_PER_S);
+	assert_int_equal(p.backoff_first, NS_PER_S);
+	assert_int_equal(p.backoff_max, 60 * NS_PER_S);
+	assert_int_equal(policy_validate(&p, NULL), 0);
+}
+
+/* Every option: its default is one of its values, and what is printed is read back. */
+static void fallbacks_are_values(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < policy_option_count; i++) {
+		const struct policy_option *option = &policy_options[i];
+		struct policy zero, set;
+		char value[POLICY_VALUE_MAX + 1];
+		memset(&zero, 0xa5, sizeof(zero));
+		set = zero;
+		assert_int_equal(policy_set(&set, option->name, option->fallback, NULL), 0);
+		assert_memory_not_equal(&set, &zero, sizeof(set));
+		assert_int_equal(policy_get(&set, option->name, value, NULL), 0);
+		zero = set;
+		assert_int_equal(policy_set(&set, option->name, value, NULL), 0);
+		assert_memory_equal(&set, &zero, sizeof(set));
+		assert_non_null(option->help);
+		assert_int_not_equal(option->help[strlen(option->help) - 1], '.');
+	}
+}
+
+static void values_that_are_read(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *option, *value, *printed;
+	} good[] = {
+		{"wake_on", "a", "A"},
+		{"wake_on", "AAAA,A", "A AAAA"},
+		{"wake_on", "  AAAA ,, AAAA", "AAAA"},
+		{"wake_on", "", "none"},
+		{"wake_on", "none", "none"},
+		{"start", "prepared", "prepared"},
+		{"start", "Suspended", "suspended"},
+		{"ready", "frame", "frame"},
+		{"ready", "tcp", "tcp"},
+		{"ready", "delay", "delay"},
+		{"ready_line", "", ""},
+		{"ready_line", " a \"b\" ~ ", " a \"b\" ~ "},
+		{"ready_port", "65535", "65535"},
+		{"ready_port", "0", "0"},
+		{"ready_timeout", "1h", "1h"},
+		{"hold", "0", "0"},
+		{"hold", "5s", "5s"},
+		{"hold", "1.2s", "1200ms"},
+		{"at_deadline", "servfail", "servfail"},
+		{"ttl", "1d", "1d"},
+		{"ttl", "0s", "0"},
+		{"activity", "traffic", "traffic"},
+		{"idle_after", "3650d", "3650d"},
+		{"retire", "shutdown", "shutdown"},
+		{"retire", "suspend", "suspend"},
+		{"backoff_max", "10min", "10min"},
+	};
+	for (size_t i = 0; i < COUNT(good); i++) {
+		struct policy p = fresh();
+		char value[POLICY_VALUE_MAX + 1];
+		assert_int_equal(policy_set(&p, good[i].option, good[i].value, NULL), 0);
+		assert_int_equal(policy_get(&p, good[i].option, value, NULL), 0);
+		assert_string_equal(value, good[i].printed);
+	}
+}
+
+static void values_that_are_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *option, *value, *says;
+	} bad[] = {
+		{"wake_on", "MX", "any of A, AAAA"},
+		{"wake_on", "none A", "any of A, AAAA"},
+		{"wake_on", "A none", "any of A, AAAA"},
+		{"start", "", "cold | prepared | suspended"},
+		{"start", "cold prepared", "cold | prepared | suspended"},
+		{"ready", "tpc", "console | frame | tcp | delay"},
+		{"ready_line", "two\nlines", "printable"},
+		{"ready_line", "\xc3\xa9", "printable"},
+		{"ready_port", "65536", "0 to 65535"},
+		{"ready_port", "-1", "0 to 65535"},
+		{"ready_port", "80.0", "0 to 65535"},
+		{"ready_timeout", "0", "1ms to 1h"},
+		{"ready_timeout", "61min", "1ms to 1h"},
+		{"hold", "5001ms", "resolvers give up"},
+		{"hold", "1.2", "a duration from 0 to 5s"},
+		{"at_deadline", "refused", "address | servfail"},
+		{"ttl", "1500ms", "whole seconds"},
+		{"ttl", "86401s", "0 to 1d"},
+		{"activity", "luck", "queries, traffic"},
+		{"idle_after", "3651d", "0 to 3650d"},
+		{"idle_after", "99999999999999999999s", "0 to 3650d"},
+		{"retire", "kill", "destroy | shutdown | suspend"},
+		{"shutdown_grace", "2h", "0 to 1h"},
+	};
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct policy p = fresh(), before = p;
+		struct error err = ERROR_INIT;
+		assert_int_equal(policy_set(&p, bad[i].option, bad[i].value, &err), -EINVAL);
+		assert_int_equal(err.code, -EINVAL);
+		assert_memory_equal(&p, &before, sizeof(p));
+		assert_contains(err.message, bad[i].option);
+		assert_contains(err.message, bad[i].says);
+	}
+}
+
+static void long_text(void **state)
+{
+	(void)state;
+	struct policy p = fresh(), before = p;
+	char line[POLICY_VALUE_MAX + 2], value[POLICY_VALUE_MAX + 1];
+	memset(line, 'x', sizeof(line));
+	line[POLICY_VALUE_MAX + 1] = '\0';
+	assert_int_equal(policy_set(&p, "ready_line", line, NULL), -EINVAL);
+	assert_memory_equal(&p, &before, sizeof(p));
+	line[POLICY_VALUE_MAX] = '\0';
+	assert_int_equal(policy_set(&p, "ready_line", line, NULL), 0);
+	assert_int_equal(policy_get(&p, "ready_line", value, NULL), 0);
+	assert_string_equal(value, line);
+}
+
+static void unknown_options(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *typed, *says;
+	} typos[] = {
+		{"idel_after", "unknown option 'idel_after': did you mean 'idle_after'?"},
+		{"tll", "did you mean 'ttl'?"},
+		{"wakeon", "did you mean 'wake_on'?"},
+		{"backoff-max", "did you mean 'backoff_max'?"},
+		{"colour", "the options are wake_on, start,"},
+		{"", "the options are wake_on"},
+		{"x", "backoff_max"},
+		{"a_name_that_goes_on_and_on_and_on_and_on_for_very_long", "the options are"},
+		{"\033[2J", "unknown option '?[2J'"},
+	};
+	for (size_t i = 0; i < COUNT(typos); i++) {
+		struct policy p = fresh(), before = p;
+		char value[POLICY_VALUE_MAX + 1];
+		struct error err = ERROR_INIT;
+		assert_int_equal(policy_set(&p, typos[i].typed, "1s", &err), -ENOENT);
+		assert_contains(err.message, typos[i].says);
+		assert_memory_equal(&p, &before, sizeof(p));
+		assert_int_equal(policy_get(&p, typos[i].typed, value, &err), -ENOENT);
+	}
+}
+
+static void names(void **state)
+{
+	(void)state;
+	char longest[POLICY_NAME_MAX + 2];
+	memset(longest, 'a', sizeof(longest));
+	longest[POLICY_NAME_MAX + 1] = '\0';
+	static const char *const good[] = {"default", "a", "web-1.eu_x", "0", "a."};
+	static const char *const bad[] = {"", ".a", "Web", "a b", "a/b", "\xc3\xa4", "a\n"};
+	for (size_t i = 0; i < COUNT(good); i++)
+		assert_int_equal(policy_check_name(good[i], NULL), 0);
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct error err = ERROR_INIT;
+		assert_int_equal(policy_check_name(bad[i], &err), -EINVAL);
+		assert_contains(err.message, "a-z 0-9");
+	}
+	assert_int_equal(policy_check_name(longest, NULL), -EINVAL);
+	struct policy p;
+	policy_init(&p, longest);
+	assert_int_equal(strlen(p.name), POLICY_NAME_MAX);
+	assert_int_equal(policy_check_name(p.name, NULL), 0);
+}
+
+static void options_that_do_not_fit(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *set[4][2];
+		const char *says; /* NULL: they do fit */
+	} cases[] = {
+		{{{"ttl", "60s"}}, "ttl '1min' and idle_after '1min'"},
+		{{{"ttl", "59s"}}, NULL},
+		{{{"ttl", "60s"}, {"idle_after", "0"}}, NULL},
+		{{{"ttl", "0"}, {"idle_after", "1ns"}}, NULL},
+		{{{"ready_timeout", "1s"}}, "hold '1200ms' and ready_timeout '1s'"},
+		{{{"ready_timeout", "1200ms"}}, NULL},
+		{{{"ready", "delay"}, {"ready_delay", "10s"}}, "every start fails"},
+		{{{"ready_delay", "10s"}}, NULL},
+		{{{"backoff_first", "61s"}}, "backoff_first '61s' and backoff_max '1min'"},
+		{{{"backoff_first", "60s"}}, NULL},
+		{{{"max_life", "9s"}}, "min_life '10s' and max_life '9s'"},
+		{{{"max_life", "10s"}}, NULL},
+		{{{"ready", "tcp"}, {"ready_port", "0"}}, "ready_port"},
+		{{{"ready", "frame"}, {"ready_port", "0"}}, NULL},
+		{{{"ready_line", ""}}, "ready_line"},
+		{{{"ready_line", ""}, {"ready", "frame"}}, NULL},
+		{{{"activity", "none"}}, "idle_after '1min' and activity 'none'"},
+		{{{"activity", "none"}, {"idle_after", "0"}}, NULL},
+		{{{"wake_on", "none"}}, NULL},
+		{{{"start", "suspended"}, {"retire", "shutdown"}}, NULL},
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct policy p = fresh();
+		struct error err = ERROR_INIT;
+		for (size_t k = 0; k < 4 && cases[i].set[k][0]; k++)
+			assert_int_equal(
+				policy_set(&p, cases[i].set[k][0], cases[i].set[k][1], NULL), 0);
+		assert_int_equal(policy_validate(&p, &err), cases[i].says ? -EINVAL : 0);
+		if (cases[i].says)
+			assert_contains(err.message, cases[i].says);
+	}
+}
+
+/* A struct that was not filled by policy_set. */
+static void fields_out_of_range(void **state)
+{
+	(void)state;
+	struct policy p = fresh();
+	struct error err = ERROR_INIT;
+	p.start = (enum policy_start)9;
+	assert_int_equal(policy_validate(&p, &err), -EINVAL);
+	assert_contains(err.message, "'start'");
+	p = fresh(), p.wake_on = 4;
+	assert_int_equal(policy_validate(&p, &err), -EINVAL);
+	assert_contains(err.message, "'wake_on'");
+	p = fresh(), p.idle_after = UINT64_MAX;
+	assert_int_equal(policy_validate(&p, &err), -EINVAL);
+	assert_contains(err.message, "'idle_after'");
+	p = fresh(), p.ttl = NS_PER_MS;
+	assert_int_equal(policy_validate(&p, &err), -EINVAL);
+	assert_contains(err.message, "'ttl'");
+	p = fresh(), memset(p.ready_line, 'x', sizeof(p.ready_line));
+	assert_int_equal(policy_validate(&p, &err), -EINVAL);
+	assert_contains(err.message, "'ready_line'");
+	p = fresh(), p.name[0] = '\0';
+	assert_int_equal(policy_validate(&p, &err), -EINVAL);
+	assert_contains(err.message, "name of a policy");
+}
+
+static void needs(void **state)
+{
+	(void)state;
+	struct policy p = fresh();
+	assert_int_equal(policy_needs(&p), POLICY_NEEDS_CONSOLE);
+	p.ready = POLICY_READY_FRAME;
+	assert_int_equal(policy_needs(&p), 0);
+	p.start = POLICY_START_PREPARED;
+	assert_int_equal(policy_needs(&p), POLICY_NEEDS_PREPARE);
+	p.start = POLICY_START_SUSPENDED;
+	assert_int_equal(policy_needs(&p), POLICY_NEEDS_SUSPEND);
+	p.start = POLICY_START_COLD, p.retire = POLICY_RETIRE_SUSPEND;
+	assert_int_equal(policy_needs(&p), POLICY_NEEDS_SUSPEND);
+	p.retire = POLICY_RETIRE_SHUTDOWN;
+	assert_int_equal(policy_needs(&p), POLICY_NEEDS_SHUTDOWN);
+	assert_contains(policy_need_reason(POLICY_NEEDS_PREPARE), "start prepared");
+	assert_contains(policy_need_reason(POLICY_NEEDS_SUSPEND), "retire suspend");
+	assert_contains(policy_need_reason(POLICY_NEEDS_SHUTDOWN), "retire shutdown");
+	assert_contains(policy_need_reason(POLICY_NEEDS_CONSOLE), "ready console");
+}
+
+/* Pieces of values, put together at random: some are values, most are not. */
+static void random_value(struct random *random, char *text, size_t size)
+{
+	static const char *const pieces[] = {"A", "AAAA", "none", " ", ",", "cold", "tcp",
+		"console", "shutdown", "traffic", "queries", "1", "0", "9", "65535", ".", "5", "s",
+		"ms", "min", "d", "h", "-", "\n", "\x01", "\xff", "summond: ready", "servfail",
+		"suspend"};
+	text[0] = '\0';
+	for (uint64_t n = random_below(random, 5); n > 0; n--) {
+		size_t used = strlen(text);
+		snprintf(text + used, size - used, "%s",
+			pieces[random_below(random, COUNT(pieces))]);
+	}
+}
+
+static void property_set_and_get(void **state)
+{
+	(void)state;
+	struct random random = {1};
+	struct policy p = fresh();
+	unsigned taken = 0, refused = 0;
+	for (unsigned i = 0; i < 200000; i++) {
+		const struct policy_option *option =
+			&policy_options[random_below(&random, policy_option_count)];
+		struct policy before = p, again;
+		char value[64], printed[POLICY_VALUE_MAX + 1];
+		random_value(&random, value, sizeof(value));
+		if (policy_set(&p, option->name, value, NULL) < 0) {
+			refused++;
+			assert_memory_equal(&p, &before, sizeof(p));
+			continue;
+		}
+		taken++;
+		assert_int_equal(policy_get(&p, option->name, printed, NULL), 0);
+		again = before;
+		assert_int_equal(policy_set(&again, option->name, printed, NULL), 0);
+		assert_memory_equal(&again, &p, sizeof(p));
+	}
+	assert_true(taken > 1000);
+	assert_true(refused > 1000);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_suit_a_web_site),
+		cmocka_unit_test(fallbacks_are_values),
+		cmocka_unit_test(values_that_are_read),
+		cmocka_unit_test(values_that_are_refused),
+		cmocka_unit_test(long_text),
+		cmocka_unit_test(unknown_options),
+		cmocka_unit_test(names),
+		cmocka_unit_test(options_that_do_not_fit),
+		cmocka_unit_test(fields_out_of_range),
+		cmocka_unit_test(needs),
+		cmocka_unit_test(property_set_and_get),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
