@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: ISC */
+#include "db/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "db/sql.h"
+
+/* The longest text that is kept of a service: a domain template, with room to spare. */
+#define TEXT_MAX (1u << 20)
+
+/* --- the struct --- */
+
+void store_service_finish(struct store_service *service)
+{
+	free(service->image);
+	free(service->initrd);
+	free(service->cmdline);
+	free(service->domain_xml);
+	*service = (struct store_service){0};
+}
+
+static inline void cleanup_service(struct store_service *service)
+{
+	store_service_finish(service);
+}
+
+static int copy_text(char **to, const char *from)
+{
+	*to = from ? strdup(from) : NULL;
+	return from && !*to ? -ENOMEM : 0;
+}
+
+int store_service_copy(struct store_service *to, const struct store_service *from)
+{
+	*to = *from;
+	to->image = to->initrd = to->cmdline = to->domain_xml = NULL;
+	if (copy_text(&to->image, from->image) < 0 || copy_text(&to->initrd, from->initrd) < 0 ||
+		copy_text(&to->cmdline, from->cmdline) < 0 ||
+		copy_text(&to->domain_xml, from->domain_xml) < 0) {
+		store_service_finish(to);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* --- what may be stored --- */
+
+static int check_name(const char *name, struct error *err)
+{
+	size_t length = strnlen(name, STORE_NAME_MAX + 1);
+	if (length == 0 || length > STORE_NAME_MAX || name[length - 1] == '.')
+		return error_set(err, -EINVAL,
+			"a service's name is a domain name of 1 to %d characters without the final "
+			"dot",
+			STORE_NAME_MAX);
+	for (size_t i = 0; i < length; i++)
+		if (name[i] <= ' ' || name[i] > '~' || (name[i] >= 'A' && name[i] <= 'Z'))
+			return error_set(err, -EINVAL,
+				"byte 0x%02x in a service's name: write it in lower case and "
+				"printable ASCII",
+				(unsigned char)name[i]);
+	return 0;
+}
+
+static int check_text(const char *what, const char *text, struct error *err)
+{
+	if (text && strnlen(text, TEXT_MAX + 1) > TEXT_MAX)
+		return error_set(
+			err, -E2BIG, "the service's %s is longer than %u bytes", what, TEXT_MAX);
+	return 0;
+}
+
+static int check_family(
+	const struct ip_address *address, int family, const char *what, struct error *err)
+{
+	char text[IP_ADDRESS_TEXT];
+	if (ip_address_is_set(address) && address->family != family)
+		return error_set(err, -EINVAL, "'%s' is not an %s address",
+			ip_address_print(address, text), what);
+	return 0;
+}
+
+static int check_service(const struct store_service *service, struct error *err)
+{
+	int rc = check_name(service->name, err);
+	size_t backend = strnlen(service->backend, sizeof(service->backend));
+	if (rc == 0 && (backend == 0 || backend > STORE_BACKEND_MAX))
+		rc = error_set(err, -EINVAL,
+			"service %s: a backend of 1 to %d characters is needed", service->name,
+			STORE_BACKEND_MAX);
+	if (rc == 0)
+		rc = check_text("image", service->image, err);
+	if (rc == 0)
+		rc = check_text("initrd", service->initrd, err);
+	if (rc == 0)
+		rc = check_text("command line", service->cmdline, err);
+	if (rc == 0)
+		rc = check_text("domain XML", service->domain_xml, err);
+	if (rc == 0)
+		rc = check_family(&service->ipv4, AF_INET, "IPv4", err);
+	if (rc == 0)
+		rc = check_family(&service->ipv6, AF_INET6, "IPv6", err);
+	return rc;
+}
+
+/* --- single steps of a put, inside its transaction --- */
+
+static int check_name_is_free(
+	struct store *store, const struct store_service *service, struct error *err)
+{
+	CLEANUP(query) struct query query = {0};
+	query_begin(&query, store, SERVICE_ID);
+	bind_text(&query, service->name);
+	int rc = query_next(&query, err);
+	if (rc <= 0)
+		return rc;
+	uint64_t id = take_u64(&query, UINT32_MAX);
+	rc = query_check(&query, err);
+	if (rc == 0 && id != service->id)
+		rc = error_set(err, -EEXIST, "there is a service named %s already", service->name);
+	return rc;
+}
+
+static int check_policy_exists(struct store *store, const char *policy, struct error *err)
+{
+	CLEANUP(query) struct query query = {0};
+	query_begin(&query, store, POLICY_FIND);
+	bind_array(&query, policy, POLICY_NAME_MAX + 1);
+	int rc = query_next(&query, err);
+	if (rc == 0)
+		return error_set(err, -ENOENT, "there is no policy '%.63s': add it first", policy);
+	return rc < 0 ? rc : 0;
+}
+
+static void bind_definition(struct query *query, const struct store_service *service)
+{
+	bind_text(query, service->name);
+	bind_text(query, service->backend);
+	bind_text(query, service->policy);
+	bind_text(query, service->image);
+	bind_text(query, service->initrd);
+	bind_text(query, service->cmdline);
+	bind_text(query, service->domain_xml);
+	bind_u64(query, service->memory);
+	bind_u64(query, service->vcpus);
+	bind_u64(query, service->pinned);
+}
+
+static int insert_service(struct store *store, const struct store_service *service,
+	uint64_t created_at, uint32_t *id, struct error *err)
+{
+	CLEANUP(query) struct query query = {0};
+	query_begin(&query, store, SERVICE_INSERT);
+	bind_definition(&query, service);
+	bind_u64(&query, created_at);
+	int rc = query_next(&query, err);
+	if (rc < 0)
+		return rc;
+	*id = (uint32_t)take_u64(&query, UINT32_MAX);
+	rc = query_check(&query, err);
+	return rc < 0 ? rc : query_next(&query, err);
+}
+
+static int no_service(uint32_t id, struct error *err)
+{
+	return error_set(err, -ENOENT, "there is no service with id %u", id);
+}
+
+static int update_service(
+	struct store *store, const struct store_service *service, struct error *err)
+{
+	CLEANUP(query) struct query query = {0};
+	query_begin(&query, store, SERVICE_UPDATE);
+	bind_definition(&query, service);
+	bind_u64(&query, service->id);
+	int rc = query_run(&query, err);
+	return rc == 0 ? no_service(service->id, err) : rc < 0 ? rc : 0;
+}
+
+static int release_addresses(struct store *store, uint32_t id, struct error *err)
+{
+	CLEANUP(query) struct query query = {0};
+	query_begin(&query, store, ADDRESS_RELEASE);
+	bind_u64(&query, clock_real());
+	bind_u64(&query, id);
+	int rc = query_run(&query, err);
+	return rc < 0 ? rc : 0;
+}
+
+/* A renamed service takes its addresses along; what it had given up before stays the old name's. */
+static int rename_addresses(
+	struct store *store, const struct store_service *service, struct error *err)
+{
+	CLEANUP(query) struct query query = {0};
+	query_begin(&query, store, ADDRESS_RENAME);
+	bind_text(&query, service->name);
+	bind_u64(&query, service->id);
+	int rc = query_run(&query, err);
+	return rc < 0 ? rc : 0;
+}
+
+/* No other service has the address, and no other name ever had it. */
+static int check_address_is_free(struct store *store, const struct store_service *service,
+	const struct ip_address *address, struct error *err)
+{
+	CLEANUP(query) struct query query = {0};
+	char owner[STORE_NAME_MAX + 1], text[IP_ADDRESS_TEXT];
+	query_begin(&query, store, ADDRESS_FIND);
+	bind_address(&query, address);
+	int rc = query_next(&query, err);
+	if (rc <= 0)
+		return rc;
+	take_text(&query, owner, sizeof(owner));
+	uint64_t holder = take_u64(&query, UINT32_MAX);
+	rc = query_check(&query, err);
+	if (rc < 0)
+		return rc;
+	ip_address_print(address, text);
+	if (holder && holder != service->id)
+		return error_set(err, -EEXIST, "address %s is in use by %s", text, owner);
+	if (strcmp(owner, service->name) != 0)
+		return error_set(err, -EEXIST,
+			"address %s was %s's and stays reserved for that name, as clients may "
+			"still "
+			"hold it: choose another",
+			text, owner);
+	return 0;
+}
+
+static int put_address(struct store *store, const struct store_service *service, uint32_t id,
+	const struct ip_address *address, struct error *err)
+{
+	if (!ip_address_is_set(address))
+		return 0;
+	int rc = check_address_is_free(store, service, address, err);
+	if (rc < 0)
+		return rc;
+	CLEANUP(query) struct query query = {0};
+	query_begin(&query, store, ADDRESS_PUT);
+	bind_address(&query, address);
+	bind_text(&query, service->name);
+	bind_u64(&query, id);
+	rc = query_run(&query, err);
+	return rc < 0 ? rc : 0;
+}
+
+static int replace_service(
+	struct store *store, const struct store_service *service, struct error *err)
+{
+	int rc = update_service(store, service, err);
+	if (rc == 0)
+		rc = rename_addresses(store, service, err);
+	if (rc == 0)
+		rc = release_addresses(store, service->id, err);
+	return rc;
+}
+
+/* --- the contract --- */
+
+int store_put_service(struct store *store, struct store_service *service, struct error *err)
+{
+	CLEANUP(transaction) struct transaction transaction = {0};
+	uint32_t id = service->id;
+	uint64_t now = clock_real();
+	int rc = check_service(service, err);
+	if (rc == 0)
+		rc = transaction_begin(&transaction, store, err);
+	if (rc == 0)
+		rc = check_name_is_free(store, service, err);
+	if (rc == 0)
+		rc = check_policy_exists(store, service->policy, err);
+	if (rc == 0)
+		rc = id ? replace_service(store, service, err)
+			: insert_service(store, service, now, &id, err);
+	if (rc == 0)
+		rc = put_address(store, service, id, &service->ipv4, err);
+	if (rc == 0)
+		rc = put_address(store, service, id, &service->ipv6, err);
+	if (rc == 0)
+		rc = transaction_commit(&transaction, err);
+	if (rc < 0)
+		return rc;
+	if (!service->id) {
+		service->id = id;
+		service->created_at = now;
+	}
+	return 0;
+}
+
+static int delete_service(struct store *store, uint32_t id, struct error *err)
+{
+	CLEANUP(query) struct query query = {0};
+	query_begin(&query, store, SERVICE_DELETE);
+	bind_u64(&query, id);
+	int rc = query_run(&query, err);
+	return rc == 0 ? no_service(id, err) : rc < 0 ? rc : 0;
+}
+
+int store_remove_service(struct store *store, uint32_t id, struct error *err)
+{
+	CLEANUP(transaction) struct transaction transaction = {0};
+	int rc = transaction_begin(&transaction, store, err);
+	if (rc == 0)
+		rc = release_addresses(store, id, err);
+	if (rc == 0)
+		rc = delete_service(store, id, err);
+	if (rc == 0)
+		rc = transaction_commit(&transaction, err);
+	return rc;
+}
+
+int store_set_pinned(struct store *store, uint32_t id, bool pinned, struct error *err)
+{
+	CLEANUP(query) struct query query = {0};
+	query_begin(&query, store, SERVICE_PIN);
+	bind_u64(&query, pinned);
+	bind_u64(&query, id);
+	int rc = query_run(&query, err);
+	return rc == 0 ? no_service(id, err) : rc < 0 ? rc : 0;
+}
+
+static int take_service(struct query *query, struct store_service *service, struct error *err)
+{
+	service->id = (uint32_t)take_u64(query, UINT32_MAX);
+	take_text(query, service->name, sizeof(service->name));
+	take_text(query, service->backend, sizeof(service->backend));
+	take_text(query, service->policy, sizeof(service->policy));
+	service->image = take_copy(query);
+	service->initrd = take_copy(query);
+	service->cmdline = take_copy(query);
+	service->domain_xml = take_copy(query);
+	service->memory = take_u64(query, INT64_MAX);
+	service->vcpus = (uint32_t)take_u64(query, UINT32_MAX);
+	service->pinned = take_u64(query, 1);
+	service->created_at = take_u64(query, INT64_MAX);
+	service->ipv4 = take_address(query, 4);
+	service->ipv6 = take_address(query, 16);
+	int rc = query_check(query, err);
+	if (rc < 0)
+		return rc;
+	struct error why = ERROR_INIT;
+	if (service->id == 0 || check_service(service, &why) < 0)
+		return query_damaged(query, service->id ? why.message : "an id of 0", err);
+	return 0;
+}
+
+int store_each_service(struct store *store,
+	int (*each)(void *ctx, const struct store_service *service), void *ctx, struct error *err)
+{
+	CLEANUP(query) struct query query = {0};
+	query_begin(&query, store, SERVICE_EACH);
+	for (;;) {
+		CLEANUP(service) struct store_service service = {0};
+		int rc = query_next(&query, err);
+		if (rc <= 0)
+			return rc;
+		rc = take_service(&query, &service, err);
+		if (rc == 0)
+			rc = each(ctx, &service);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+/* --- addresses of the past --- */
+
+static int take_reservation(struct query *query, char name[STORE_NAME_MAX + 1],
+	struct ip_address *address, struct error *err)
+{
+	take_text(query, name, STORE_NAME_MAX + 1);
+	*address = take_address(query, 0);
+	return query_check(query, err);
+}
+
+int store_past_addresses(struct store *store, const char *name, struct ip_address *ipv4,
+	struct ip_address *ipv6, struct error *err)
+{
+	CLEANUP(query) struct query query = {0};
+	struct ip_address found[2] = {0};
+	query_begin(&query, store, ADDRESS_PAST);
+	bind_text(&query, name);
+	int rc;
+	while ((rc = query_next(&query, err)) > 0) {
+		char owner[STORE_NAME_MAX + 1];
+		struct ip_address address;
+		rc = take_reservation(&query, owner, &address, err);
+		if (rc < 0)
+			return rc;
+		/* The one that was given up last comes first. */
+		struct ip_address *slot = &found[address.family == AF_INET6];
+		if (!ip_address_is_set(slot))
+			*slot = address;
+	}
+	if (rc < 0)
+		return rc;
+	*ipv4 = found[0];
+	*ipv6 = found[1];
+	return 0;
+}
+
+int store_each_reserved(struct store *store,
+	int (*each)(void *ctx, const char *name, const struct ip_address *address), void *ctx,
+	struct error *err)
+{
+	CLEANUP(query) struct query query = {0};
+	query_begin(&query, store, ADDRESS_EACH);
+	for (;;) {
+		char name[STORE_NAME_MAX + 1];
+		struct ip_address address;
+		int rc = query_next(&query, err);
+		if (rc <= 0)
+			return rc;
+		rc = take_reservation(&query, name, &address, err);
+		if (rc == 0)
+			rc = each(ctx, name, &address);
+		if (rc < 0)
+			return rc;
+	}
+}

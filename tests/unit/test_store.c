@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "base/units.h"
+#include "db/store.h"
+#include "tests/unit/scratch.h"
+
+static void assert_contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("\"%s\" does not say \"%s\"", text, part);
+}
+
+static struct store *open_store(const struct scratch *scratch)
+{
+	struct store *store = NULL;
+	struct error err = ERROR_INIT;
+	if (store_open(scratch->path, &store, &err) < 0)
+		fail_msg("%s", err.message);
+	return store;
+}
+
+static void assert_refused(const struct scratch *scratch, int code, const char *says)
+{
+	struct store *store = NULL;
+	struct error err = ERROR_INIT;
+	assert_int_equal(store_open(scratch->path, &store, &err), code);
+	assert_null(store);
+	assert_contains(err.message, says);
+	assert_contains(err.message, scratch->path);
+}
+
+/* Changes a closed database behind the store's back. */
+static void tamper(const struct scratch *scratch, const char *sql)
+{
+	sqlite3 *db;
+	char *message = NULL;
+	assert_int_equal(sqlite3_open(scratch->path, &db), SQLITE_OK);
+	sqlite3_exec(db, sql, NULL, NULL, &message);
+	if (message)
+		fail_msg("%s", message);
+	sqlite3_close(db);
+}
+
+static struct ip_address ip(const char *text)
+{
+	struct ip_address address;
+	assert_int_equal(ip_address_parse(text, &address, NULL), 0);
+	return address;
+}
+
+/* The texts are not owned: never finished. */
+static struct store_service service(const char *name, const char *ipv4)
+{
+	struct store_service s = {.memory = 32u << 20, .vcpus = 1};
+	snprintf(s.name, sizeof(s.name), "%s", name);
+	strcpy(s.backend, "sim");
+	strcpy(s.policy, "default");
+	if (ipv4)
+		s.ipv4 = ip(ipv4);
+	return s;
+}
+
+struct found {
+	unsigned count;
+	struct store_service last;
+	char names[200];
+};
+
+static int keep_service(void *ctx, const struct store_service *s)
+{
+	struct found *found = ctx;
+	found->count++;
+	strcat(strcat(found->names, s->name), " ");
+	store_service_finish(&found->last);
+	return store_service_copy(&found->last, s);
+}
+
+static void assert_services(struct store *store, const char *names)
+{
+	struct found found = {0};
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_string_equal(found.names, names);
+	store_service_finish(&found.last);
+}
+
+/* --- the file --- */
+
+static void new_file(void **state)
+{
+	struct scratch *scratch = *state;
+	char identity[40];
+	struct stat st;
+	umask(0);
+	struct store *store = open_store(scratch);
+	assert_int_equal(stat(scratch->path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	strcpy(identity, store_identity(store));
+	assert_int_equal(strlen(identity), 32);
+	store_close(store);
+	store = open_store(scratch);
+	assert_string_equal(store_identity(store), identity);
+	store_close(store);
+	unlink(scratch->path);
+	store = open_store(scratch);
+	assert_string_not_equal(store_identity(store), identity);
+	store_close(store);
+	store_close(NULL);
+}
+
+static void no_directory(void **state)
+{
+	(void)state;
+	struct store *store;
+	struct error err = ERROR_INIT;
+	assert_int_equal(store_open("/tmp/summond-no-such-directory/db", &store, &err), -ENOENT);
+	assert_contains(err.message, "/tmp/summond-no-such-directory/db");
+	assert_true(store_open("/tmp", &store, &err) < 0);
+}
+
+static size_t read_file(const char *path, char *bytes, size_t size)
+{
+	FILE *file = fopen(path, "rb");
+	assert_non_null(file);
+	size_t length = fread(bytes, 1, size, file);
+	fclose(file);
+	return length;
+}
+
+static void write_file(const char *path, const char *bytes, size_t size)
+{
+	FILE *file = fopen(path, "wb");
+	assert_non_null(file);
+	assert_int_equal(fwrite(bytes, 1, size, file), size);
+	assert_int_equal(fclose(file), 0);
+}
+
+static void garbage(void **state)
+{
+	struct scratch *scratch = *state;
+	char bytes[8192], after[8193];
+	memset(bytes, 'x', sizeof(bytes));
+	write_file(scratch->path, bytes, sizeof(bytes));
+	assert_refused(scratch, -EUCLEAN, "no database");
+	assert_int_equal(read_file(scratch->path, after, sizeof(after)), sizeof(bytes));
+	assert_memory_equal(bytes, after, sizeof(bytes));
+}
+
+static void foreign_database(void **state)
+{
+	struct scratch *scratch = *state;
+	tamper(scratch, "CREATE TABLE cake (layers INTEGER)");
+	assert_refused(scratch, -EUCLEAN, "another program's");
+	tamper(scratch, "PRAGMA application_id = 1; PRAGMA user_version = 1");
+	assert_refused(scratch, -EUCLEAN, "another program's");
+	tamper(scratch, "SELECT layers FROM cake");
+}
+
+static void newer_database(void **state)
+{
+	struct scratch *scratch = *state;
+	static char before[1 << 20], after[1 << 20];
+	store_close(open_store(scratch));
+	tamper(scratch, "PRAGMA user_version = 99");
+	size_t size = read_file(scratch->path, before, sizeof(before));
+	assert_refused(scratch, -ENOTSUP, "version 99");
+	assert_int_equal(read_file(scratch->path, after, sizeof(after)), size);
+	assert_memory_equal(before, after, size);
+}
+
+/* Every page is destroyed once: nothing crashes, and what is opened at all can be read. */
+static void damaged_pages(void **state)
+{
+	struct scratch *scratch = *state;
+	static char good[1 << 20];
+	struct store *store = open_store(scratch);
+	struct store_service s = service("a.example", "10.0.0.1");
+	assert_int_equal(store_put_service(store, &s, NULL), 0);
+	store_close(store);
+	size_t size = read_file(scratch->path, good, sizeof(good));
+	unsigned refused = 0;
+	assert_true(size > 4096 && size < sizeof(good));
+	for (size_t page = 0; page < size; page += 4096) {
+		struct found found = {0};
+		struct error err = ERROR_INIT;
+		char saved[4096];
+		memcpy(saved, good + page, sizeof(saved));
+		memset(good + page, 0xa5, sizeof(saved));
+		write_file(scratch->path, good, size);
+		memcpy(good + page, saved, sizeof(saved));
+		store = NULL;
+		int rc = store_open(scratch->path, &store, &err);
+		if (rc == 0)
+			rc = store_each_service(store, keep_service, &found, &err);
+		if (rc < 0) {
+			refused++;
+			assert_int_equal(rc, -EUCLEAN);
+			assert_contains(err.message, scratch->path);
+		}
+		store_service_finish(&found.last);
+		store_close(store);
+	}
+	assert_int_equal(refused, size / 4096);
+}
+
+static void second_daemon(void **state)
+{
+	struct scratch *scratch = *state;
+	struct store *store = open_store(scratch);
+	assert_refused(scratch, -EBUSY, "another process uses it");
+	struct store_service s = service("a.example", NULL);
+	assert_int_equal(store_put_service(store, &s, NULL), 0);
+	store_close(store);
+	store_close(open_store(scratch));
+}
+
+static void missing_table(void **state)
+{
+	struct scratch *scratch = *state;
+	store_close(open_store(scratch));
+	tamper(scratch, "DROP TABLE transition");
+	assert_refused(scratch, -EUCLEAN, "no such table: transition");
+}
+
+static void dangling_reference(void **state)
+{
+	struct scratch *scratch = *state;
+	store_close(open_store(scratch));
+	tamper(scratch, "PRAGMA foreign_keys = OFF;"
+			"INSERT INTO policy_option VALUES ('ghost', 'ttl', '1s')");
+	assert_refused(scratch, -EUCLEAN, "policy_option refers");
+}
+
+/* Rows that a hostile hand wrote: each names its table, row and column. */
+static void hostile_rows(void **state)
+{
+	struct scratch *scratch = *state;
+	static const struct {
+		const char *sql, *says;
+	} cases[] = {
+		{"UPDATE service SET name = 'A.EXAMPLE'", "table service, row '1'"},
+		{"UPDATE service SET name = CAST(zeroblob(300) AS TEXT)", "column name"},
+		{"UPDATE service SET name = printf('%.*c', 300, 'x')", "column name"},
+		{"UPDATE service SET backend = 'a_backend_without_end'", "column backend"},
+		{"UPDATE service SET backend = ''", "a backend of 1 to"},
+		{"UPDATE service SET created_at = -1", "column created_at"},
+		{"UPDATE service SET vcpus = 4294967296", "column vcpus"},
+		{"UPDATE service SET id = 4294967296", "column id"},
+		{"UPDATE service SET image = 'a' || char(0) || 'b'", "column image"},
+		{"UPDATE service SET cmdline = printf('%.*c', 2000000, 'x')", "command line"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct store *store = open_store(scratch);
+		struct store_service s = service("a.example", NULL);
+		struct found found = {0};
+		struct error err = ERROR_INIT;
+		assert_int_equal(store_put_service(store, &s, NULL), 0);
+		store_close(store);
+		tamper(scratch, cases[i].sql);
+		store = open_store(scratch);
+		assert_int_equal(store_each_service(store, keep_service, &found, &err), -EUCLEAN);
+		assert_contains(err.message, cases[i].says);
+		assert_contains(err.message, "table service");
+		store_service_finish(&found.last);
+		store_close(store);
+		unlink(scratch->path);
+	}
+}
+
+static int count_address(void *ctx, const char *name, const struct ip_address *address)
+{
+	(void)name;
+	assert_true(ip_address_is_set(address));
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+static int count_policy(void *ctx, const struct policy *policy)
+{
+	assert_int_equal(policy_check_name(policy->name, NULL), 0);
+	++*(unsigned *)ctx;
+	return 0;
+}
+
+/* A loose table in the place of a strict one holds any type. */
+static void hostile_schema(void **state)
+{
+	struct scratch *scratch = *state;
+	struct error err = ERROR_INIT;
+	unsigned count = 0;
+	store_close(open_store(scratch));
+	tamper(scratch, "DROP TABLE address;"
+			"CREATE TABLE address (address PRIMARY KEY, name, service, released_at);"
+			"INSERT INTO address VALUES (x'0102030405', 'n', NULL, 0);"
+			"DROP TABLE policy_option;"
+			"CREATE TABLE policy_option (policy, option, value);"
+			"INSERT INTO policy_option VALUES ('default', 'ttl', 5)");
+	struct store *store = open_store(scratch);
+	assert_int_equal(store_each_reserved(store, count_address, &count, &err), -EUCLEAN);
+	assert_contains(err.message, "table address, row 'n': column address");
+	assert_int_equal(store_each_policy(store, count_policy, &count, &err), -EUCLEAN);
+	assert_contains(err.message, "table policy_option, row 'default': column value");
+	assert_int_equal(count, 0);
+	store_close(store);
+	tamper(scratch, "UPDATE policy_option SET option = 'tll', value = '1s'");
+	store = open_store(scratch);
+	assert_int_equal(store_each_policy(store, count_policy, &count, &err), -EUCLEAN);
+	assert_contains(err.message, "did you mean 'ttl'");
+	store_close(store);
+	tamper(scratch, "UPDATE meta SET value = 'me'");
+	assert_refused(scratch, -EUCLEAN, "hexadecimal");
+}
+
+/* --- services --- */
+
+static void put_and_read(void **state)
+{
+	struct scratch *scratch = *state;
+	struct store *store = open_store(scratch);
+	char image[] = "hello", cmdline[] = "a=b 'c'; DROP TABLE service", xml[] = "<domain/>";
+	struct store_service s = service("web.example", "10.77.0.5");
+	struct found found = {0};
+	s.image = image, s.cmdline = cmdline, s.domain_xml = xml;
+	s.ipv6 = ip("fd00::5"), s.pinned = true, s.vcpus = 2;
+	assert_int_equal(store_put_service(store, &s, NULL), 0);
+	assert_int_equal(s.id, 1);
+	assert_true(s.created_at > 1500000000 * NS_PER_S);
+	store_close(store);
+	store = open_store(scratch);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_int_equal(found.count, 1);
+	const struct store_service *r = &found.last;
+	assert_int_equal(r->id, 1);
+	assert_string_equal(r->name, "web.example");
+	assert_string_equal(r->backend, "sim");
+	assert_string_equal(r->policy, "default");
+	assert_string_equal(r->image, image);
+	assert_null(r->initrd);
+	assert_string_equal(r->cmdline, cmdline);
+	assert_string_equal(r->domain_xml, xml);
+	assert_int_equal(r->memory, 32u << 20);
+	assert_int_equal(r->vcpus, 2);
+	assert_true(r->pinned);
+	assert_int_equal(r->created_at, s.created_at);
+	assert_true(ip_address_equal(&r->ipv4, &s.ipv4));
+	assert_true(ip_address_equal(&r->ipv6, &s.ipv6));
+	assert_int_equal(store_set_pinned(store, 1, false, NULL), 0);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_false(found.last.pinned);
+	store_service_finish(&found.last);
+	store_close(store);
+}
+
+static void refused_definitions(void **state)
+{
+	struct store *store = open_store(*state);
+	struct error err = ERROR_INIT;
+	struct store_service s = service("a.example", "10.0.0.1"), bad;
+	assert_int_equal(store_put_service(store, &s, NULL), 0);
+	static const char *const names[] = {"", "a.", "A", "a b", "\xff", "a\n"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		bad = service(names[i], NULL);
+		assert_int_equal(store_put_service(store, &bad, &err), -EINVAL);
+		assert_contains(err.message, "name");
+	}
+	bad = service("b.example", NULL), memset(bad.name, 'x', sizeof(bad.name));
+	assert_int_equal(store_put_service(store, &bad, NULL), -EINVAL);
+	bad = service("a.example", NULL);
+	assert_int_equal(store_put_service(store, &bad, &err), -EEXIST);
+	assert_contains(err.message, "a.example");
+	bad = service("b.example", "10.0.0.1");
+	assert_int_equal(store_put_service(store, &bad, &err), -EEXIST);
+	assert_contains(err.message, "10.0.0.1 is in use by a.example");
+	assert_int_equal(bad.id, 0);
+	bad = service("b.example", NULL), strcpy(bad.policy, "ghost");
+	assert_int_equal(store_put_service(store, &bad, &err), -ENOENT);
+	assert_contains(err.message, "'ghost'");
+	bad = service("b.example", NULL), bad.ipv4 = ip("::1");
+	assert_int_equal(store_put_service(store, &bad, &err), -EINVAL);
+	assert_contains(err.message, "'::1' is not an IPv4 address");
+	bad = service("b.example", NULL), bad.memory = UINT64_MAX;
+	assert_int_equal(store_put_service(store, &bad, NULL), -ERANGE);
+	bad = service("b.example", NULL), bad.backend[0] = '\0';
+	assert_int_equal(store_put_service(store, &bad, NULL), -EINVAL);
+	bad = service("b.example", NULL), bad.id = 77;
+	assert_int_equal(store_put_service(store, &bad, &err), -ENOENT);
+	assert_contains(err.message, "77");
+	assert_int_equal(store_remove_service(store, 77, NULL), -ENOENT);
+	assert_int_equal(store_set_pinned(store, 77, true, NULL), -ENOENT);
+	assert_services(store, "a.example ");
+	store_close(store);
+}
+
+static void replace(void **state)
+{
+	struct store *store = open_store(*state);
+	struct store_service a = service("a.example", "10.0.0.1"), other;
+	struct store_service b = service("b.example", "10.0.0.2");
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	assert_int_equal(store_put_service(store, &b, NULL), 0);
+	/* A failed replacement changes nothing, although the address was seen last. */
+	other = a, strcpy(other.name, "c.example"), other.ipv4 = ip("10.0.0.2");
+	assert_int_equal(store_put_service(store, &other, NULL), -EEXIST);
+	assert_services(store, "a.example b.example ");
+	/* A renamed service keeps its address, and its name is free. */
+	strcpy(a.name, "c.example");
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	assert_services(store, "b.example c.example ");
+	other = service("a.example", "10.0.0.1");
+	assert_int_equal(store_put_service(store, &other, NULL), -EEXIST);
+	other = service("a.example", "10.0.0.3");
+	assert_int_equal(store_put_service(store, &other, NULL), 0);
+	assert_int_equal(other.id, 3);
+	store_close(store);
+}
+
+static void reserved_addresses(void **state)
+{
+	struct store *store = open_store(*state);
+	struct error err = ERROR_INIT;
+	struct ip_address ipv4, ipv6;
+	char text[IP_ADDRESS_TEXT];
+	unsigned count = 0;
+	struct store_service a = service("a.example", "10.0.0.1"), other;
+	a.ipv6 = ip("fd00::1");
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	assert_int_equal(store_past_addresses(store, "a.example", &ipv4, &ipv6, NULL), 0);
+	assert_false(ip_address_is_set(&ipv4));
+	assert_int_equal(store_remove_service(store, a.id, NULL), 0);
+	assert_services(store, "");
+	other = service("b.example", "10.0.0.1");
+	assert_int_equal(store_put_service(store, &other, &err), -EEXIST);
+	assert_contains(err.message, "reserved");
+	assert_contains(err.message, "a.example");
+	assert_int_equal(store_past_addresses(store, "a.example", &ipv4, &ipv6, NULL), 0);
+	assert_string_equal(ip_address_print(&ipv4, text), "10.0.0.1");
+	assert_string_equal(ip_address_print(&ipv6, text), "fd00::1");
+	/* The same name may have it back, under a new id. */
+	a.id = 0;
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	assert_int_equal(a.id, 2);
+	/* A changed address stays reserved; the last one that was given up is offered first. */
+	a.ipv4 = ip("10.0.0.9");
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	a.ipv4 = ip("10.0.0.5");
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	assert_int_equal(store_past_addresses(store, "a.example", &ipv4, &ipv6, NULL), 0);
+	assert_string_equal(ip_address_print(&ipv4, text), "10.0.0.9");
+	assert_false(ip_address_is_set(&ipv6));
+	assert_int_equal(store_each_reserved(store, count_address, &count, NULL), 0);
+	assert_int_equal(count, 4);
+	store_close(store);
+}
+
+static int stop_at_once(void *ctx, const struct store_service *s)
+{
+	(void)s;
+	++*(unsigned *)ctx;
+	return -ECANCELED;
+}
+
+static int read_again(void *ctx, const struct store_service *s)
+{
+	struct found found = {0};
+	(void)s;
+	assert_int_equal(store_each_service(ctx, keep_service, &found, NULL), -EDEADLK);
+	return store_set_pinned(ctx, s->id, true, NULL);
+}
+
+static void callers_of_each(void **state)
+{
+	struct store *store = open_store(*state);
+	struct store_service a = service("a.example", NULL), b = service("b.example", NULL);
+	struct found found = {0};
+	unsigned calls = 0;
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	assert_int_equal(store_put_service(store, &b, NULL), 0);
+	assert_int_equal(store_each_service(store, stop_at_once, &calls, NULL), -ECANCELED);
+	assert_int_equal(calls, 1);
+	assert_int_equal(store_each_service(store, read_again, store, NULL), 0);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_true(found.last.pinned);
+	store_service_finish(&found.last);
+	store_close(store);
+}
+
+/* --- policies --- */
+
+static int keep_policy(void *ctx, const struct policy *policy)
+{
+	struct policy *kept = ctx;
+	if (strcmp(policy->name, kept->name) == 0)
+		*kept = *policy;
+	return 0;
+}
+
+static void policies(void **state)
+{
+	struct scratch *scratch = *state;
+	struct store *store = open_store(scratch);
+	struct error err = ERROR_INIT;
+	struct policy p, read = {.name = "fast"};
+	struct store_service s = service("a.example", NULL);
+	unsigned count = 0;
+	assert_int_equal(store_each_policy(store, count_policy, &count, NULL), 0);
+	assert_int_equal(count, 1);
+	policy_init(&p, "fast");
+	p.start = POLICY_START_SUSPENDED, p.ttl = NS_PER_S, p.wake_on = 0;
+	assert_int_equal(policy_set(&p, "ready_line", "it's up", NULL), 0);
+	assert_int_equal(store_put_policy(store, &p, NULL), 0);
+	assert_int_equal(store_each_policy(store, keep_policy, &read, NULL), 0);
+	assert_memory_equal(&read, &p, sizeof(p));
+	p.ttl = 2 * NS_PER_S, p.wake_on = POLICY_WAKE_A;
+	assert_int_equal(store_put_policy(store, &p, NULL), 0);
+	assert_int_equal(store_each_policy(store, keep_policy, &read, NULL), 0);
+	assert_memory_equal(&read, &p, sizeof(p));
+	p.ttl = 60 * NS_PER_S;
+	assert_int_equal(store_put_policy(store, &p, &err), -EINVAL);
+	assert_contains(err.message, "idle_after");
+	strcpy(s.policy, "fast");
+	assert_int_equal(store_put_service(store, &s, NULL), 0);
+	assert_int_equal(store_remove_policy(store, "fast", &err), -EBUSY);
+	assert_contains(err.message, "a.example");
+	assert_int_equal(store_remove_policy(store, "default", &err), -EPERM);
+	assert_int_equal(store_remove_policy(store, "ghost", &err), -ENOENT);
+	assert_contains(err.message, "'ghost'");
+	assert_int_equal(store_remove_service(store, s.id, NULL), 0);
+	assert_int_equal(store_remove_policy(store, "fast", NULL), 0);
+	count = 0;
+	assert_int_equal(store_each_policy(store, count_policy, &count, NULL), 0);
+	assert_int_equal(count, 1);
+	policy_init(&p, "default"), p.retire = POLICY_RETIRE_SHUTDOWN;
+	assert_int_equal(store_put_policy(store, &p, NULL), 0);
+	store_close(store);
+	store = open_store(scratch);
+	strcpy(read.name, "default");
+	assert_int_equal(store_each_policy(store, keep_policy, &read, NULL), 0);
+	assert_memory_equal(&read, &p, sizeof(p));
+	store_close(store);
+}
+
+/* What equals the default is not in the file, so that a default of a later version reaches it. */
+static void only_differences_are_stored(void **state)
+{
+	struct scratch *scratch = *state;
+	struct store *store = open_store(scratch);
+	struct policy p;
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+	policy_init(&p, "fast"), p.ttl = NS_PER_S;
+	assert_int_equal(store_put_policy(store, &p, NULL), 0);
+	store_close(store);
+	assert_int_equal(sqlite3_open(scratch->path, &db), SQLITE_OK);
+	sqlite3_prepare_v2(db, "SELECT group_concat(policy || option || value) FROM policy_option",
+		-1, &stmt, NULL);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	assert_string_equal(sqlite3_column_text(stmt, 0), "fastttl1s");
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+}
+
+/* --- a disk without room --- */
+
+static void full_disk(void **state)
+{
+	struct scratch *scratch = *state;
+	struct store *store = open_store(scratch);
+	struct error err = ERROR_INIT;
+	struct rlimit limit, small;
+	static char xml[900000];
+	struct store_service a = service("a.example", NULL), b = service("b.example", NULL);
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	memset(xml, 'x', sizeof(xml) - 1);
+	b.domain_xml = xml;
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	small = limit, small.rlim_cur = 300000;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	int rc = store_put_service(store, &b, &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_true(rc == -ENOSPC || rc == -EIO);
+	assert_contains(err.message, scratch->path);
+	assert_int_equal(b.id, 0);
+	assert_services(store, "a.example ");
+	assert_int_equal(store_put_service(store, &b, NULL), 0);
+	store_close(store);
+	store = open_store(scratch);
+	assert_services(store, "a.example b.example ");
+	store_close(store);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		SCRATCH_TEST(new_file),
+		SCRATCH_TEST(no_directory),
+		SCRATCH_TEST(garbage),
+		SCRATCH_TEST(foreign_database),
+		SCRATCH_TEST(newer_database),
+		SCRATCH_TEST(damaged_pages),
+		SCRATCH_TEST(second_daemon),
+		SCRATCH_TEST(missing_table),
+		SCRATCH_TEST(dangling_reference),
+		SCRATCH_TEST(hostile_rows),
+		SCRATCH_TEST(hostile_schema),
+		SCRATCH_TEST(put_and_read),
+		SCRATCH_TEST(refused_definitions),
+		SCRATCH_TEST(replace),
+		SCRATCH_TEST(reserved_addresses),
+		SCRATCH_TEST(callers_of_each),
+		SCRATCH_TEST(policies),
+		SCRATCH_TEST(only_differences_are_stored),
+		SCRATCH_TEST(full_disk),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
