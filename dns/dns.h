@@ -52,9 +52,15 @@ struct dns_ask {
  * call back into the server but for dns_query_waiting. *ede is empty; fill it to explain. */
 typedef enum dns_reply (*dns_ask_fn)(void *ctx, const struct dns_ask *ask, struct dns_ede *ede);
 
+/* All count up. Every query is one of: answered (with records), nodata, nxdomain, refused, servfail,
+ * malformed, unsupported (opcode, EDNS version); held ones are counted so when they are answered. */
 struct dns_counters {
 	uint64_t udp_queries, tcp_queries, malformed, answered, refused, nxdomain, nodata, servfail,
-		held, dropped, tcp_connections;
+		unsupported;
+	uint64_t truncated;       /* answers with TC */
+	uint64_t held;            /* put off */
+	uint64_t dropped;         /* queries that got no answer, answers that could not be sent */
+	uint64_t tcp_connections; /* accepted */
 };
 
 struct dns_config {

@@ -1,2 +1,166 @@
 /* SPDX-License-Identifier: ISC */
 #include "dns/dns.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "dns/handles.h"
+#include "dns/listen.h"
+#include "dns/respond.h"
+#include "dns/tcp.h"
+#include "dns/udp.h"
+
+#define DEFAULT_MAX_TCP  256
+#define DEFAULT_TCP_IDLE (10 * NS_PER_S)
+
+struct listener {
+	struct udp_socket *udp;
+	uv_tcp_t *tcp;
+	uint16_t port;
+};
+
+struct dns_server {
+	struct handles handles;
+	struct responder responder;
+	struct tcp tcp;
+	void (*closed)(void *ctx);
+	void *closed_ctx;
+	size_t listener_count;
+	struct listener listeners[];
+};
+
+static void on_last_closed(struct handles *handles)
+{
+	struct dns_server *server =
+		(struct dns_server *)((char *)handles - offsetof(struct dns_server, handles));
+	void (*closed)(void *ctx) = server->closed;
+	void *ctx = server->closed_ctx;
+	responder_finish(&server->responder);
+	free(server);
+	if (closed)
+		closed(ctx);
+}
+
+void dns_server_destroy(struct dns_server *server, void (*closed)(void *ctx), void *ctx)
+{
+	if (!server)
+		return;
+	server->closed = closed;
+	server->closed_ctx = ctx;
+	for (size_t i = 0; i < server->listener_count; i++) {
+		udp_destroy(server->listeners[i].udp);
+		tcp_listener_destroy(server->listeners[i].tcp);
+	}
+	tcp_finish(&server->tcp);
+}
+
+static int add_listener(struct dns_server *server, uv_loop_t *loop,
+	const struct sockaddr_storage *address, struct error *err)
+{
+	struct listener *listener = &server->listeners[server->listener_count];
+	struct listen_pair pair;
+	int rc = listen_open(address, &pair, err);
+	if (rc < 0)
+		return rc;
+	server->listener_count++;
+	listener->port = pair.port;
+	rc = udp_create(loop, pair.udp, pair.wildcard, &server->responder, &server->handles,
+		&listener->udp);
+	if (rc < 0)
+		close(pair.tcp);
+	else
+		rc = tcp_listen(&server->tcp, pair.tcp, &listener->tcp);
+	if (rc < 0)
+		return error_set(err, rc, "cannot listen on port %u: %s", pair.port, strerror(-rc));
+	return 0;
+}
+
+int dns_server_create(uv_loop_t *loop, const struct dns_config *config, dns_ask_fn ask, void *ctx,
+	struct dns_server **out, struct error *err)
+{
+	if (config->listen_count == 0)
+		return error_set(err, -EINVAL, "no address to listen on: give at least one");
+	struct dns_server *server =
+		calloc(1, sizeof(*server) + config->listen_count * sizeof(server->listeners[0]));
+	if (!server)
+		return error_set(err, -ENOMEM, "out of memory");
+	int rc = responder_init(&server->responder, config->max_waiting, ask, ctx);
+	if (rc < 0) {
+		free(server);
+		return error_set(err, rc, "out of memory");
+	}
+	server->handles.last_closed = on_last_closed;
+	tcp_init(&server->tcp, loop, &server->responder, &server->handles,
+		config->max_tcp ? config->max_tcp : DEFAULT_MAX_TCP,
+		config->tcp_idle ? config->tcp_idle : DEFAULT_TCP_IDLE);
+	for (size_t i = 0; i < config->listen_count; i++) {
+		rc = add_listener(server, loop, &config->listen[i], err);
+		if (rc < 0) {
+			dns_server_destroy(server, NULL, NULL);
+			return rc;
+		}
+	}
+	*out = server;
+	return 0;
+}
+
+uint16_t dns_server_port(const struct dns_server *server, size_t index)
+{
+	return index < server->listener_count ? server->listeners[index].port : 0;
+}
+
+int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones, size_t count,
+	struct error *err)
+{
+	return names_set_zones(&server->responder.names, zones, count, err);
+}
+
+bool dns_in_zone(const struct dns_server *server, const char *text)
+{
+	struct name name;
+	bool exact;
+	if (name_parse(text, &name, NULL) < 0)
+		return false;
+	return table_closest(&server->responder.names.table, &name, &exact)->zone;
+}
+
+int dns_put_service(struct dns_server *server, uint32_t service, const char *name,
+	const struct ip_address *ipv4, const struct ip_address *ipv6, uint32_t ttl,
+	struct error *err)
+{
+	return names_put_service(&server->responder.names, service, name, ipv4, ipv6, ttl, err);
+}
+
+void dns_remove_service(struct dns_server *server, uint32_t service)
+{
+	names_remove_service(&server->responder.names, service);
+}
+
+void dns_answer(struct dns_server *server, struct dns_query_id id, enum dns_reply reply,
+	const struct dns_ede *ede)
+{
+	struct waiting *waiting = &server->responder.waiting;
+	struct waiting_query *entry = waiting_find(waiting, id);
+	if (!entry)
+		return;
+	waiting_detach(entry);
+	if (entry->client.tcp)
+		tcp_answer(entry->client.tcp, entry, reply, ede);
+	else
+		udp_answer(entry->client.udp, entry, reply, ede);
+	waiting_release(waiting, entry);
+}
+
+bool dns_query_waiting(const struct dns_server *server, struct dns_query_id id)
+{
+	return waiting_find(&server->responder.waiting, id);
+}
+
+const struct dns_counters *dns_server_counters(const struct dns_server *server)
+{
+	return &server->responder.counters;
+}

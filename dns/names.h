@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DNS_NAMES_H
+#define DNS_NAMES_H
+
+#include "dns/block.h"
+#include "dns/dns.h"
+#include "dns/table.h"
+#include "dns/zone.h"
+
+/* A service's name and its compiled answers. */
+struct service {
+	uint32_t number;
+	struct block *block[2]; /* A, AAAA; NULL without */
+	uint8_t name[NAME_MAX_SIZE];
+};
+
+/* All that can be asked for: the zones, the services, and the table of their names. */
+struct names {
+	struct table table;
+	struct zone **zones;
+	size_t zone_count;
+	void *services; /* a tsearch tree by number */
+};
+
+int names_init(struct names *names); /* 0 or -ENOMEM */
+void names_finish(struct names *names);
+
+/* These do as the functions of dns/dns.h. */
+int names_set_zones(struct names *names, const struct dns_zone_config *configs, size_t count,
+	struct error *err);
+int names_put_service(struct names *names, uint32_t number, const char *text,
+	const struct ip_address *ipv4, const struct ip_address *ipv6, uint32_t ttl,
+	struct error *err);
+void names_remove_service(struct names *names, uint32_t number);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DNS_RESPOND_H
+#define DNS_RESPOND_H
+
+#include "dns/answer.h"
+#include "dns/client.h"
+#include "dns/dns.h"
+#include "dns/names.h"
+#include "dns/waiting.h"
+
+/* The server without its sockets: from the bytes of a query to the bytes of its answer. */
+struct responder {
+	struct names names;
+	struct waiting waiting;
+	dns_ask_fn ask;
+	void *ctx;
+	struct dns_counters counters;
+};
+
+/* `max_waiting` as in struct dns_config. 0 or -ENOMEM. */
+int responder_init(struct responder *responder, unsigned max_waiting, dns_ask_fn ask, void *ctx);
+void responder_finish(struct responder *responder);
+
+/* One query as it came in. */
+struct request {
+	const struct client *client;
+	const uint8_t *bytes;
+	size_t size;
+	uint64_t received_at;
+	struct waiting_owner *owner; /* the client's connection; NULL over UDP */
+	bool may_wait;               /* false where the connection has enough waiting queries */
+};
+
+/* Returns the size of the answer written to `out` (ANSWER_MAX_UDP or ANSWER_MAX_TCP bytes, as the
+ * client is), or 0 where there is none: never, or not yet. */
+size_t respond(struct responder *responder, const struct request *request, uint8_t *out);
+
+/* The answer to a query that waited, which `entry` still holds afterwards. */
+size_t respond_later(struct responder *responder, const struct waiting_query *entry,
+	enum dns_reply reply, const struct dns_ede *ede, uint8_t *out);
+
+#endif
