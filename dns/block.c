@@ -104,7 +104,7 @@ struct block *block_finish(const struct block_builder *builder)
 	if (!block)
 		return NULL;
 	*block = builder->head;
-	memcpy(block->bytes, builder->bytes, size);
+	block->bytes = memcpy(block + 1, builder->bytes, size);
 	return block;
 }
 

@@ -20,8 +20,8 @@ struct block {
 	uint16_t answers, authority, additional;
 	uint8_t origin_size;
 	uint8_t fixup_count;
-	uint16_t fixup[3]; /* where pointers to the origin stand */
-	uint8_t bytes[];
+	uint16_t fixup[3];    /* where pointers to the origin stand */
+	const uint8_t *bytes; /* behind the struct, in the same allocation */
 };
 
 /* The largest block. With header, question and OPT it stays below what one TCP answer may be. */

@@ -263,14 +263,12 @@ static bool make_room(struct tcp *tcp)
 	struct tcp_connection *connection;
 	if (tcp->count < tcp->max)
 		return true;
-	TAILQ_FOREACH(connection, &tcp->connections, link)
-	{
-		if (is_idle(connection)) {
-			connection_close(connection);
-			return true;
-		}
-	}
-	return false;
+	connection = TAILQ_FIRST(&tcp->connections);
+	while (connection && !is_idle(connection))
+		connection = TAILQ_NEXT(connection, link);
+	if (connection)
+		connection_close(connection);
+	return connection;
 }
 
 static bool start_connection(struct tcp_connection *connection, uv_stream_t *listener)

@@ -16,21 +16,18 @@
 /* The most that a query may reasonably have: a name, OPT, and a padding option. */
 #define QUERY_MAX_SIZE 4096
 
-/* Room for either family's packet information, aligned as CMSG_FIRSTHDR wants it. */
-union control {
-	struct cmsghdr header;
-	uint8_t bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-};
+/* Room for either family's packet information. */
+#define CONTROL_SIZE CMSG_SPACE(sizeof(struct in6_pktinfo))
 
 struct inbound {
 	struct client client;
-	union control control;
+	_Alignas(struct cmsghdr) uint8_t control[CONTROL_SIZE];
 	uint8_t bytes[QUERY_MAX_SIZE];
 };
 
 struct outbound {
 	union client_address peer;
-	union control control;
+	_Alignas(struct cmsghdr) uint8_t control[CONTROL_SIZE];
 	uint8_t bytes[ANSWER_MAX_UDP];
 };
 
@@ -79,8 +76,8 @@ static void reset_headers(struct udp_socket *udp)
 		struct msghdr *header = &udp->in_header[i].msg_hdr;
 		header->msg_namelen = sizeof(union client_address);
 		if (udp->wildcard) {
-			header->msg_control = &udp->in[i].control;
-			header->msg_controllen = sizeof(union control);
+			header->msg_control = udp->in[i].control;
+			header->msg_controllen = CONTROL_SIZE;
 		}
 	}
 }
@@ -122,7 +119,7 @@ static void address_answer(
 	udp->out_vector[slot].iov_len = size;
 	header->msg_namelen = ipv4 ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 	if (udp->wildcard) {
-		header->msg_control = &udp->out[slot].control;
+		header->msg_control = udp->out[slot].control;
 		write_local(header, client);
 	}
 }
