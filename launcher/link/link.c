@@ -1,3 +1,284 @@
 /* SPDX-License-Identifier: ISC */
 #include "launcher/link/link.h"
-#include "launcher/link/readiness.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "launcher/link/bridge.h"
+#include "launcher/link/device.h"
+#include "launcher/link/remover.h"
+#include "launcher/link/route.h"
+#include "launcher/link/tap.h"
+
+#define TAP_PREFIX_LONGEST 8
+#define SPARE_TAPS_MOST    1024
+
+/* A spare costs some 0.4 ms: made one at a time, and not while the summon that took the last one
+ * is being served. */
+#define REFILL_DELAY_MS 20
+#define REFILL_PACE_MS  2
+#define REFILL_RETRY_MS 1000
+
+struct link {
+	struct netlink netlink;
+	struct bridge bridge;
+	char tap_prefix[TAP_PREFIX_LONGEST + 1];
+	unsigned tap_number; /* where the search for a free one goes on */
+	unsigned spare_taps;
+	struct tap_list spares;
+	struct tap_list used;
+	bool settled;
+	uv_timer_t refill;
+	struct remover remover;
+};
+
+static int make_tap(struct link *link, struct tap *out, struct error *err)
+{
+	return tap_make(
+		&link->netlink, link->bridge.index, link->tap_prefix, &link->tap_number, out, err);
+}
+
+static int make_spare(struct link *link, struct error *err)
+{
+	struct tap tap;
+	int rc = make_tap(link, &tap, err);
+	if (rc < 0)
+		return rc;
+	rc = tap_list_add(&link->spares, &tap);
+	if (rc < 0) {
+		remover_add(&link->remover, &tap);
+		return error_set(err, rc, "no memory for a tap");
+	}
+	return 0;
+}
+
+static void refill(uv_timer_t *timer)
+{
+	struct link *link = timer->data;
+	if (link->spares.count >= link->spare_taps)
+		return;
+	/* Who takes a tap while there is no spare one hears why none can be made. */
+	int rc = make_spare(link, NULL);
+	if (rc < 0 || link->spares.count < link->spare_taps)
+		uv_timer_start(timer, refill, rc < 0 ? REFILL_RETRY_MS : REFILL_PACE_MS, 0);
+}
+
+static int check_config(const struct link_config *config, struct error *err)
+{
+	int rc = device_check_name("tap prefix", config->tap_prefix, TAP_PREFIX_LONGEST, err);
+	if (rc < 0)
+		return rc;
+	if (config->spare_taps > SPARE_TAPS_MOST)
+		return error_set(err, -EINVAL, "%u spare taps are too many: %d at most",
+			config->spare_taps, SPARE_TAPS_MOST);
+	return 0;
+}
+
+int link_create(
+	uv_loop_t *loop, const struct link_config *config, struct link **out, struct error *err)
+{
+	int rc = check_config(config, err);
+	if (rc < 0)
+		return rc;
+	struct link *link = calloc(1, sizeof(*link));
+	if (!link)
+		return error_set(err, -ENOMEM, "no memory for the link");
+	link->spare_taps = config->spare_taps;
+	memcpy(link->tap_prefix, config->tap_prefix, strlen(config->tap_prefix));
+	rc = netlink_open(&link->netlink, err);
+	if (rc == 0)
+		rc = bridge_open(&link->netlink, config, &link->bridge, err);
+	if (rc < 0) {
+		netlink_close(&link->netlink);
+		free(link);
+		return rc;
+	}
+	remover_init(&link->remover, loop);
+	uv_timer_init(loop, &link->refill);
+	link->refill.data = link;
+	*out = link;
+	return 0;
+}
+
+static void release(uv_handle_t *handle)
+{
+	struct link *link = handle->data;
+	netlink_close(&link->netlink);
+	tap_list_finish(&link->spares);
+	tap_list_finish(&link->used);
+	free(link);
+}
+
+static void close_refill(void *ctx)
+{
+	struct link *link = ctx;
+	uv_close((uv_handle_t *)&link->refill, release);
+}
+
+void link_destroy(struct link *link, bool remove_all)
+{
+	if (!link)
+		return;
+	uv_timer_stop(&link->refill);
+	while (link->spares.count > 0) {
+		struct tap tap = tap_list_take(&link->spares, link->spares.count - 1);
+		remover_add(&link->remover, &tap);
+	}
+	if (remove_all && link->bridge.made) {
+		struct tap bridge = {.index = link->bridge.index};
+		remover_add(&link->remover, &bridge);
+	}
+	remover_finish(&link->remover, close_refill, link);
+}
+
+/* A spare that is still there: somebody may have deleted it by hand. */
+static bool take_spare(struct link *link, struct tap *out)
+{
+	while (link->spares.count > 0) {
+		*out = tap_list_take(&link->spares, 0);
+		if (device_index(&link->netlink, out->name) == out->index)
+			return true;
+	}
+	return false;
+}
+
+int link_tap_take(struct link *link, char name[IFNAMSIZ], struct error *err)
+{
+	struct tap tap;
+	int rc = take_spare(link, &tap) ? 0 : make_tap(link, &tap, err);
+	if (rc < 0)
+		return rc;
+	if (link->settled)
+		uv_timer_start(&link->refill, refill, REFILL_DELAY_MS, 0);
+	rc = tap_list_add(&link->used, &tap);
+	if (rc < 0) {
+		remover_add(&link->remover, &tap);
+		return error_set(err, rc, "no memory for a tap");
+	}
+	memcpy(name, tap.name, IFNAMSIZ);
+	return 0;
+}
+
+/* A used tap is deleted, not used again: no frame, setting or forwarding entry of one guest can
+ * reach another. */
+void link_tap_give(struct link *link, const char *name)
+{
+	size_t place = tap_list_find(&link->used, name);
+	if (place == link->used.count)
+		return;
+	struct tap tap = tap_list_take(&link->used, place);
+	remover_add(&link->remover, &tap);
+}
+
+int link_tap_adopt(struct link *link, const char *name, struct error *err)
+{
+	struct device device;
+	int rc = device_check_name("tap", name, IFNAMSIZ - 1, err);
+	if (rc < 0)
+		return rc;
+	rc = device_find(&link->netlink, name, &device);
+	if (rc < 0)
+		return netlink_error(&link->netlink, err, rc, "cannot adopt tap '%s'", name);
+	if (strcmp(device.kind, "tun") != 0)
+		return error_set(err, -EINVAL, "cannot adopt '%s': it is no tap", name);
+	if (device.master != 0 && device.master != link->bridge.index)
+		return error_set(err, -EINVAL,
+			"cannot adopt tap '%s': it belongs to another bridge than '%s'", name,
+			link->bridge.name);
+	if (tap_list_find(&link->used, name) < link->used.count)
+		return 0;
+	/* A bridge that was removed and made again has lost its ports. */
+	rc = device_raise(&link->netlink, device.index, link->bridge.index);
+	if (rc < 0)
+		return netlink_error(&link->netlink, err, rc,
+			"cannot make tap '%s' a port of bridge '%s'", name, link->bridge.name);
+	struct tap tap = {.index = device.index};
+	memcpy(tap.name, device.name, sizeof(tap.name));
+	rc = tap_list_add(&link->used, &tap);
+	return rc < 0 ? error_set(err, rc, "no memory for a tap") : 0;
+}
+
+/* A tap of our prefix that nobody holds, on our bridge or on none (its bridge was removed). */
+static bool is_orphan(const struct link *link, const struct device *device)
+{
+	size_t prefix = strlen(link->tap_prefix);
+	const char *number = device->name + prefix;
+	return strcmp(device->kind, "tun") == 0 &&
+	       (device->master == 0 || device->master == link->bridge.index) &&
+	       strncmp(device->name, link->tap_prefix, prefix) == 0 && *number &&
+	       strspn(number, "0123456789") == strlen(number) &&
+	       tap_list_find(&link->used, device->name) == link->used.count &&
+	       tap_list_find(&link->spares, device->name) == link->spares.count;
+}
+
+static int remove_orphan(void *ctx, const struct device *device)
+{
+	struct link *link = ctx;
+	if (!is_orphan(link, device))
+		return 0;
+	struct tap tap = {.index = device->index};
+	remover_add(&link->remover, &tap);
+	return 0;
+}
+
+int link_taps_settle(struct link *link, struct error *err)
+{
+	int rc = device_each(&link->netlink, remove_orphan, link);
+	/* The deletions change what is being listed; what was missed is found the next time. */
+	if (rc < 0 && rc != -EINTR)
+		return netlink_error(
+			&link->netlink, err, rc, "cannot list this host's network devices");
+	for (rc = 0; rc == 0 && link->spares.count < link->spare_taps;)
+		rc = make_spare(link, err);
+	link->settled = rc == 0;
+	return rc;
+}
+
+int link_up(struct link *link, const struct ip_address *address, const struct mac_address *mac,
+	struct error *err)
+{
+	return route_add(&link->netlink, &link->bridge, address, mac, err);
+}
+
+int link_down(struct link *link, const struct ip_address *address, struct error *err)
+{
+	return route_remove(&link->netlink, &link->bridge, address, err);
+}
+
+int link_prune(struct link *link, bool (*keep)(void *ctx, const struct ip_address *address),
+	void *ctx, struct error *err)
+{
+	return route_prune(&link->netlink, &link->bridge, keep, ctx, err);
+}
+
+int link_read_counters(
+	struct link *link, const char *tap, struct link_counters *out, struct error *err)
+{
+	return tap_read_counters(&link->netlink, tap, out, err);
+}
+
+/* FNV-1a, 64 bits (draft-eastlake-fnv). */
+static uint64_t hash(const char *text)
+{
+	uint64_t value = 0xcbf29ce484222325u;
+	for (; *text; text++)
+		value = (value ^ (uint8_t)*text) * 0x100000001b3u;
+	return value;
+}
+
+/* 14 bits of the identity's hash, the upper half of the service's number mixed with 16 more, and
+ * its lower half as it is: two services of one identity never share a MAC, whatever the hash. */
+struct mac_address link_mac(const char *identity, uint32_t service)
+{
+	uint64_t h = hash(identity);
+	uint32_t upper = (service >> 16) ^ (uint32_t)(h & 0xffff);
+	return (struct mac_address){.bytes = {
+					    (uint8_t)(((h >> 56) & 0xfc) | 0x02),
+					    (uint8_t)(h >> 48),
+					    (uint8_t)(upper >> 8),
+					    (uint8_t)upper,
+					    (uint8_t)(service >> 8),
+					    (uint8_t)service,
+				    }};
+}

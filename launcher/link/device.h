@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LAUNCHER_LINK_DEVICE_H
+#define LAUNCHER_LINK_DEVICE_H
+
+#include <net/if.h>
+#include <stdbool.h>
+
+#include "base/error.h"
+#include "launcher/link/netlink.h"
+
+/* A network device as the kernel tells it (RTM_NEWLINK). */
+struct device {
+	int index;
+	int master; /* the index of the bridge it belongs to, or 0 */
+	char name[IFNAMSIZ];
+	char kind[16];  /* "bridge", "tun" (a tap too), ...; "" for hardware */
+	char alias[32]; /* what its maker wrote on it; longer ones are cut */
+};
+
+/* 0, -ENODEV, or another negative errno. */
+int device_find(struct netlink *netlink, const char *name, struct device *out);
+/* Its index, or 0 where there is none of that name. One short system call. */
+int device_index(struct netlink *netlink, const char *name);
+int device_each(
+	struct netlink *netlink, int (*each)(void *ctx, const struct device *device), void *ctx);
+
+/* Sets it up, as a port of `master` where that is not 0. */
+int device_raise(struct netlink *netlink, int index, int master);
+int device_delete(struct netlink *netlink, int index);
+
+/* Writes one of the device's IPv6 settings (/proc/sys/net/ipv6/conf/NAME/KEY). There is nothing to
+ * do where the kernel has no IPv6 or does not let us: it is about noise only. */
+void device_set_ipv6(const char *name, const char *key, const char *value);
+
+/* A name that the kernel takes: 1 to 15 characters, no '/', ':', '%' or white space. */
+int device_check_name(const char *what, const char *name, size_t longest, struct error *err);
+
+#endif

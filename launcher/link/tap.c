@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: ISC */
+#include "launcher/link/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/cleanup.h"
+#include "launcher/link/device.h"
+
+#define TUN_PATH     "/dev/net/tun"
+/* Seven digits after eight letters fill a device's name. */
+#define TAP_NUMBERS  10000000u
+#define TAP_ATTEMPTS 65536
+
+int tap_list_add(struct tap_list *list, const struct tap *tap)
+{
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity ? list->capacity * 2 : 16;
+		struct tap *items = reallocarray(list->items, capacity, sizeof(*items));
+		if (!items)
+			return -ENOMEM;
+		list->items = items;
+		list->capacity = capacity;
+	}
+	list->items[list->count++] = *tap;
+	return 0;
+}
+
+size_t tap_list_find(const struct tap_list *list, const char *name)
+{
+	size_t place = 0;
+	while (place < list->count && strcmp(list->items[place].name, name) != 0)
+		place++;
+	return place;
+}
+
+struct tap tap_list_take(struct tap_list *list, size_t place)
+{
+	struct tap tap = list->items[place];
+	list->items[place] = list->items[--list->count];
+	return tap;
+}
+
+void tap_list_finish(struct tap_list *list)
+{
+	free(list->items);
+	*list = (struct tap_list){0};
+}
+
+static int open_tun(struct error *err)
+{
+	int fd = open(TUN_PATH, O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	int code = -errno;
+	const char *advice =
+		code == -ENOENT || code == -ENODEV || code == -ENXIO
+			? "; load the kernel module tun, or pass the device into the container"
+		: code == -EPERM || code == -EACCES ? "; run as root or with CAP_NET_ADMIN"
+						    : "";
+	return error_set(
+		err, code, "cannot make a tap: " TUN_PATH ": %s%s", strerror(-code), advice);
+}
+
+/* Makes the first tap of a free number: without IFF_TUN_EXCL the kernel would hand out an existing
+ * one, which may be another guest's. */
+static int make_numbered(
+	int fd, const char *prefix, unsigned *number, struct tap *tap, struct error *err)
+{
+	struct ifreq request;
+	for (int attempt = 0; attempt < TAP_ATTEMPTS; attempt++) {
+		request = (struct ifreq){
+			.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL};
+		snprintf(request.ifr_name, sizeof(request.ifr_name), "%s%u", prefix,
+			*number % TAP_NUMBERS);
+		*number = (*number + 1) % TAP_NUMBERS;
+		if (ioctl(fd, TUNSETIFF, &request) == 0) {
+			memcpy(tap->name, request.ifr_name, sizeof(tap->name));
+			return 0;
+		}
+		int code = -errno;
+		/* EINVAL: a device of that name that is no tap. */
+		if (code != -EBUSY && !(code == -EINVAL && if_nametoindex(request.ifr_name)))
+			return error_set(err, code, "cannot make tap '%.15s': %s%s",
+				request.ifr_name, strerror(-code),
+				code == -EPERM ? "; run as root or with CAP_NET_ADMIN" : "");
+	}
+	return error_set(err, -EEXIST,
+		"cannot make a tap: %d names from '%.15s' backwards are taken; choose another "
+		"prefix",
+		TAP_ATTEMPTS, request.ifr_name);
+}
+
+int tap_make(struct netlink *netlink, int bridge, const char *prefix, unsigned *number,
+	struct tap *out, struct error *err)
+{
+	struct tap tap = {0};
+	CLEANUP(close) int fd = open_tun(err);
+	if (fd < 0)
+		return fd;
+	int rc = make_numbered(fd, prefix, number, &tap, err);
+	if (rc < 0)
+		return rc;
+	/* From here to TUNSETPERSIST an error needs no undoing: closing removes the tap. */
+	tap.index = device_index(netlink, tap.name);
+	device_set_ipv6(tap.name, "disable_ipv6", "1");
+	rc = device_raise(netlink, tap.index, bridge);
+	if (rc < 0)
+		return netlink_error(
+			netlink, err, rc, "cannot make tap '%s' a port of the bridge", tap.name);
+	if (ioctl(fd, TUNSETPERSIST, 1) < 0)
+		return error_set(err, -errno, "cannot make tap '%s' persistent: %s", tap.name,
+			strerror(errno));
+	*out = tap;
+	return 0;
+}
+
+static int take_counters(void *ctx, struct nlmsghdr *message)
+{
+	struct link_counters *out = ctx;
+	struct rtnl_link_stats64 stats = {0};
+	if (message->nlmsg_type != RTM_NEWSTATS)
+		return -EIO;
+	struct nlattr *attribute =
+		nlmsg_find_attr(message, sizeof(struct if_stats_msg), IFLA_STATS_LINK_64);
+	if (!attribute)
+		return -EIO;
+	nla_memcpy(&stats, attribute, sizeof(stats));
+	/* What the guest sends is what the host receives from the tap. */
+	*out = (struct link_counters){.sent_frames = stats.rx_packets,
+		.sent_bytes = stats.rx_bytes,
+		.received_frames = stats.tx_packets,
+		.received_bytes = stats.tx_bytes};
+	return 0;
+}
+
+int tap_read_counters(
+	struct netlink *netlink, const char *name, struct link_counters *out, struct error *err)
+{
+	struct link_counters counters = {0};
+	struct if_stats_msg header = {.ifindex = (unsigned)device_index(netlink, name),
+		.filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64)};
+	if (header.ifindex == 0)
+		return error_set(err, -ENODEV,
+			"cannot read the counters of tap '%.40s': there is no such device", name);
+	int rc = netlink_request(netlink, netlink_message(RTM_GETSTATS, 0, &header, sizeof(header)),
+		take_counters, &counters);
+	if (rc < 0)
+		return netlink_error(
+			netlink, err, rc, "cannot read the counters of tap '%s'", name);
+	*out = counters;
+	return 0;
+}
