@@ -132,14 +132,11 @@ static void on_timer(uv_timer_t *timer)
 	size_t i = 0;
 	while (age >= pace[i].until_ns)
 		i++;
-	/* The oldest attempt makes room, and is free in the next turn. */
-	end_attempt(attempt);
-	bool closing = attempt->poll.data;
-	uv_timer_start(timer, on_timer, closing ? 0 : pace[i].interval_ms, 0);
-	if (closing)
-		return;
-	probe->next = (probe->next + 1) % PROBE_ATTEMPTS;
+	uv_timer_start(timer, on_timer, pace[i].interval_ms, 0);
 	start_attempt(probe, attempt);
+	/* The oldest attempt makes room for the next one: its place is free a turn later. */
+	probe->next = (probe->next + 1) % PROBE_ATTEMPTS;
+	end_attempt(&probe->attempts[probe->next]);
 }
 
 static void close_probe(struct readiness *readiness)
