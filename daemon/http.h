@@ -36,20 +36,21 @@ struct http_route {
 };
 
 struct http_config {
-	const char *
-		socket_path; /* a stale socket of a dead server is replaced; a live one is -EADDRINUSE */
+	/* A stale socket of a dead server is replaced; a live one is -EADDRINUSE. */
+	const char *socket_path;
 	mode_t mode;
 	const char *group;               /* or NULL */
 	const struct http_route *routes; /* a table that outlives the server */
 	size_t route_count;
 	uint64_t max_file;
-	const char *file_dir; /* temporary files for HTTP_BODY_FILE, on the file system of their
-	                            destination */
+	/* For the temporary files of HTTP_BODY_FILE, on the file system of their destination. */
+	const char *file_dir;
 };
 
 int http_server_create(uv_loop_t *loop, const struct http_config *config, void *ctx,
 	struct http_server **out, struct error *err);
-/* Requests that were not answered are cut off; streams end. `closed` in a later turn. */
+/* Requests that were not answered are cut off; streams end. `closed` in a later turn. A handler that
+ * kept a request still answers it, also after `closed`: this then only releases it. */
 void http_server_destroy(struct http_server *server, void (*closed)(void *ctx), void *ctx);
 
 /* The value of {name} in the pattern, percent-decoded; of ?name= in the query, or NULL. */
@@ -71,11 +72,14 @@ void http_respond_text(
 	struct http_request *request, const char *content_type, char *text, size_t length);
 
 /* Turns the request into a stream of server-sent events, which is its answer. `closed` (once) tells
- * that the client has gone or that the server ends; the stream is invalid from then on. */
+ * that the client has gone or that the server ends, in a later turn than any call here; the stream is
+ * invalid from then on. NULL where the client has gone already: the request is done with then. */
 struct http_stream *http_stream_begin(struct http_request *request,
 	void (*closed)(void *ctx, struct http_stream *stream), void *ctx);
-/* One event. A client that reads too slowly (more than 1 MiB waiting) is cut off. */
+/* One event. A client that reads too slowly (more than 1 MiB waiting) is cut off:
+ * `closed` follows. */
 void http_stream_event(struct http_stream *stream, const char *event, const json_t *data);
+/* What was given is still sent. The stream is invalid at once, and `closed` is not called. */
 void http_stream_end(struct http_stream *stream);
 
 #endif
