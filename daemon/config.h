@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "base/address.h"
+#include "base/error.h"
+#include "dns/dns.h"
+#include "launcher/launcher.h"
+
+/*
+ * The configuration: summond.conf (libucl), then conf.d/ beside it in the order of names, then
+ * SUMMOND_<SECTION>_<KEY> from the environment. Read once into plain fields; owned by the config.
+ */
+struct config_zone {
+	char *origin, *primary, *mailbox; /* the last two may be NULL */
+	uint32_t ttl, negative_ttl;       /* seconds */
+	struct dns_name_server *servers;
+	size_t server_count;
+};
+
+/* `backend "libvirt" { key = value }`: handed to the backend as it stands. */
+struct config_backend {
+	char *name;
+	struct launcher_setting *settings;
+	size_t setting_count;
+};
+
+struct config {
+	char *state_dir, *run_dir;
+	struct {
+		char *socket;
+		mode_t mode;
+		char *group; /* or NULL */
+		uint64_t max_upload;
+	} control;
+	struct {
+		struct sockaddr_storage *listen;
+		size_t listen_count;
+		unsigned max_waiting, max_tcp;
+	} dns;
+	struct config_zone *zones;
+	size_t zone_count;
+	struct {
+		bool enabled;
+		char *bridge, *tap_prefix;
+		struct ip_prefix address, address6, pool, pool6; /* those for IPv6 may be "none" */
+		unsigned spare_taps;
+	} network;
+	char *default_backend;
+	struct config_backend *backends;
+	size_t backend_count;
+	char *images; /* folder of our own guest images */
+	struct {
+		uint64_t memory;
+	} guest;
+	struct {
+		uint64_t summons, transitions;
+		uint64_t flush; /* ns */
+	} journal;
+	struct {
+		unsigned waiters_per_service, services;
+	} limits;
+	struct {
+		int level; /* enum log_level: 0 debug .. 3 error */
+		bool json;
+	} log;
+};
+
+/* One problem a call, "file:line: option: what is wrong and what would be right". */
+typedef void (*config_problem_fn)(void *ctx, const char *problem);
+
+/* All problems found, up to 20, go to `problem` (may be NULL); the first is in *err too. */
+int config_load(const char *path, config_problem_fn problem, void *ctx, struct config **out,
+	struct error *err);
+void config_destroy(struct config *config);
+
+/* Whether `next` can take the place of `running` without a restart; the error names the option. */
+int config_reloadable(const struct config *running, const struct config *next, struct error *err);
+
+/* Every option with its default and a line of help, for --help-config and the man page. */
+void config_print_options(FILE *stream);
+
+#endif
