@@ -227,6 +227,25 @@ static void second_daemon(void **state)
 	store_close(open_store(scratch));
 }
 
+/* As root every mode can be written: become somebody else for as long as it takes. */
+static void read_only(void **state)
+{
+	struct scratch *scratch = *state;
+	bool is_root = geteuid() == 0;
+	store_close(open_store(scratch));
+	assert_int_equal(chmod(scratch->path, 0444), 0);
+	assert_int_equal(chmod(scratch->directory, 0755), 0);
+	if (is_root)
+		assert_int_equal(seteuid(65534), 0);
+	struct store *store = NULL;
+	struct error err = ERROR_INIT;
+	int rc = store_open(scratch->path, &store, &err);
+	if (is_root)
+		assert_int_equal(seteuid(0), 0);
+	assert_int_equal(rc, -EROFS);
+	assert_contains(err.message, "cannot be written");
+}
+
 static void missing_table(void **state)
 {
 	struct scratch *scratch = *state;
@@ -612,6 +631,7 @@ int main(void)
 		SCRATCH_TEST(newer_database),
 		SCRATCH_TEST(damaged_pages),
 		SCRATCH_TEST(second_daemon),
+		SCRATCH_TEST(read_only),
 		SCRATCH_TEST(missing_table),
 		SCRATCH_TEST(dangling_reference),
 		SCRATCH_TEST(hostile_rows),
