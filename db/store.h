@@ -22,7 +22,9 @@ struct store;
 #define STORE_BACKEND_MAX 15
 
 /* Opens or makes the database. Migrates an older one; refuses a newer one (-ENOTSUP) and a file
- * that is no database or is damaged (-EUCLEAN), unchanged, with what to do. */
+ * that is no database or is damaged (-EUCLEAN), unchanged, with what to do; and one that another
+ * process has open (-EBUSY): the lock is held until store_close. A row that cannot be, in any
+ * later call, is -EUCLEAN and named. */
 int store_open(const char *path, struct store **out, struct error *err);
 void store_close(struct store *store);
 
@@ -57,12 +59,13 @@ int store_put_service(struct store *store, struct store_service *service, struct
 int store_remove_service(struct store *store, uint32_t id, struct error *err);
 int store_set_pinned(struct store *store, uint32_t id, bool pinned, struct error *err);
 
-/* 0, or the first negative value that `each` returned. The row is valid during the call only. */
+/* 0, or the first negative value that `each` returned. The row is valid during the call only. An
+ * `each` may call the store, but not the function that calls it (-EDEADLK); so for all of them. */
 int store_each_service(struct store *store,
 	int (*each)(void *ctx, const struct store_service *service), void *ctx, struct error *err);
 
 /* The address kept for a removed service of this name, if any ("none" otherwise): to be offered to
- * it again. And whether an address was ever given to another name. */
+ * it again. And every address that was ever given to a name, in use or not. */
 int store_past_addresses(struct store *store, const char *name, struct ip_address *ipv4,
 	struct ip_address *ipv6, struct error *err);
 int store_each_reserved(struct store *store,

@@ -11,16 +11,7 @@
 #include <string.h>
 
 #include "db/history.h"
-#include "tests/unit/scratch.h"
-
-static struct store *open_store(const struct scratch *scratch)
-{
-	struct store *store = NULL;
-	struct error err = ERROR_INIT;
-	if (store_open(scratch->path, &store, &err) < 0)
-		fail_msg("%s", err.message);
-	return store;
-}
+#include "tests/unit/stores.h"
 
 static uint32_t add_service(struct store *store, const char *name)
 {
