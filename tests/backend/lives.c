@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Guests that outlive their daemon. Each life of the daemon is a process of its own, which this
+ * program starts of itself: a hypervisor library keeps much in memory that a new daemon has not.
+ */
+#include "tests/backend/cases.h"
+
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OURS   "a1b2c3d4e5f60718"
+#define OTHERS "ffffffffffffffff"
+
+enum { RUNNING = 1, PREPARED = 2, SUSPENDED = 3 };
+
+static struct instance_id slot(unsigned number)
+{
+	return (struct instance_id){number, 7};
+}
+
+static void begin(struct stage *stage, unsigned number, enum launcher_start how)
+{
+	struct error err = ERROR_INIT;
+	if (stage_start(stage, slot(number), TASK_READY, how, &err) < 0)
+		fail_msg("start: %s", err.message);
+	struct watched *guest = stage_guest(stage, slot(number));
+	STAGE_WAIT(stage, guest->counts[LAUNCHER_STARTED] || guest_is_over(guest));
+	if (guest_is_over(guest))
+		fail_msg("start: %s", guest->error.message);
+	if (how == LAUNCHER_START_RUNNING)
+		STAGE_WAIT(stage, guest_is_ready(guest));
+}
+
+static bool can(const struct stage *stage, unsigned capability)
+{
+	return stage->launcher->ops->capabilities(stage->launcher) & capability;
+}
+
+static struct stage *three_guests(const struct subject *subject)
+{
+	struct stage *stage = stage_open(subject, OURS);
+	assert_int_equal(stage->count, 0);
+	begin(stage, RUNNING, LAUNCHER_START_RUNNING);
+	if (can(stage, LAUNCHER_CAN_PREPARE))
+		begin(stage, PREPARED, LAUNCHER_START_PAUSED);
+	if (can(stage, LAUNCHER_CAN_SUSPEND)) {
+		begin(stage, SUSPENDED, LAUNCHER_START_RUNNING);
+		assert_int_equal(stage_suspend(stage, slot(SUSPENDED), NULL), 0);
+		struct watched *guest = stage_guest(stage, slot(SUSPENDED));
+		STAGE_WAIT(stage, guest->counts[LAUNCHER_SUSPENDED]);
+	}
+	return stage;
+}
+
+static void life_leave(const struct subject *subject)
+{
+	stage_leave(three_guests(subject));
+}
+
+static void life_killed(const struct subject *subject)
+{
+	struct stage *stage = three_guests(subject);
+	stage_idle(stage, 500); /* that a guest has run is written down after its SUSPENDED */
+	kill(getpid(), SIGKILL);
+}
+
+static void found_check(struct stage *stage, unsigned number, bool paused, bool booted)
+{
+	char service[32];
+	struct watched *guest = stage_guest(stage, slot(number));
+	assert_int_equal(guest->counts[LAUNCHER_FOUND], 1);
+	snprintf(service, sizeof(service), "guest-%u.example", number);
+	assert_string_equal(guest->service, service);
+	assert_string_equal(guest->tap, "");
+	assert_int_equal(guest->found.paused, paused);
+	if (paused)
+		assert_int_equal(guest->found.booted, booted);
+	assert_true(guest->found.started_at > 0);
+}
+
+/* Finds what an earlier life left, uses it, and ends it. */
+static void life_adopt(const struct subject *subject)
+{
+	struct stage *stage = stage_open(subject, OURS);
+	found_check(stage, RUNNING, false, true);
+	if (can(stage, LAUNCHER_CAN_PREPARE)) {
+		found_check(stage, PREPARED, true, false);
+		assert_int_equal(stage_resume(stage, slot(PREPARED), NULL), 0);
+		struct watched *guest = stage_guest(stage, slot(PREPARED));
+		STAGE_WAIT(stage, guest->counts[LAUNCHER_RESUMED]);
+		if (can(stage, LAUNCHER_CAN_CONSOLE))
+			STAGE_WAIT(stage, guest_is_ready(guest));
+	}
+	if (can(stage, LAUNCHER_CAN_SUSPEND))
+		found_check(stage, SUSPENDED, true, true);
+	struct instance_id next = {RUNNING, 8};
+	assert_int_equal(stage_start(stage, next, TASK_READY, LAUNCHER_START_RUNNING, NULL), 0);
+	STAGE_WAIT(stage, guest_is_ready(stage_guest(stage, next)));
+	stage_close(stage);
+}
+
+static void life_nothing(const struct subject *subject)
+{
+	struct stage *stage = stage_open(subject, OURS);
+	assert_int_equal(stage->count, 0);
+	stage_close(stage);
+}
+
+static void life_other(const struct subject *subject)
+{
+	struct stage *stage = stage_open(subject, OTHERS);
+	assert_int_equal(stage->count, 0);
+	assert_true(stage_stop(stage, slot(RUNNING), LAUNCHER_STOP_DESTROY, NULL) < 0);
+	/* Its own guest may have the very same id. */
+	begin(stage, RUNNING, LAUNCHER_START_RUNNING);
+	stage_close(stage);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(const struct subject *subject);
+} lives[] = {
+	{"leave", life_leave},
+	{"killed", life_killed},
+	{"adopt", life_adopt},
+	{"nothing", life_nothing},
+	{"other", life_other},
+};
+
+int life_main(const struct subject *subject, const char *life)
+{
+	for (size_t i = 0; i < sizeof(lives) / sizeof(lives[0]); i++)
+		if (strcmp(lives[i].name, life) == 0) {
+			lives[i].run(subject); /* a failed assertion exits with an error */
+			return 0;
+		}
+	return 2;
+}
+
+static int life_run(const struct subject *subject, const char *life)
+{
+	extern char **environ;
+	char program[] = "test_backend", name[32], image[256], which[16];
+	snprintf(name, sizeof(name), "%s", subject->name);
+	snprintf(image, sizeof(image), "%s", places.guest_image);
+	snprintf(which, sizeof(which), "%s", life);
+	char *const args[] = {program, name, image, which, places.state_dir, NULL};
+	pid_t child;
+	int status;
+	assert_int_equal(posix_spawn(&child, "/proc/self/exe", NULL, NULL, args, environ), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void need_outlive(const struct subject *subject)
+{
+	struct stage *stage = stage_open(subject, OURS);
+	stage_need(stage, LAUNCHER_CAN_OUTLIVE);
+	stage_leave(stage);
+}
+
+void adopts_after_leaving(void **state)
+{
+	need_outlive(*state);
+	assert_int_equal(life_run(*state, "leave"), 0);
+	assert_int_equal(life_run(*state, "adopt"), 0);
+	assert_int_equal(life_run(*state, "nothing"), 0);
+}
+
+void adopts_after_a_kill(void **state)
+{
+	need_outlive(*state);
+	assert_int_equal(life_run(*state, "killed"), -SIGKILL);
+	assert_int_equal(life_run(*state, "adopt"), 0);
+	assert_int_equal(life_run(*state, "nothing"), 0);
+}
+
+void leaves_others_alone(void **state)
+{
+	need_outlive(*state);
+	assert_int_equal(life_run(*state, "leave"), 0);
+	assert_int_equal(life_run(*state, "other"), 0);
+	assert_int_equal(life_run(*state, "adopt"), 0);
+}

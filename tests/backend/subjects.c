@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+#include "tests/backend/harness.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define SETTINGS(list) .settings = list, .setting_count = sizeof(list) / sizeof(list[0])
+
+/* ---- sim ---- */
+
+static const char *sim_unable(enum task task)
+{
+	return task == TASK_FLOOD ? "its guests print one line only" : NULL;
+}
+
+static void sim_spec(enum task task, struct guest_spec *spec)
+{
+	static const char *const words[TASK_COUNT] = {
+		[TASK_READY] = "",
+		[TASK_SILENT] = "sim.fail=ready",
+		[TASK_OFF] = "sim.boot_delay=1ms sim.off_after=8ms",
+		[TASK_OBEY] = "sim.shutdown_delay=3ms",
+		[TASK_CRASH] = "sim.boot_delay=1ms sim.die_after=8ms",
+		[TASK_FAIL] = "sim.fail=start",
+	};
+	spec->kernel = task == TASK_MISSING ? "/nowhere/no-such-kernel" : places.guest_image;
+	spec->cmdline = words[task] ? words[task] : "";
+}
+
+static const struct launcher_setting sim_quick[] = {{"boot_delay", "5ms"}, {"jitter", "50"}};
+static const struct launcher_setting sim_kept[] = {
+	{"persist", "yes"}, {"boot_delay", "5ms"}, {"suspend_delay", "0"}, {"create_delay", "0"}};
+static const struct launcher_setting sim_poor[] = {{"capabilities", "none"}};
+
+const struct subject subjects[] = {
+	{.name = "sim",
+		.backend = "sim",
+		SETTINGS(sim_quick),
+		.unable = sim_unable,
+		.spec = sim_spec,
+		.random_steps = 400},
+	{.name = "sim-persist",
+		.backend = "sim",
+		SETTINGS(sim_kept),
+		.unable = sim_unable,
+		.spec = sim_spec,
+		.random_steps = 400},
+	{.name = "sim-poor",
+		.backend = "sim",
+		SETTINGS(sim_poor),
+		.unable = sim_unable,
+		.spec = sim_spec,
+		.random_steps = 200},
+	{.name = NULL},
+};
+
+const struct subject *subject_find(const char *name)
+{
+	for (const struct subject *subject = subjects; subject->name; subject++)
+		if (strcmp(subject->name, name) == 0)
+			return subject;
+	return NULL;
+}

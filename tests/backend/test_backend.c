@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: ISC */
+/* test_backend SUBJECT GUEST-IMAGE: the suite against one backend with its settings.
+ * (With two more arguments, one life of lives.c.) */
+#include "tests/backend/cases.h"
+#include "tests/backend/tap.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+struct places places = {.state_dir = "/tmp/summond-backend-XXXXXX"};
+
+static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
+{
+	(void)info, (void)type, (void)where;
+	return remove(path);
+}
+
+/* A case that failed may have left a hypervisor's process behind. */
+static void kill_left_over(void)
+{
+	char folder[128], path[512];
+	snprintf(folder, sizeof(folder), "%s/libvirt/run/qemu", places.state_dir);
+	CLEANUP(closedir) DIR *dir = opendir(folder);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		int pid = 0;
+		if (!strstr(entry->d_name, ".pid"))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
+		CLEANUP(fclose) FILE *file = fopen(path, "re");
+		if (strncmp(entry->d_name, "summond-", 8) == 0 && file &&
+			fscanf(file, "%d", &pid) == 1 && pid > 1)
+			kill(pid, SIGKILL);
+	}
+}
+
+static int suite_run(const void *ctx)
+{
+	const struct subject *subject = ctx;
+	struct CMUnitTest tests[64];
+	if (backend_case_count > 64 || !mkdtemp(places.state_dir))
+		return 2;
+	for (size_t i = 0; i < backend_case_count; i++) {
+		tests[i] = backend_cases[i];
+		tests[i].initial_state = (void *)(uintptr_t)subject;
+	}
+	int failed = _cmocka_run_group_tests(subject->name, tests, backend_case_count, NULL, NULL);
+	kill_left_over();
+	nftw(places.state_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return failed;
+}
+
+int main(int argc, char **argv)
+{
+	const struct subject *subject = argc >= 3 ? subject_find(argv[1]) : NULL;
+	if (!subject) {
+		fprintf(stderr, "usage: test_backend SUBJECT GUEST-IMAGE\n");
+		return 2;
+	}
+	places.guest_image = argv[2];
+	if (argc == 3)
+		return tap_filter(suite_run, subject);
+	snprintf(places.state_dir, sizeof(places.state_dir), "%s", argv[4]);
+	return life_main(subject, argv[3]);
+}
