@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/units.h"
+#include "daemon/config.h"
+#include "daemon/config_internal.h"
+
+struct fixture {
+	char dir[64];
+	char path[96];
+	char problems[8192];
+	unsigned problem_count;
+	struct config *config;
+	struct error err;
+};
+
+static int setup(void **state)
+{
+	struct fixture *f = calloc(1, sizeof(*f));
+	assert_non_null(f);
+	*state = f;
+	strcpy(f->dir, "/tmp/test-config-XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	snprintf(f->path, sizeof(f->path), "%s/summond.conf", f->dir);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	char command[128];
+	config_destroy(f->config);
+	snprintf(command, sizeof(command), "rm -r %s", f->dir);
+	assert_int_equal(system(command), 0);
+	free(f);
+	return 0;
+}
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void on_problem(void *ctx, const char *problem)
+{
+	struct fixture *f = ctx;
+	size_t length = strlen(f->problems);
+	snprintf(f->problems + length, sizeof(f->problems) - length, "%s\n", problem);
+	f->problem_count++;
+}
+
+static int load(struct fixture *f, const char *text)
+{
+	config_destroy(f->config);
+	f->config = NULL;
+	f->problems[0] = '\0';
+	f->problem_count = 0;
+	f->err = (struct error)ERROR_INIT;
+	if (text)
+		write_file(f->path, text);
+	return config_load(text ? f->path : NULL, on_problem, f, &f->config, &f->err);
+}
+
+static const struct config *load_good(struct fixture *f, const char *text)
+{
+	if (load(f, text) < 0)
+		fail_msg("%s: %s", text ? text : "(defaults)", f->err.message);
+	assert_int_equal(f->problem_count, 0);
+	return f->config;
+}
+
+/* The message without the temporary folder's name. */
+static void expect_problem(struct fixture *f, const char *text, const char *contained)
+{
+	assert_int_equal(load(f, text), -EINVAL);
+	assert_null(f->config);
+	if (!strstr(f->problems, contained) || !strstr(f->problems, f->err.message))
+		fail_msg("%s: not '%s' but: %s", text, contained, f->problems);
+}
+
+static void defaults(void **state)
+{
+	struct fixture *f = *state;
+	const struct config *c = load_good(f, NULL);
+	assert_string_equal(c->state_dir, "/var/lib/summond");
+	assert_string_equal(c->control.socket, "/run/summond/control.sock");
+	assert_int_equal(c->control.mode, 0660);
+	assert_null(c->control.group);
+	assert_int_equal(c->control.max_upload, 64u << 20);
+	assert_int_equal(c->dns.listen_count, 2);
+	assert_int_equal(((struct sockaddr_in *)&c->dns.listen[0])->sin_port, htons(53));
+	assert_int_equal(c->dns.listen[1].ss_family, AF_INET6);
+	assert_int_equal(c->zone_count, 0);
+	assert_true(c->network.enabled);
+	char text[IP_PREFIX_TEXT];
+	assert_string_equal(ip_prefix_print(&c->network.pool, text), "10.77.0.1/16");
+	assert_int_equal(c->network.pool6.address.family, 0);
+	assert_string_equal(c->default_backend, "libvirt");
+	assert_int_equal(c->guest.memory, 32u << 20);
+	assert_int_equal(c->journal.flush, 200 * NS_PER_MS);
+	assert_int_equal(c->log.level, 1);
+	assert_false(c->log.json);
+}
+
+static void whole_file(void **state)
+{
+	struct fixture *f = *state;
+	const struct config *c = load_good(f,
+		"run_dir = /tmp/x\n"
+		"dns { listen = [127.0.0.1@5300]; max_waiting: 7 }\n"
+		"network { address6 = fd00::1/64; pool = 10.77.128.0/17; enabled = false }\n"
+		"backend { default = sim }\n"
+		"backend sim { start_delay = \"20 ms\"; fail = 1/3 }\n"
+		"log { level = debug; format = json }\n"
+		"zone \"example.test\" {\n"
+		"  primary = ns1; mailbox = \"me@example.test\"; ttl = 2h; negative_ttl = 0\n"
+		"  ns ns1 { address = 127.0.0.1; address6 = ::1 }\n"
+		"  ns ns2 { address = 127.0.0.2 }\n"
+		"}\n"
+		"zone \"other.test\" { ns = [a.example.org, \"b.example.org\"] }\n");
+	assert_string_equal(c->control.socket, "/tmp/x/control.sock");
+	assert_int_equal(c->dns.listen_count, 1);
+	assert_int_equal(c->dns.max_waiting, 7);
+	assert_false(c->network.enabled);
+	char text[IP_PREFIX_TEXT];
+	assert_string_equal(ip_prefix_print(&c->network.pool6, text), "fd00::1/64");
+	assert_string_equal(ip_prefix_print(&c->network.pool, text), "10.77.128.0/17");
+	assert_string_equal(c->default_backend, "sim");
+	assert_int_equal(c->backend_count, 1);
+	assert_string_equal(c->backends[0].name, "sim");
+	assert_int_equal(c->backends[0].setting_count, 2);
+	assert_string_equal(c->backends[0].settings[0].key, "start_delay");
+	assert_string_equal(c->backends[0].settings[0].value, "20 ms");
+	assert_int_equal(c->log.level, 0);
+	assert_true(c->log.json);
+	assert_int_equal(c->zone_count, 2);
+	const struct config_zone *zone = &c->zones[0];
+	assert_string_equal(zone->origin, "example.test");
+	assert_string_equal(zone->primary, "ns1");
+	assert_string_equal(zone->mailbox, "me@example.test");
+	assert_int_equal(zone->ttl, 7200);
+	assert_int_equal(zone->negative_ttl, 0);
+	assert_int_equal(zone->server_count, 2);
+	assert_string_equal(zone->servers[1].name, "ns2");
+	assert_string_equal(ip_address_print(&zone->servers[0].address6, text), "::1");
+	assert_string_equal(c->zones[1].servers[1].name, "b.example.org");
+	assert_int_equal(c->zones[1].ttl, 3600);
+}
+
+static void problems(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *text, *message;
+	} bad[] = {
+		{"\ndns { lisen = [::1] }",
+			"summond.conf:2: dns.lisen: unknown option: did you mean dns.listen?"},
+		{"dsn { listen = [::1] }", "conf:1: dsn: unknown option"},
+		{"qwertyuiop = 1", "conf:1: qwertyuiop: unknown option"},
+		{"dns = 53", "conf:1: dns: must be a section"},
+		{"dns.listen = ::1", "conf:1: dns.listen: is not written with a dot"},
+		{"dns { max_tcp = many }", "conf:1: dns.max_tcp: 'many' is not a whole number"},
+		{"dns { max_tcp = 0 }", "dns.max_tcp: '0' is not a whole number from 1"},
+		{"dns { max_tcp = [1] }", "dns.max_tcp: must be one value"},
+		{"dns { max_tcp { a = 1 } }", "dns.max_tcp: must be one value"},
+		{"dns { listen = [localhost] }", "dns.listen: "},
+		{"dns { listen = [] }", "dns.listen: needs at least one address"},
+		{"dns { listen = [{a = b}] }", "dns.listen: must be a list of single values"},
+		{"control { mode = 999 }", "control.mode: '999' is not a mode"},
+		{"control { mode = 4755 }", "control.mode: '4755' is not a mode"},
+		{"control { max_upload = 1 }", "control.max_upload: '1' is not a size"},
+		{"control { max_upload = 8GiB }", "must be from 1KiB to 4GiB"},
+		{"state_dir = here", "state_dir: 'here' is not a path from the root"},
+		{"network { bridge = a-name-that-is-too-long }",
+			"network.bridge: has more than 15 letters"},
+		{"network { bridge = \"\" }", "network.bridge: must not be empty"},
+		{"network { bridge = \"a b\" }", "network.bridge: 'a b' has a blank"},
+		{"network { enabled = maybe }", "network.enabled: 'maybe' is none of false, true"},
+		{"network { address = fd00::1/64 }",
+			"network.address: 'fd00::1/64' is not an IPv4 prefix"},
+		{"network { address = 10.1.0.0/16 }",
+			"network.address: is the address of the network itself"},
+		{"network { address = none }", "network.address: is needed unless"},
+		{"log { level = loud }",
+			"log.level: 'loud' is none of debug, info, warning, error"},
+		{"journal { flush = 0 }", "journal.flush: must be from 1ms to 1min"},
+		{"policy default { ttl = 5s }", "conf:1: policy: policies are not set here"},
+		{"service a { }", "conf:1: service: services are not set here"},
+		{"zone { ttl = 1h }", "conf:1: zone: a zone has a name"},
+		{"zone = example.test", "zone: must be a section"},
+		{"zone a.test { }", "conf:1: zone.a.test: needs a name server"},
+		{"zone a..test { ns = [b] }", "zone.a..test: is not a domain name"},
+		{"zone a.test {\n tll = 1h\n ns = [b] }",
+			"conf:2: zone.a.test.tll: unknown option: did you mean ttl"},
+		{"zone a.test { ttl = 1500ms; ns = [b] }",
+			"zone.a.test.ttl: must be whole seconds"},
+		{"zone a.test { ns = b }", "zone.a.test.ns: must be a list"},
+		{"zone a.test { ns { b = c } }",
+			"zone.a.test.ns: a name server is a name in a list"},
+		{"zone a.test { ns b { address = ::1 } }",
+			"zone.a.test.ns.b.address: '::1' is not an IPv4 address"},
+		{"zone a.test { ns b { adress = ::1 } }",
+			"zone.a.test.ns.b.adress: unknown option"},
+		{"backend sim { a = [1] }", "backend.sim.a: must be one value"},
+		{"backend { defualt = sim }",
+			"backend.defualt: unknown option: did you mean backend.default?"},
+		{"a = \"b", "conf:1: this text has no end"},
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		expect_problem(f, bad[i].text, bad[i].message);
+	assert_int_equal(config_load("/nonexistent/x", NULL, NULL, &f->config, &f->err), -ENOENT);
+}
+
+static void all_problems_are_told(void **state)
+{
+	struct fixture *f = *state;
+	expect_problem(f, "a = 1\ndns { max_tcp = x }\nlog { level = y }\nzone z { }\n",
+		"summond.conf:2: dns.max_tcp");
+	assert_int_equal(f->problem_count, 4);
+	assert_non_null(strstr(f->err.message, "summond.conf:1: a: unknown option"));
+	char text[1000] = "";
+	for (int i = 0; i < 40; i++)
+		sprintf(text + strlen(text), "x%d = 1\n", i);
+	assert_int_equal(load(f, text), -EINVAL);
+	assert_int_equal(f->problem_count, 20);
+}
+
+static void folders(void **state)
+{
+	struct fixture *f = *state;
+	char path[128];
+	snprintf(path, sizeof(path), "%s/conf.d", f->dir);
+	assert_int_equal(mkdir(path, 0755), 0);
+	static const char *const files[][2] = {
+		{"20-b.conf", "dns { max_tcp = 20 } zone c.test { ns = [x] }"},
+		{"10-a.conf", "dns { max_tcp = 10; max_waiting = 10; listen = [::1@9] }"},
+		{"30-c.conf.bak", "nonsense = 1"},
+		{".40.conf", "nonsense = 1"},
+	};
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		snprintf(path, sizeof(path), "%s/conf.d/%s", f->dir, files[i][0]);
+		write_file(path, files[i][1]);
+	}
+	const struct config *c =
+		load_good(f, "dns { max_tcp = 1; max_waiting = 1 } zone b.test { ns = [x] }");
+	assert_int_equal(c->dns.max_tcp, 20);
+	assert_int_equal(c->dns.max_waiting, 10);
+	assert_int_equal(c->dns.listen_count, 1);
+	assert_int_equal(c->zone_count, 2);
+	snprintf(path, sizeof(path), "%s/conf.d/50.conf", f->dir);
+	write_file(path, "\nlog { level = loud }");
+	expect_problem(f, "", "conf.d/50.conf:2: log.level: 'loud'");
+}
+
+static void environment(void **state)
+{
+	struct fixture *f = *state;
+	setenv("SUMMOND_DNS_LISTEN", "127.0.0.1@5300 ::1@5301", 1);
+	setenv("SUMMOND_STATE_DIR", "/tmp/state", 1);
+	setenv("SUMMOND_SOCKET", "/tmp/elsewhere", 1);
+	const struct config *c = load_good(f, "dns { listen = [::1] }");
+	assert_int_equal(c->dns.listen_count, 2);
+	assert_int_equal(((struct sockaddr_in6 *)&c->dns.listen[1])->sin6_port, htons(5301));
+	assert_string_equal(c->state_dir, "/tmp/state");
+	unsetenv("SUMMOND_SOCKET");
+	unsetenv("SUMMOND_STATE_DIR");
+	setenv("SUMMOND_DNS_LISTEN", "here", 1);
+	expect_problem(f, "", "SUMMOND_DNS_LISTEN: ");
+	unsetenv("SUMMOND_DNS_LISTEN");
+	setenv("SUMMOND_DNS_LISTN", "::1", 1);
+	expect_problem(f, "", "SUMMOND_DNS_LISTN: unknown variable");
+	unsetenv("SUMMOND_DNS_LISTN");
+}
+
+static void reloading(void **state)
+{
+	struct fixture *f = *state;
+	load_good(f, "dns { max_tcp = 5 } backend sim { a = b } zone a.test { ns = [x] }");
+	struct config *old = f->config;
+	static const struct {
+		const char *text, *message;
+	} cases[] = {
+		{"dns { max_tcp = 5 } backend sim { a = b } log { level = debug }", NULL},
+		{"dns { max_tcp = 5 } backend sim { a = b } guest { memory = 64MiB }", NULL},
+		{"dns { max_tcp = 6 } backend sim { a = b }",
+			"dns.max_tcp has changed from '5' to '6'"},
+		{"dns { max_tcp = 5 } backend sim { a = c }", "a backend's settings have changed"},
+		{"dns { max_tcp = 5 } backend sim { a = b } control { group = x }",
+			"control.group has"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		f->config = NULL;
+		load_good(f, cases[i].text);
+		struct error err = ERROR_INIT;
+		int rc = config_reloadable(old, f->config, &err);
+		assert_int_equal(rc, cases[i].message ? -EBUSY : 0);
+		if (cases[i].message && !strstr(err.message, cases[i].message))
+			fail_msg("%s", err.message);
+		config_destroy(f->config);
+	}
+	f->config = old;
+}
+
+static void example_is_the_defaults(void **state)
+{
+	struct fixture *f = *state;
+	struct error err = ERROR_INIT;
+	struct config *plain = NULL;
+	assert_int_equal(config_load(NULL, NULL, NULL, &plain, NULL), 0);
+	if (config_load(SOURCE_ROOT "/deploy/examples/summond.conf", NULL, NULL, &f->config, &err) <
+		0)
+		fail_msg("%s", err.message);
+	assert_int_equal(config_reloadable(plain, f->config, NULL), 0);
+	assert_int_equal(f->config->zone_count, 1);
+	config_destroy(plain);
+}
+
+/* A text file as one string, which the caller frees. */
+static char *slurp(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	if (!file)
+		fail_msg("%s: missing", path);
+	char *text = calloc(1, 1 << 20);
+	assert_non_null(text);
+	assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
+	fclose(file);
+	return text;
+}
+
+static void every_option_is_explained(void **state)
+{
+	(void)state;
+	char *example = slurp(SOURCE_ROOT "/deploy/examples/summond.conf");
+	for (size_t i = 0; i < config_option_count; i++) {
+		const char *path = config_options[i].path;
+		const char *dot = strrchr(path, '.');
+		char in_example[100];
+		snprintf(in_example, sizeof(in_example), "%s = ", dot ? dot + 1 : path);
+		if (!strstr(example, in_example))
+			fail_msg("%s is not in the example", path);
+	}
+	free(example);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(defaults),
+		TEST(whole_file),
+		TEST(problems),
+		TEST(all_problems_are_told),
+		TEST(folders),
+		TEST(environment),
+		TEST(reloading),
+		TEST(example_is_the_defaults),
+		cmocka_unit_test(every_option_is_explained),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
