@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/addresses.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void addresses_init(struct addresses *addresses, const struct ip_prefix *pool)
+{
+	*addresses = (struct addresses){.pool = *pool, .cursor = 1};
+}
+
+void addresses_finish(struct addresses *addresses)
+{
+	struct address_owner *owner, *next;
+	HASH_CLEAR(hh_name, addresses->named);
+	HASH_ITER(hh, addresses->owners, owner, next)
+	{
+		HASH_DEL(addresses->owners, owner);
+		free(owner);
+	}
+}
+
+static void make_key(
+	char key[STORE_NAME_MAX + 3], const struct ip_address *address, const char *name)
+{
+	snprintf(key, STORE_NAME_MAX + 3, "%c %s", address->family == AF_INET ? '4' : '6', name);
+}
+
+static struct address_owner *find(
+	const struct addresses *addresses, const struct ip_address *address)
+{
+	struct address_owner *owner;
+	HASH_FIND(hh, addresses->owners, address, sizeof(*address), owner);
+	return owner;
+}
+
+int addresses_reserve(struct addresses *addresses, const struct ip_address *address,
+	const char *name, struct error *err)
+{
+	char text[IP_ADDRESS_TEXT];
+	struct address_owner *owner = find(addresses, address);
+	if (owner && strcmp(owner->name, name) == 0)
+		return 0;
+	if (owner)
+		return error_set(err, -EEXIST,
+			"address %s belongs to %s, and clients may remember it for long: take "
+			"another",
+			ip_address_print(address, text), owner->name);
+	owner = calloc(1, sizeof(*owner));
+	if (!owner)
+		return error_set(err, -ENOMEM, "out of memory");
+	owner->address = *address;
+	snprintf(owner->name, sizeof(owner->name), "%s", name);
+	make_key(owner->key, address, name);
+	HASH_ADD(hh, addresses->owners, address, sizeof(owner->address), owner);
+	struct address_owner *before;
+	HASH_FIND(hh_name, addresses->named, owner->key, strlen(owner->key), before);
+	if (before)
+		HASH_DELETE(hh_name, addresses->named, before);
+	HASH_ADD_KEYPTR(hh_name, addresses->named, owner->key, strlen(owner->key), owner);
+	return 0;
+}
+
+bool addresses_is_reserved(const struct addresses *addresses, const struct ip_address *address)
+{
+	return find(addresses, address) != NULL;
+}
+
+static bool is_broadcast(const struct ip_prefix *pool, uint64_t index)
+{
+	return pool->address.family == AF_INET && pool->length < 31 &&
+	       index == (1ull << (32 - pool->length)) - 1;
+}
+
+int addresses_give(
+	struct addresses *addresses, const char *name, struct ip_address *out, struct error *err)
+{
+	char text[IP_PREFIX_TEXT], key[STORE_NAME_MAX + 3];
+	struct address_owner *before;
+	make_key(key, &addresses->pool.address, name);
+	HASH_FIND(hh_name, addresses->named, key, strlen(key), before);
+	if (before) {
+		*out = before->address;
+		return 0;
+	}
+	for (;; addresses->cursor++) {
+		struct ip_address address;
+		if (!ip_prefix_nth(&addresses->pool, addresses->cursor, &address) ||
+			is_broadcast(&addresses->pool, addresses->cursor))
+			return error_set(err, -ENOSPC,
+				"no address is left in %s: give one that is free, or make "
+				"network.pool larger",
+				ip_prefix_print(&addresses->pool, text));
+		if (find(addresses, &address))
+			continue;
+		int rc = addresses_reserve(addresses, &address, name, err);
+		if (rc >= 0)
+			*out = address;
+		return rc;
+	}
+}
+
+void addresses_release(struct addresses *addresses, const struct ip_address *address)
+{
+	struct address_owner *owner = find(addresses, address);
+	if (!owner)
+		return;
+	struct address_owner *named;
+	HASH_FIND(hh_name, addresses->named, owner->key, strlen(owner->key), named);
+	if (named == owner)
+		HASH_DELETE(hh_name, addresses->named, owner);
+	HASH_DEL(addresses->owners, owner);
+	free(owner);
+	addresses->cursor = 1;
+}

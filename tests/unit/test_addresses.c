@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: ISC */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/addresses.h"
+
+static struct addresses make(const char *pool)
+{
+	struct addresses addresses;
+	struct ip_prefix prefix;
+	assert_int_equal(ip_prefix_parse(pool, &prefix, NULL), 0);
+	addresses_init(&addresses, &prefix);
+	return addresses;
+}
+
+static struct ip_address ip(const char *text)
+{
+	struct ip_address address;
+	assert_int_equal(ip_address_parse(text, &address, NULL), 0);
+	return address;
+}
+
+static void assert_given(struct addresses *addresses, const char *name, const char *expected)
+{
+	struct ip_address address;
+	char text[IP_ADDRESS_TEXT];
+	assert_int_equal(addresses_give(addresses, name, &address, NULL), 0);
+	assert_string_equal(ip_address_print(&address, text), expected);
+}
+
+static void addresses_are_given_once(void **state)
+{
+	(void)state;
+	struct addresses addresses = make("10.0.0.0/29");
+	struct ip_address gateway = ip("10.0.0.1"), taken = ip("10.0.0.3"), none;
+	struct error err = ERROR_INIT;
+	assert_int_equal(addresses_reserve(&addresses, &gateway, "(the gateway)", NULL), 0);
+	assert_int_equal(addresses_reserve(&addresses, &taken, "c", NULL), 0);
+	assert_int_equal(addresses_reserve(&addresses, &taken, "c", NULL), 0);
+	assert_int_equal(addresses_reserve(&addresses, &taken, "d", &err), -EEXIST);
+	assert_non_null(strstr(err.message, "belongs to c"));
+	assert_given(&addresses, "a", "10.0.0.2");
+	assert_given(&addresses, "b", "10.0.0.4");
+	assert_given(&addresses, "c", "10.0.0.3"); /* its own again */
+	assert_given(&addresses, "a", "10.0.0.2");
+	assert_given(&addresses, "e", "10.0.0.5");
+	assert_given(&addresses, "f", "10.0.0.6");
+	/* .7 is the broadcast address */
+	assert_int_equal(addresses_give(&addresses, "g", &none, &err), -ENOSPC);
+	struct ip_address b = ip("10.0.0.4");
+	addresses_release(&addresses, &b);
+	assert_given(&addresses, "g", "10.0.0.4");
+	addresses_finish(&addresses);
+}
+
+static void both_families(void **state)
+{
+	(void)state;
+	struct addresses addresses = make("fd00::/126");
+	assert_given(&addresses, "a", "fd00::1");
+	assert_given(&addresses, "b", "fd00::2");
+	assert_given(&addresses, "c", "fd00::3");
+	struct ip_address none;
+	assert_int_equal(addresses_give(&addresses, "d", &none, NULL), -ENOSPC);
+	addresses_finish(&addresses);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(addresses_are_given_once),
+		cmocka_unit_test(both_families),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
