@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DAEMON_BACKENDS_H
+#define DAEMON_BACKENDS_H
+
+#include <stdbool.h>
+
+#include "launcher/launcher.h"
+#include "policies/policy.h"
+
+/* The backends that the configuration asks for, and the way of their events to the services. */
+struct daemon;
+
+struct backend {
+	struct daemon *daemon;
+	struct launcher *launcher;
+	const struct launcher_ops *ops;
+	bool listed; /* guests of an earlier life are known: starts are safe */
+	bool lost;
+	char failure[256]; /* why it is not usable; "" where it is */
+	struct backend *next;
+};
+
+struct backends {
+	struct backend *first;
+	void (*listed)(struct daemon *daemon); /* once, when all are */
+};
+
+/* Creates each and asks it for the guests of an earlier life. */
+int backends_init(struct backends *backends, struct daemon *daemon,
+	void (*listed)(struct daemon *daemon), struct error *err);
+/* Guests live on. The loop must run until all are closed; then backends_free() is due. */
+void backends_finish(struct backends *backends);
+void backends_free(struct backends *backends);
+
+struct backend *backend_by_name(const struct backends *backends, const char *name);
+
+/* Whether it can do all that a policy asks of it; the error names the option. */
+int backend_check_policy(
+	const struct backend *backend, const struct policy *policy, struct error *err);
+
+#endif

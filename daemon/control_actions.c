@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "daemon/console.h"
+#include "daemon/control_internal.h"
+#include "daemon/instance.h"
+#include "daemon/summon.h"
+
+/* --- wake --- */
+
+static void on_woken(void *ctx, const struct summon *summon, const char *failure)
+{
+	struct http_request *request = ctx;
+	if (failure) {
+		http_respond_error(request, 502, "%s", failure);
+		return;
+	}
+	http_respond(request, 200,
+		json_pack("{s:I, s:s, s:I}", "summon", (json_int_t)summon->id, "state", "awake",
+			"elapsed_ns", (json_int_t)(clock_monotonic() - summon->began)));
+}
+
+static void wake(struct service *service, struct http_request *request, bool wait)
+{
+	struct summon *summon = service_demand(service, "operator", clock_monotonic());
+	if (!summon) {
+		http_respond_error(request, 502, "%s",
+			service->last_error[0] ? service->last_error : "out of memory");
+		return;
+	}
+	json_int_t id = (json_int_t)summon->id;
+	const struct waiter waiter = {.done = on_woken, .ctx = request};
+	if (!wait)
+		http_respond(request, 202, json_pack("{s:I}", "summon", id));
+	else if (summon_join(summon, &waiter) < 0)
+		http_respond_error(request, 503, "too many wait for this service already");
+}
+
+void control_wake(void *ctx, struct http_request *request)
+{
+	struct control *control = ctx;
+	struct service *service = control_service(control, request);
+	if (!service)
+		return;
+	json_t *wait = json_object_get(http_body(request), "wait");
+	if (wait && !json_is_boolean(wait)) {
+		http_respond_error(request, 400, "wait: write true or false");
+		return;
+	}
+	if (service->state == STATE_AWAKE) {
+		http_respond(
+			request, 200, json_pack("{s:s, s:i}", "state", "awake", "elapsed_ns", 0));
+		return;
+	}
+	if (service->backend->failure[0]) {
+		http_respond_error(request, 502, "%s", service->backend->failure);
+		return;
+	}
+	/* Events wait until the waiter is among those who are told. */
+	registry_hold_events(&control->daemon->registry);
+	wake(service, request, json_is_true(wait));
+	registry_release_events(&control->daemon->registry);
+}
+
+/* --- retire --- */
+
+static const struct {
+	const char *word;
+	enum policy_retire how;
+} hows[] = {
+	{"destroy", POLICY_RETIRE_DESTROY},
+	{"shutdown", POLICY_RETIRE_SHUTDOWN},
+	{"suspend", POLICY_RETIRE_SUSPEND},
+};
+
+static bool parse_how(const json_t *json, enum policy_retire *how)
+{
+	if (!json)
+		return true;
+	for (size_t i = 0; json_is_string(json) && i < sizeof(hows) / sizeof(hows[0]); i++) {
+		if (strcmp(json_string_value(json), hows[i].word) != 0)
+			continue;
+		*how = hows[i].how;
+		return true;
+	}
+	return false;
+}
+
+void control_retire(void *ctx, struct http_request *request)
+{
+	struct service *service = control_service(ctx, request);
+	if (!service)
+		return;
+	enum policy_retire how = service->policy->policy.retire;
+	unsigned able = service->backend->ops->capabilities(service->backend->launcher);
+	if (!parse_how(json_object_get(http_body(request), "how"), &how)) {
+		http_respond_error(request, 400, "how: write destroy, shutdown or suspend");
+	} else if (service->state == STATE_ASLEEP) {
+		http_respond_error(request, 409, "%s is asleep already", service->def.name);
+	} else if (how == POLICY_RETIRE_SUSPEND && !(able & LAUNCHER_CAN_SUSPEND)) {
+		http_respond_error(request, 400, "backend %s cannot suspend", service->def.backend);
+	} else if (how == POLICY_RETIRE_SUSPEND && service->state != STATE_AWAKE) {
+		http_respond_error(request, 409, "%s is %s: only an awake guest can be suspended",
+			service->def.name, lifecycle_state_name(service->state));
+	} else {
+		service->stop_how = how == POLICY_RETIRE_SHUTDOWN ? LAUNCHER_STOP_SHUTDOWN
+								  : LAUNCHER_STOP_DESTROY;
+		service_set_error(service, "it was retired by an operator");
+		service_post(service, how == POLICY_RETIRE_SUSPEND ? EVENT_REST : EVENT_RETIRE);
+		http_respond(request, 202,
+			json_pack("{s:s}", "state", lifecycle_state_name(service->state)));
+	}
+}
+
+/* --- pin --- */
+
+struct pin {
+	struct control *control;
+	struct http_request *request;
+	uint32_t id;
+	bool pinned;
+};
+
+static int pin_work(struct store *store, void *ctx, struct error *err)
+{
+	struct pin *pin = ctx;
+	return store_set_pinned(store, pin->id, pin->pinned, err);
+}
+
+static void pin_done(void *ctx, int rc, const struct error *err)
+{
+	struct pin *pin = ctx;
+	struct service *service = service_by_id(&pin->control->daemon->registry, pin->id);
+	if (rc < 0) {
+		http_respond_error(pin->request, control_status(rc), "%s", err->message);
+	} else if (!service || service->removed) {
+		http_respond_error(pin->request, 404, "it was removed meanwhile");
+	} else {
+		service->def.pinned = pin->pinned;
+		control_announce_service(pin->control, service->def.name, "changed");
+		if (pin->pinned && service->state != STATE_AWAKE)
+			service_demand(service, "pin", clock_monotonic());
+		http_respond(pin->request, 200, control_service_json(service));
+	}
+	free(pin);
+}
+
+static void set_pinned(struct control *control, struct http_request *request, bool pinned)
+{
+	struct error err = ERROR_INIT;
+	struct service *service = control_service(control, request);
+	if (!service)
+		return;
+	struct pin *pin = malloc(sizeof(*pin));
+	if (!pin) {
+		http_respond_error(request, 500, "out of memory");
+		return;
+	}
+	*pin = (struct pin){control, request, service->def.id, pinned};
+	int rc = storage_run(control->daemon->storage, pin_work, pin_done, pin, &err);
+	if (rc < 0) {
+		http_respond_error(request, control_status(rc), "%s", err.message);
+		free(pin);
+	}
+}
+
+void control_pin(void *ctx, struct http_request *request)
+{
+	set_pinned(ctx, request, true);
+}
+
+void control_unpin(void *ctx, struct http_request *request)
+{
+	set_pinned(ctx, request, false);
+}
+
+/* --- listen --- */
+
+void control_get_log(void *ctx, struct http_request *request)
+{
+	struct control *control = ctx;
+	struct service *service = control_service(control, request);
+	if (!service)
+		return;
+	const char *follow = http_query(request, "follow");
+	if (follow && strcmp(follow, "1") == 0) {
+		control_listen(control, request, service->def.id);
+		return;
+	}
+	size_t length = 0;
+	char *text = service->console ? console_copy(service->console, &length) : strdup("");
+	if (text)
+		http_respond_text(request, "text/plain; charset=utf-8", text, length);
+	else
+		http_respond_error(request, 500, "out of memory");
+}
+
+void control_get_events(void *ctx, struct http_request *request)
+{
+	control_listen(ctx, request, 0);
+}

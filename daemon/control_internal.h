@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DAEMON_CONTROL_INTERNAL_H
+#define DAEMON_CONTROL_INTERNAL_H
+
+#include <jansson.h>
+
+#include "daemon/control.h"
+#include "daemon/daemon.h"
+#include "daemon/http.h"
+
+/* Shared by the files of the control API (control*.c) and by no others. */
+
+#define CONTROL_LISTENERS_MAX 64
+
+struct listener {
+	struct http_stream *stream;
+	uint32_t service; /* whose console it follows; 0: /v1/events */
+};
+
+struct control {
+	struct daemon *daemon;
+	struct http_server *http;
+	struct listener listeners[CONTROL_LISTENERS_MAX];
+	size_t listener_count;
+};
+
+/* The service of {name}, or NULL after a 404 has been sent. */
+struct service *control_service(struct control *control, struct http_request *request);
+
+/* Turns the request into a stream; 503 where there are too many. NULL then. */
+struct http_stream *control_listen(
+	struct control *control, struct http_request *request, uint32_t service);
+
+/* The status of an HTTP answer for a negative error. */
+int control_status(int rc);
+
+json_t *control_service_json(const struct service *service);
+json_t *control_policy_json(const struct policy_entry *entry);
+json_t *control_time_json(uint64_t real);
+
+/* control_services.c */
+void control_list_services(void *ctx, struct http_request *request);
+void control_get_service(void *ctx, struct http_request *request);
+void control_put_service(void *ctx, struct http_request *request);
+void control_put_site(void *ctx, struct http_request *request);
+void control_delete_service(void *ctx, struct http_request *request);
+
+/* control_actions.c */
+void control_wake(void *ctx, struct http_request *request);
+void control_retire(void *ctx, struct http_request *request);
+void control_pin(void *ctx, struct http_request *request);
+void control_unpin(void *ctx, struct http_request *request);
+void control_get_log(void *ctx, struct http_request *request);
+void control_get_events(void *ctx, struct http_request *request);
+
+/* control_policies.c */
+void control_list_policies(void *ctx, struct http_request *request);
+void control_get_policy(void *ctx, struct http_request *request);
+void control_put_policy(void *ctx, struct http_request *request);
+void control_patch_policy(void *ctx, struct http_request *request);
+void control_delete_policy(void *ctx, struct http_request *request);
+void control_list_policy_options(void *ctx, struct http_request *request);
+
+/* control_history.c */
+void control_list_summons(void *ctx, struct http_request *request);
+void control_get_summon(void *ctx, struct http_request *request);
+void control_list_transitions(void *ctx, struct http_request *request);
+
+/* control_status.c */
+void control_get_status(void *ctx, struct http_request *request);
+void control_get_check(void *ctx, struct http_request *request);
+void control_list_instances(void *ctx, struct http_request *request);
+void control_get_openapi(void *ctx, struct http_request *request);
+
+#endif

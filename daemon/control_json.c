@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: ISC */
+#include "base/units.h"
+#include "daemon/control_internal.h"
+#include "daemon/instance.h"
+#include "daemon/summon.h"
+
+json_t *control_time_json(uint64_t real)
+{
+	char text[32];
+	return json_string(log_time(real, text));
+}
+
+static void set_text(json_t *object, const char *key, const char *value)
+{
+	if (value && value[0])
+		json_object_set_new(object, key, json_string(value));
+}
+
+static void set_address(json_t *object, const char *key, const struct ip_address *address)
+{
+	char text[IP_ADDRESS_TEXT];
+	set_text(object, key, ip_address_print(address, text));
+}
+
+json_t *control_service_json(const struct service *service)
+{
+	const struct store_service *def = &service->def;
+	char mac[MAC_ADDRESS_TEXT], memory[SIZE_TEXT];
+	json_t *json = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:o, s:i, s:i, s:s, s:i}",
+		"name", def->name, "id", (int)def->id, "backend", def->backend, "policy",
+		def->policy, "mac", mac_address_print(&service->mac, mac), "state",
+		lifecycle_state_name(service->state), "pinned", (int)def->pinned, "since",
+		control_time_json(service->since), "failures", (int)service->load.failures,
+		"waiters", service->summon ? (int)service->summon->waiter_count : 0, "memory",
+		size_print(
+			def->memory ? def->memory : service->daemon->config->guest.memory, memory),
+		"vcpus", def->vcpus ? (int)def->vcpus : 1);
+	set_text(json, "image", def->image);
+	set_text(json, "initrd", def->initrd);
+	set_text(json, "cmdline", def->cmdline);
+	set_text(json, "domain_xml", def->domain_xml);
+	set_address(json, "ipv4", &def->ipv4);
+	set_address(json, "ipv6", &def->ipv6);
+	set_text(json, "last_error", service->load.failures ? service->last_error : NULL);
+	if (service->last_summon)
+		json_object_set_new(
+			json, "last_summon", json_integer((json_int_t)service->last_summon));
+	if (service->state == STATE_AWAKE) {
+		uint64_t awake = clock_monotonic() - service->load.ready_at;
+		json_object_set_new(json, "awake_since", control_time_json(clock_real() - awake));
+	}
+	return json;
+}
+
+json_t *control_policy_json(const struct policy_entry *entry)
+{
+	json_t *options = json_object();
+	for (size_t i = 0; i < policy_option_count; i++) {
+		char value[POLICY_VALUE_MAX + 1];
+		if (policy_get(&entry->policy, policy_options[i].name, value, NULL) >= 0)
+			json_object_set_new(options, policy_options[i].name, json_string(value));
+	}
+	return json_pack("{s:s, s:o, s:i}", "name", entry->policy.name, "options", options,
+		"services", (int)entry->services);
+}

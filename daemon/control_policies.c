@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/control_internal.h"
+
+/* A change of a policy on its way to the store and back. */
+struct change {
+	struct control *control;
+	struct http_request *request;
+	struct policy policy;
+	bool created;
+};
+
+void control_list_policies(void *ctx, struct http_request *request)
+{
+	struct control *control = ctx;
+	json_t *list = json_array();
+	struct policy_entry *entry, *next;
+	HASH_ITER(hh, control->daemon->registry.policies, entry, next)
+	{
+		json_array_append_new(list, control_policy_json(entry));
+	}
+	http_respond(request, 200, json_pack("{s:o}", "policies", list));
+}
+
+static struct policy_entry *find(struct control *control, struct http_request *request)
+{
+	const char *name = http_param(request, "name");
+	struct policy_entry *entry = policy_by_name(&control->daemon->registry, name);
+	if (!entry)
+		http_respond_error(request, 404, "there is no policy '%s'", name);
+	return entry;
+}
+
+void control_get_policy(void *ctx, struct http_request *request)
+{
+	struct policy_entry *entry = find(ctx, request);
+	if (entry)
+		http_respond(request, 200, control_policy_json(entry));
+}
+
+void control_list_policy_options(void *ctx, struct http_request *request)
+{
+	(void)ctx;
+	json_t *list = json_array();
+	for (size_t i = 0; i < policy_option_count; i++)
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:s}", "name", policy_options[i].name,
+				      "default", policy_options[i].fallback, "values",
+				      policy_options[i].values, "help", policy_options[i].help));
+	http_respond(request, 200, json_pack("{s:o}", "options", list));
+}
+
+/* --- put and patch --- */
+
+static int set_option(
+	struct policy *policy, const char *key, const json_t *value, struct error *err)
+{
+	char number[32];
+	if (json_is_string(value))
+		return policy_set(policy, key, json_string_value(value), err);
+	if (!json_is_integer(value))
+		return error_set(err, -EINVAL, "%s: write a string or a whole number", key);
+	snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	return policy_set(policy, key, number, err);
+}
+
+/* A policy that a service's backend cannot follow is refused, with the service's name. */
+static int check_services(struct control *control, const struct policy *policy, struct error *err)
+{
+	struct service *service, *next;
+	HASH_ITER(hh, control->daemon->registry.by_name, service, next)
+	{
+		if (strcmp(service->def.policy, policy->name) != 0)
+			continue;
+		int rc = backend_check_policy(service->backend, policy, err);
+		if (rc < 0)
+			return error_prefix(err, rc, "service %s", service->def.name);
+	}
+	return 0;
+}
+
+static int fill(struct control *control, struct policy *policy, json_t *options, struct error *err)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach(options, key, value)
+	{
+		int rc = set_option(policy, key, value, err);
+		if (rc < 0)
+			return rc;
+	}
+	int rc = policy_validate(policy, err);
+	return rc < 0 ? rc : check_services(control, policy, err);
+}
+
+static int change_work(struct store *store, void *ctx, struct error *err)
+{
+	struct change *change = ctx;
+	return store_put_policy(store, &change->policy, err);
+}
+
+static void change_done(void *ctx, int rc, const struct error *err)
+{
+	struct change *change = ctx;
+	struct registry *registry = &change->control->daemon->registry;
+	struct error failure = ERROR_INIT;
+	if (rc >= 0) {
+		rc = registry_put_policy(registry, &change->policy, &failure);
+		err = &failure;
+	}
+	if (rc < 0)
+		http_respond_error(change->request, control_status(rc), "%s", err->message);
+	else
+		http_respond(change->request, change->created ? 201 : 200,
+			control_policy_json(policy_by_name(registry, change->policy.name)));
+	free(change);
+}
+
+static void put(struct control *control, struct http_request *request,
+	const struct policy_entry *known, const struct policy *base)
+{
+	struct error err = ERROR_INIT;
+	struct change *change = malloc(sizeof(*change));
+	int rc = change ? 0 : error_set(&err, -ENOMEM, "out of memory");
+	if (change) {
+		*change = (struct change){control, request, *base, known == NULL};
+		rc = fill(control, &change->policy, http_body(request), &err);
+		if (rc >= 0)
+			rc = storage_run(
+				control->daemon->storage, change_work, change_done, change, &err);
+	}
+	if (rc < 0) {
+		http_respond_error(request, control_status(rc), "%s", err.message);
+		free(change);
+	}
+}
+
+void control_put_policy(void *ctx, struct http_request *request)
+{
+	struct control *control = ctx;
+	struct error err = ERROR_INIT;
+	struct policy policy;
+	const char *name = http_param(request, "name");
+	if (policy_check_name(name, &err) < 0) {
+		http_respond_error(request, 400, "%s", err.message);
+		return;
+	}
+	policy_init(&policy, name);
+	put(control, request, policy_by_name(&control->daemon->registry, name), &policy);
+}
+
+void control_patch_policy(void *ctx, struct http_request *request)
+{
+	struct policy_entry *entry = find(ctx, request);
+	if (entry)
+		put(ctx, request, entry, &entry->policy);
+}
+
+/* --- delete --- */
+
+static int remove_work(struct store *store, void *ctx, struct error *err)
+{
+	struct change *change = ctx;
+	return store_remove_policy(store, change->policy.name, err);
+}
+
+static void remove_done(void *ctx, int rc, const struct error *err)
+{
+	struct change *change = ctx;
+	if (rc < 0) {
+		http_respond_error(change->request, control_status(rc), "%s", err->message);
+	} else {
+		registry_remove_policy(&change->control->daemon->registry, change->policy.name);
+		http_respond(change->request, 204, NULL);
+	}
+	free(change);
+}
+
+void control_delete_policy(void *ctx, struct http_request *request)
+{
+	struct control *control = ctx;
+	struct error err = ERROR_INIT;
+	struct policy_entry *entry = find(control, request);
+	if (!entry)
+		return;
+	struct change *change = malloc(sizeof(*change));
+	int rc = change ? 0 : error_set(&err, -ENOMEM, "out of memory");
+	if (change) {
+		*change = (struct change){control, request, entry->policy, false};
+		rc = storage_run(control->daemon->storage, remove_work, remove_done, change, &err);
+	}
+	if (rc < 0) {
+		http_respond_error(request, control_status(rc), "%s", err.message);
+		free(change);
+	}
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/units.h"
+#include "daemon/control_internal.h"
+#include "daemon/definition.h"
+#include "daemon/instance.h"
+
+/* A definition on its way: parsed and checked on the loop thread, made durable on the storage
+ * thread, put into the registry, and only then answered. */
+struct put {
+	struct control *control;
+	struct http_request *request;
+	struct store_service def;
+	bool created;
+	unsigned reserved;             /* addresses that were reserved for it */
+	char image[4096];              /* path, or "" */
+	char upload[4096], site[4096]; /* a site's tar: where it is, where it belongs */
+	uint64_t memory;               /* the default */
+};
+
+void control_list_services(void *ctx, struct http_request *request)
+{
+	struct control *control = ctx;
+	json_t *list = json_array();
+	struct service *service, *next;
+	HASH_ITER(hh, control->daemon->registry.by_name, service, next)
+	{
+		json_array_append_new(list, control_service_json(service));
+	}
+	http_respond(request, 200, json_pack("{s:o}", "services", list));
+}
+
+void control_get_service(void *ctx, struct http_request *request)
+{
+	struct service *service = control_service(ctx, request);
+	if (service)
+		http_respond(request, 200, control_service_json(service));
+}
+
+/* --- files that a definition has left behind --- */
+
+static int discard_work(struct store *store, void *ctx, struct error *err)
+{
+	(void)store;
+	(void)err;
+	unlink(ctx);
+	return 0;
+}
+
+static void discard_done(void *ctx, int rc, const struct error *err)
+{
+	(void)rc;
+	(void)err;
+	free(ctx);
+}
+
+/* Removes a site's tar of ours; a file of the user's is left alone. */
+static void discard_site(struct daemon *daemon, const char *path)
+{
+	char folder[4096];
+	int length = snprintf(folder, sizeof(folder), "%s/sites/", daemon->config->state_dir);
+	if (!path || strncmp(path, folder, (size_t)length) != 0)
+		return;
+	char *copy = strdup(path);
+	if (copy && storage_run(daemon->storage, discard_work, discard_done, copy, NULL) < 0)
+		free(copy);
+}
+
+/* --- put --- */
+
+static void put_free(struct put *put)
+{
+	store_service_finish(&put->def);
+	free(put);
+}
+
+static void put_refuse(struct put *put, int rc, const struct error *err)
+{
+	definition_unreserve(put->control->daemon, &put->def, put->reserved);
+	discard_site(put->control->daemon, put->site);
+	http_respond_error(put->request, control_status(rc), "%s", err->message);
+	put_free(put);
+}
+
+static int put_work(struct store *store, void *ctx, struct error *err)
+{
+	struct put *put = ctx;
+	if (put->upload[0] && rename(put->upload, put->site) < 0)
+		return error_set(
+			err, -errno, "cannot keep the site as %s: %s", put->site, strerror(errno));
+	int rc = definition_check_files(
+		&put->def, put->image[0] ? put->image : NULL, put->memory, err);
+	return rc < 0 ? rc : store_put_service(store, &put->def, err);
+}
+
+static void put_done(void *ctx, int rc, const struct error *err)
+{
+	struct put *put = ctx;
+	struct daemon *daemon = put->control->daemon;
+	struct error failure = ERROR_INIT;
+	if (rc < 0) {
+		put_refuse(put, rc, err);
+		return;
+	}
+	const struct service *known = service_by_id(&daemon->registry, put->def.id);
+	if (known && known->def.initrd &&
+		(!put->def.initrd || strcmp(known->def.initrd, put->def.initrd) != 0))
+		discard_site(daemon, known->def.initrd);
+	rc = registry_put_service(&daemon->registry, &put->def, &failure);
+	if (rc < 0) {
+		put_refuse(put, rc, &failure);
+		return;
+	}
+	control_announce_service(put->control, put->def.name, put->created ? "added" : "changed");
+	http_respond(put->request, put->created ? 201 : 200,
+		control_service_json(service_by_id(&daemon->registry, put->def.id)));
+	put_free(put);
+}
+
+/* The name in the path, and what is known of it already. NULL after an answer was sent. */
+static struct put *put_begin(struct control *control, struct http_request *request)
+{
+	struct error err = ERROR_INIT;
+	struct put *put = calloc(1, sizeof(*put));
+	if (!put) {
+		http_respond_error(request, 500, "out of memory");
+		return NULL;
+	}
+	put->control = control;
+	put->request = request;
+	put->memory = control->daemon->config->guest.memory;
+	if (dns_name_canonical(http_param(request, "name"), put->def.name, &err) < 0) {
+		put_refuse(put, -EINVAL, &err);
+		return NULL;
+	}
+	const struct service *known = service_by_name(&control->daemon->registry, put->def.name);
+	put->created = !known;
+	if (known) {
+		put->def.id = known->def.id;
+		put->def.ipv4 = known->def.ipv4;
+		put->def.ipv6 = known->def.ipv6;
+		put->def.pinned = known->def.pinned;
+		put->def.created_at = known->def.created_at;
+	}
+	return put;
+}
+
+static void put_go_on(struct put *put)
+{
+	struct daemon *daemon = put->control->daemon;
+	struct error err = ERROR_INIT;
+	int rc = definition_check(daemon, &put->def, &err);
+	if (rc >= 0)
+		rc = definition_reserve(daemon, &put->def, &put->reserved, &err);
+	if (rc >= 0 && put->def.image &&
+		backend_by_name(&daemon->backends, put->def.backend)->ops->needs_image)
+		instance_image_path(daemon->config, put->def.image, put->image, sizeof(put->image));
+	if (rc >= 0)
+		rc = storage_run(daemon->storage, put_work, put_done, put, &err);
+	if (rc < 0)
+		put_refuse(put, rc, &err);
+}
+
+void control_put_service(void *ctx, struct http_request *request)
+{
+	struct control *control = ctx;
+	struct error err = ERROR_INIT;
+	struct put *put = put_begin(control, request);
+	if (!put)
+		return;
+	int rc = definition_parse(control->daemon, http_body(request), &put->def, &err);
+	if (rc < 0)
+		put_refuse(put, rc, &err);
+	else
+		put_go_on(put);
+}
+
+/* --- a static site: an uploaded tar becomes the initrd of the website image --- */
+
+static int use_site(struct put *put, const struct service *known, struct error *err)
+{
+	const struct config *config = put->control->daemon->config;
+	if (known && store_service_copy(&put->def, &known->def) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (!known) {
+		json_t *json = json_pack("{s:s}", "image", "website");
+		int rc = definition_parse(put->control->daemon, json, &put->def, err);
+		json_decref(json);
+		if (rc < 0)
+			return rc;
+	}
+	char folder[4000];
+	snprintf(folder, sizeof(folder), "%s/sites", config->state_dir);
+	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "cannot make %s: %s", folder, strerror(errno));
+	snprintf(put->upload, sizeof(put->upload), "%s", http_body_file(put->request));
+	/* A new file each time: the present one may be open in a guest's monitor. */
+	if ((size_t)snprintf(put->site, sizeof(put->site), "%s/%s.%llx.tar", folder, put->def.name,
+		    (unsigned long long)clock_real()) >= sizeof(put->site))
+		return error_set(err, -ENAMETOOLONG, "state_dir is too long a path");
+	free(put->def.initrd);
+	put->def.initrd = strdup(put->site);
+	put->def.memory = 0; /* sized anew for the new tar */
+	return put->def.initrd ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+void control_put_site(void *ctx, struct http_request *request)
+{
+	struct control *control = ctx;
+	struct error err = ERROR_INIT;
+	struct put *put = put_begin(control, request);
+	if (!put)
+		return;
+	int rc = use_site(put, service_by_name(&control->daemon->registry, put->def.name), &err);
+	if (rc < 0)
+		put_refuse(put, rc, &err);
+	else
+		put_go_on(put);
+}
+
+/* --- delete --- */
+
+struct removal {
+	struct control *control;
+	struct http_request *request;
+	uint32_t id;
+};
+
+static int remove_work(struct store *store, void *ctx, struct error *err)
+{
+	struct removal *removal = ctx;
+	return store_remove_service(store, removal->id, err);
+}
+
+static void remove_done(void *ctx, int rc, const struct error *err)
+{
+	struct removal *removal = ctx;
+	struct registry *registry = &removal->control->daemon->registry;
+	struct service *service = service_by_id(registry, removal->id);
+	if (rc < 0) {
+		http_respond_error(removal->request, control_status(rc), "%s", err->message);
+	} else {
+		if (service && !service->removed) {
+			control_announce_service(removal->control, service->def.name, "removed");
+			discard_site(service->daemon, service->def.initrd);
+			registry_remove_service(registry, service);
+		}
+		http_respond(removal->request, 204, NULL);
+	}
+	free(removal);
+}
+
+void control_delete_service(void *ctx, struct http_request *request)
+{
+	struct control *control = ctx;
+	struct error err = ERROR_INIT;
+	struct service *service = control_service(control, request);
+	if (!service)
+		return;
+	struct removal *removal = malloc(sizeof(*removal));
+	int rc = removal ? 0 : error_set(&err, -ENOMEM, "out of memory");
+	if (removal) {
+		*removal = (struct removal){control, request, service->def.id};
+		rc = storage_run(control->daemon->storage, remove_work, remove_done, removal, &err);
+	}
+	if (rc < 0) {
+		http_respond_error(request, control_status(rc), "%s", err.message);
+		free(removal);
+	}
+}

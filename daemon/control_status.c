@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: ISC */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "daemon/control_internal.h"
+#include "daemon/instance.h"
+#include "daemon/openapi.h"
+#include "daemon/version.h"
+
+/* --- status --- */
+
+static json_t *dns_json(const struct dns_counters *c)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "udp_queries",
+		(json_int_t)c->udp_queries, "tcp_queries", (json_int_t)c->tcp_queries, "malformed",
+		(json_int_t)c->malformed, "answered", (json_int_t)c->answered, "refused",
+		(json_int_t)c->refused, "nxdomain", (json_int_t)c->nxdomain, "nodata",
+		(json_int_t)c->nodata, "servfail", (json_int_t)c->servfail, "held",
+		(json_int_t)c->held, "dropped", (json_int_t)c->dropped, "tcp_connections",
+		(json_int_t)c->tcp_connections);
+}
+
+static json_t *capabilities_json(unsigned mask)
+{
+	json_t *list = json_array();
+	char text[80], *rest = text, *word;
+	launcher_capabilities_print(mask, text);
+	while ((word = strsep(&rest, ", ")))
+		if (*word)
+			json_array_append_new(list, json_string(word));
+	return list;
+}
+
+static json_t *backends_json(const struct backends *backends)
+{
+	json_t *list = json_array();
+	for (const struct backend *b = backends->first; b; b = b->next) {
+		char text[512] = "";
+		b->ops->describe(b->launcher, text, sizeof(text));
+		json_array_append_new(
+			list, json_pack("{s:s, s:s, s:s, s:b, s:s, s:o}", "name", b->ops->name,
+				      "summary", b->ops->summary, "description", text, "usable",
+				      !b->failure[0], "failure", b->failure, "capabilities",
+				      capabilities_json(b->ops->capabilities(b->launcher))));
+	}
+	return list;
+}
+
+void control_get_status(void *ctx, struct http_request *request)
+{
+	struct control *control = ctx;
+	struct daemon *daemon = control->daemon;
+	int awake = 0;
+	struct service *service, *next;
+	HASH_ITER(hh, daemon->registry.by_name, service, next)
+	{
+		awake += service->state == STATE_AWAKE;
+	}
+	http_respond(request, 200,
+		json_pack("{s:s, s:I, s:b, s:i, s:i, s:{s:o}, s:o}", "version", SUMMOND_VERSION,
+			"uptime_ns", (json_int_t)(clock_monotonic() - daemon->started_at),
+			"serving", (int)daemon->serving, "services",
+			(int)HASH_COUNT(daemon->registry.by_name), "awake", awake, "counters",
+			"dns", dns_json(dns_server_counters(daemon->dns)), "backends",
+			backends_json(&daemon->backends)));
+}
+
+void control_list_instances(void *ctx, struct http_request *request)
+{
+	struct control *control = ctx;
+	json_t *list = json_array();
+	struct service *service, *next;
+	HASH_ITER(hh, control->daemon->registry.by_name, service, next)
+	{
+		const struct instance *instance = service->instance;
+		if (instance)
+			json_array_append_new(
+				list, json_pack("{s:s, s:i, s:s, s:s, s:s, s:o}", "service",
+					      service->def.name, "generation",
+					      (int)instance->id.generation, "state",
+					      lifecycle_state_name(service->state), "backend",
+					      service->backend->ops->name, "tap", instance->tap,
+					      "since", control_time_json(instance->started_at)));
+	}
+	http_respond(request, 200, json_pack("{s:o}", "instances", list));
+}
+
+void control_get_openapi(void *ctx, struct http_request *request)
+{
+	(void)ctx;
+	char *text = malloc(openapi_length);
+	if (!text) {
+		http_respond_error(request, 500, "out of memory");
+		return;
+	}
+	memcpy(text, openapi_text, openapi_length);
+	http_respond_text(request, "application/json", text, openapi_length);
+}
+
+/* --- check: is everything as it should be, and what is to be done where it is not --- */
+
+static void add(json_t *list, const char *name, const char *level, const char *message)
+{
+	json_array_append_new(
+		list, json_pack("{s:s, s:b, s:s, s:s}", "name", name, "ok",
+			      strcmp(level, "ok") == 0, "level", level, "message", message));
+}
+
+static void check_dns(struct daemon *daemon, json_t *list)
+{
+	char text[256];
+	for (size_t i = 0; i < daemon->config->dns.listen_count; i++) {
+		char address[IP_ADDRESS_TEXT];
+		const struct sockaddr_storage *at = &daemon->config->dns.listen[i];
+		struct ip_address ip = ip_address_from_sockaddr((const struct sockaddr *)at);
+		snprintf(text, sizeof(text), "answers on %s port %u, UDP and TCP",
+			ip_address_print(&ip, address), dns_server_port(daemon->dns, i));
+		add(list, "dns", "ok", text);
+	}
+	snprintf(text, sizeof(text), "serves %zu zones%s", daemon->config->zone_count,
+		daemon->config->zone_count ? "" : ": add a zone to summond.conf");
+	add(list, "zones", daemon->config->zone_count ? "ok" : "warning", text);
+}
+
+static void check_backends(struct daemon *daemon, json_t *list)
+{
+	for (const struct backend *b = daemon->backends.first; b; b = b->next) {
+		char text[512] = "";
+		b->ops->describe(b->launcher, text, sizeof(text));
+		add(list, b->ops->name, b->failure[0] ? "error" : "ok",
+			b->failure[0] ? b->failure : text);
+	}
+}
+
+static void check_network(struct daemon *daemon, json_t *list)
+{
+	char text[256], address[IP_PREFIX_TEXT];
+	const struct config *config = daemon->config;
+	snprintf(text, sizeof(text), "guests are on bridge %s, their gateway is %s",
+		config->network.bridge, ip_prefix_print(&config->network.address, address));
+	add(list, "network", daemon->link ? "ok" : "warning",
+		daemon->link ? text : "network.enabled is false: guests have no link");
+}
+
+static void check_images(struct daemon *daemon, json_t *list)
+{
+	char path[4096], text[4200];
+	instance_image_path(daemon->config, "website", path, sizeof(path));
+	bool there = access(path, R_OK) == 0;
+	snprintf(text, sizeof(text), "%s%s", path, there ? "" : " is not there: set images");
+	add(list, "images", there ? "ok" : "warning", text);
+}
+
+static void check_services(struct daemon *daemon, json_t *list)
+{
+	char text[768];
+	unsigned failing = 0;
+	struct service *service, *next;
+	HASH_ITER(hh, daemon->registry.by_name, service, next)
+	{
+		if (!service->load.failures)
+			continue;
+		failing++;
+		snprintf(text, sizeof(text), "%s failed %u times: %s", service->def.name,
+			service->load.failures, service->last_error);
+		add(list, "service", "error", text);
+	}
+	snprintf(text, sizeof(text), "%u of %u fail to start", failing,
+		(unsigned)HASH_COUNT(daemon->registry.by_name));
+	add(list, "services", failing ? "error" : "ok", text);
+}
+
+void control_get_check(void *ctx, struct http_request *request)
+{
+	static void (*const checks[])(struct daemon *, json_t *) = {
+		check_dns, check_backends, check_network, check_images, check_services};
+	struct control *control = ctx;
+	json_t *list = json_array();
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		checks[i](control->daemon, list);
+	http_respond(request, 200, json_pack("{s:o}", "checks", list));
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/definition.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "daemon/daemon.h"
+
+#define MEMORY_MIN (1ull << 20)
+#define MEMORY_MAX (1ull << 42)
+#define VCPUS_MAX  64
+
+/* --- from JSON --- */
+
+struct field {
+	const char *key;
+	int (*read)(void *to, size_t size, const json_t *value, struct error *err);
+	size_t offset, size;
+};
+
+static int read_word(void *to, size_t size, const json_t *value, struct error *err)
+{
+	const char *text = json_string_value(value);
+	if (!text || !*text || strlen(text) >= size)
+		return error_set(err, -EINVAL, "write a word of at most %zu letters", size - 1);
+	strcpy(to, text);
+	return 0;
+}
+
+static int read_text(void *to, size_t size, const json_t *value, struct error *err)
+{
+	(void)size;
+	const char *text = json_string_value(value);
+	if (!text || strlen(text) != json_string_length(value))
+		return error_set(err, -EINVAL, "write a string");
+	char *copy = strdup(text);
+	if (!copy)
+		return error_set(err, -ENOMEM, "out of memory");
+	free(*(char **)to);
+	*(char **)to = copy;
+	return 0;
+}
+
+static int read_line(void *to, size_t size, const json_t *value, struct error *err)
+{
+	const char *text = json_string_value(value);
+	for (const char *at = text; at && *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			return error_set(err, -EINVAL, "write one line of printable text");
+	if (text && strlen(text) > 2048)
+		return error_set(err, -EINVAL, "write at most 2048 letters");
+	return read_text(to, size, value, err);
+}
+
+static int read_path(void *to, size_t size, const json_t *value, struct error *err)
+{
+	const char *text = json_string_value(value);
+	if (!text || text[0] != '/')
+		return error_set(err, -EINVAL, "write an absolute path");
+	return read_line(to, size, value, err);
+}
+
+static int read_image(void *to, size_t size, const json_t *value, struct error *err)
+{
+	const char *text = json_string_value(value);
+	if (!text || !*text || (strchr(text, '/') && text[0] != '/') || text[0] == '.')
+		return error_set(err, -EINVAL,
+			"write an absolute path, or the bare name of an image of ours such as "
+			"website");
+	return read_line(to, size, value, err);
+}
+
+static int read_memory(void *to, size_t size, const json_t *value, struct error *err)
+{
+	(void)size;
+	uint64_t bytes;
+	if (json_is_integer(value) && json_integer_value(value) > 0)
+		bytes = (uint64_t)json_integer_value(value);
+	else if (!json_is_string(value))
+		return error_set(err, -EINVAL, "write a size such as \"32MiB\", or bytes");
+	else if (size_parse(json_string_value(value), &bytes, err) < 0)
+		return -EINVAL;
+	if (bytes < MEMORY_MIN || bytes > MEMORY_MAX)
+		return error_set(err, -EINVAL, "write a size from 1MiB to 4TiB");
+	*(uint64_t *)to = bytes;
+	return 0;
+}
+
+static int read_vcpus(void *to, size_t size, const json_t *value, struct error *err)
+{
+	(void)size;
+	json_int_t count = json_integer_value(value);
+	if (!json_is_integer(value) || count < 1 || count > VCPUS_MAX)
+		return error_set(err, -EINVAL, "write a number from 1 to %d", VCPUS_MAX);
+	*(uint32_t *)to = (uint32_t)count;
+	return 0;
+}
+
+static int read_address(
+	struct ip_address *to, uint8_t family, const json_t *value, struct error *err)
+{
+	struct ip_address address;
+	const char *text = json_string_value(value);
+	if (!text || ip_address_parse(text, &address, NULL) < 0 || address.family != family)
+		return error_set(err, -EINVAL, "write an %s address such as %s",
+			family == AF_INET ? "IPv4" : "IPv6",
+			family == AF_INET ? "10.77.0.5" : "fd00::5");
+	*to = address;
+	return 0;
+}
+
+static int read_ipv4(void *to, size_t size, const json_t *value, struct error *err)
+{
+	(void)size;
+	return read_address(to, AF_INET, value, err);
+}
+
+static int read_ipv6(void *to, size_t size, const json_t *value, struct error *err)
+{
+	(void)size;
+	return read_address(to, AF_INET6, value, err);
+}
+
+#define FIELD(name, read)                                                                          \
+	{                                                                                          \
+#name, read, offsetof(struct store_service, name),                                 \
+			sizeof(((struct store_service *)0)->name)                                  \
+	}
+
+static const struct field fields[] = {
+	FIELD(backend, read_word),
+	FIELD(policy, read_word),
+	FIELD(image, read_image),
+	FIELD(initrd, read_path),
+	FIELD(cmdline, read_line),
+	FIELD(domain_xml, read_text),
+	FIELD(memory, read_memory),
+	FIELD(vcpus, read_vcpus),
+	FIELD(ipv4, read_ipv4),
+	FIELD(ipv6, read_ipv6),
+};
+
+static int parse_field(
+	const char *key, const json_t *value, struct store_service *def, struct error *err)
+{
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		if (strcmp(fields[i].key, key) != 0)
+			continue;
+		int rc = fields[i].read((char *)def + fields[i].offset, fields[i].size, value, err);
+		return rc < 0 ? error_prefix(err, rc, "%s", key) : 0;
+	}
+	char known[256] = "";
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		strcat(known, i ? ", " : "");
+		strcat(known, fields[i].key);
+	}
+	return error_set(err, -EINVAL, "'%.40s' is no key of a service: write %s", key, known);
+}
+
+int definition_parse(
+	struct daemon *daemon, const json_t *json, struct store_service *def, struct error *err)
+{
+	snprintf(def->backend, sizeof(def->backend), "%s", daemon->config->default_backend);
+	strcpy(def->policy, "default");
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)(uintptr_t)json, key, value)
+	{
+		int rc = parse_field(key, value, def, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* --- whether it can be served --- */
+
+static int check_backend(struct daemon *daemon, const struct store_service *def,
+	const struct policy *policy, struct error *err)
+{
+	struct backend *backend = backend_by_name(&daemon->backends, def->backend);
+	if (!backend)
+		return error_set(err, -EINVAL,
+			"backend: '%s' is not configured: add backend \"%s\" {} to summond.conf",
+			def->backend, def->backend);
+	if (backend->ops->needs_image && !def->image && !def->domain_xml)
+		return error_set(err, -EINVAL,
+			"image: is missing: give a path, or one of ours: website, hello, echo");
+	if (def->image && def->domain_xml && !strstr(def->domain_xml, "{kernel}"))
+		return error_set(err, -EINVAL,
+			"domain_xml: has no {kernel}, so image would not be used: give one of the "
+			"two");
+	return backend_check_policy(backend, policy, err);
+}
+
+int definition_check(struct daemon *daemon, const struct store_service *def, struct error *err)
+{
+	if (!dns_in_zone(daemon->dns, def->name))
+		return error_set(err, -EINVAL,
+			"'%s' is in no zone of this server: add a zone to summond.conf, or choose "
+			"a name in one",
+			def->name);
+	struct policy_entry *policy = policy_by_name(&daemon->registry, def->policy);
+	if (!policy)
+		return error_set(err, -EINVAL,
+			"policy: there is no '%s': make it with summonctl policy set", def->policy);
+	if (!def->id && HASH_COUNT(daemon->registry.by_name) >= daemon->config->limits.services)
+		return error_set(err, -ENOSPC, "limits.services (%u) is reached",
+			daemon->config->limits.services);
+	return check_backend(daemon, def, &policy->policy, err);
+}
+
+/* --- addresses --- */
+
+static int reserve_one(struct addresses *addresses, struct ip_address *address, const char *name,
+	bool *fresh, struct error *err)
+{
+	bool given = ip_address_is_set(address);
+	if (!given && !ip_address_is_set(&addresses->pool.address))
+		return 0;
+	*fresh = !given || !addresses_is_reserved(addresses, address);
+	return given ? addresses_reserve(addresses, address, name, err)
+		     : addresses_give(addresses, name, address, err);
+}
+
+int definition_reserve(
+	struct daemon *daemon, struct store_service *def, unsigned *reserved, struct error *err)
+{
+	bool fresh4 = false, fresh6 = false;
+	*reserved = 0;
+	int rc = reserve_one(&daemon->addresses, &def->ipv4, def->name, &fresh4, err);
+	if (rc < 0)
+		return rc;
+	*reserved |= fresh4 ? 1 : 0;
+	rc = reserve_one(&daemon->addresses6, &def->ipv6, def->name, &fresh6, err);
+	if (rc >= 0)
+		*reserved |= fresh6 ? 2 : 0;
+	else
+		definition_unreserve(daemon, def, *reserved);
+	return rc;
+}
+
+void definition_unreserve(struct daemon *daemon, const struct store_service *def, unsigned reserved)
+{
+	if (reserved & 1)
+		addresses_release(&daemon->addresses, &def->ipv4);
+	if (reserved & 2)
+		addresses_release(&daemon->addresses6, &def->ipv6);
+}
+
+/* --- files --- */
+
+static int check_file(const char *key, const char *path, struct stat *info, struct error *err)
+{
+	CLEANUP(close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return error_set(
+			err, -EINVAL, "%s: cannot read %s: %s", key, path, strerror(errno));
+	if (fstat(fd, info) < 0 || !S_ISREG(info->st_mode))
+		return error_set(err, -EINVAL, "%s: %s is no file", key, path);
+	return 0;
+}
+
+int definition_check_files(
+	struct store_service *def, const char *image, uint64_t memory, struct error *err)
+{
+	struct stat info;
+	int rc = image ? check_file("image", image, &info, err) : 0;
+	if (rc < 0 || !def->initrd)
+		return rc;
+	rc = check_file("initrd", def->initrd, &info, err);
+	if (rc < 0)
+		return rc;
+	uint64_t mib = ((uint64_t)info.st_size + (1u << 20) - 1) >> 20;
+	if (def->memory == 0)
+		def->memory = memory + (mib << 20);
+	else if (def->memory < (mib << 20))
+		return error_set(err, -EINVAL,
+			"memory: the initrd alone takes %" PRIu64 "MiB: give more", mib);
+	return 0;
+}

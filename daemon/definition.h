@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DAEMON_DEFINITION_H
+#define DAEMON_DEFINITION_H
+
+#include <jansson.h>
+
+#include "base/error.h"
+#include "db/store.h"
+
+/* A service's definition as people write it (a JSON object) into a struct store_service. */
+struct daemon;
+
+/* Fills *def, which has its name and, where the service exists, its id, addresses and pin, from
+ * `json`. What is absent gets its default. -EINVAL names the key. On failure *def is to be finished
+ * all the same. */
+int definition_parse(
+	struct daemon *daemon, const json_t *json, struct store_service *def, struct error *err);
+
+/* Whether this daemon can serve it: zone, policy, backend. */
+int definition_check(struct daemon *daemon, const struct store_service *def, struct error *err);
+
+/* Gives it the addresses that it lacks and reserves those it has. `reserved` says which were new,
+ * for definition_unreserve(). */
+int definition_reserve(
+	struct daemon *daemon, struct store_service *def, unsigned *reserved, struct error *err);
+void definition_unreserve(
+	struct daemon *daemon, const struct store_service *def, unsigned reserved);
+
+/* Blocking, for the storage thread: are its files there and of the right kind? `image` is the path
+ * of its image or NULL. Fills in memory where it is 0 and there is an initrd: `memory` and as much
+ * as the initrd takes. */
+int definition_check_files(
+	struct store_service *def, const char *image, uint64_t memory, struct error *err);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/effects.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/units.h"
+#include "daemon/daemon.h"
+#include "daemon/instance.h"
+#include "daemon/summon.h"
+
+static int new_instance(struct service *service, struct error *err)
+{
+	return instance_create(service, &service->instance, err);
+}
+
+static int link_is_up(struct service *service, struct error *err)
+{
+	int rc = instance_link_up(service, err);
+	if (rc >= 0)
+		summon_stage(service->summon, STAGE_LINK_UP, clock_monotonic());
+	return rc;
+}
+
+static int link_is_down(struct service *service, struct error *err)
+{
+	(void)err;
+	instance_link_down(service);
+	return 0;
+}
+
+static int unwatch(struct service *service, struct error *err)
+{
+	(void)err;
+	instance_unwatch(service);
+	return 0;
+}
+
+static int start_as(struct service *service, enum launcher_start how, struct error *err)
+{
+	struct instance_texts texts;
+	struct guest_spec spec;
+	instance_spec(service, &spec, &texts);
+	summon_stage(service->summon, STAGE_ASKED, clock_monotonic());
+	return service->backend->ops->start(
+		service->backend->launcher, service->instance->id, &spec, how, err);
+}
+
+static int start(struct service *service, struct error *err)
+{
+	return start_as(service, LAUNCHER_START_RUNNING, err);
+}
+
+static int start_paused(struct service *service, struct error *err)
+{
+	return start_as(service, LAUNCHER_START_PAUSED, err);
+}
+
+static int resume(struct service *service, struct error *err)
+{
+	summon_stage(service->summon, STAGE_ASKED, clock_monotonic());
+	return service->backend->ops->resume(
+		service->backend->launcher, service->instance->id, err);
+}
+
+static int suspend(struct service *service, struct error *err)
+{
+	return service->backend->ops->suspend(
+		service->backend->launcher, service->instance->id, err);
+}
+
+static void on_grace_over(void *ctx)
+{
+	service_post(ctx, EVENT_GRACE_OVER);
+}
+
+static int stop(struct service *service, struct error *err)
+{
+	struct instance *instance = service->instance;
+	if (service->stop_how == LAUNCHER_STOP_SHUTDOWN)
+		timer_start(&service->daemon->loop, &instance->grace,
+			service->policy->policy.shutdown_grace, on_grace_over, service);
+	return service->backend->ops->stop(
+		service->backend->launcher, instance->id, service->stop_how, err);
+}
+
+static int destroy(struct service *service, struct error *err)
+{
+	instance_unwatch(service);
+	return service->backend->ops->stop(
+		service->backend->launcher, service->instance->id, LAUNCHER_STOP_DESTROY, err);
+}
+
+static int answer(struct service *service, struct error *err)
+{
+	(void)err;
+	service->load.failures = 0;
+	service->last_error[0] = '\0';
+	summon_succeed(service);
+	return 0;
+}
+
+static int fail(struct service *service, struct error *err)
+{
+	(void)err;
+	summon_fail(service, service->last_error[0] ? service->last_error : "it was retired");
+	return 0;
+}
+
+static int count_failure(struct service *service, struct error *err)
+{
+	(void)err;
+	service->load.failures++;
+	service->load.failed_at = clock_monotonic();
+	return 0;
+}
+
+static int live(struct service *service, struct error *err)
+{
+	(void)err;
+	instance_live(service);
+	return 0;
+}
+
+static int end_life(struct service *service, struct error *err)
+{
+	(void)err;
+	instance_end_life(service);
+	return 0;
+}
+
+static int drop_instance(struct service *service, struct error *err)
+{
+	(void)err;
+	instance_destroy(service, service->instance);
+	service->instance = NULL;
+	return 0;
+}
+
+static int consider(struct service *service, struct error *err)
+{
+	(void)err;
+	service_consider(service);
+	return 0;
+}
+
+static const struct {
+	int (*run)(struct service *service, struct error *err);
+	bool wants_instance; /* skipped where there is none */
+} effects[EFFECT_COUNT] = {
+	[EFFECT_NEW_INSTANCE] = {new_instance, false},
+	[EFFECT_LINK_UP] = {link_is_up, true},
+	[EFFECT_LINK_DOWN] = {link_is_down, true},
+	[EFFECT_WATCH] = {instance_watch, true},
+	[EFFECT_UNWATCH] = {unwatch, true},
+	[EFFECT_START] = {start, true},
+	[EFFECT_START_PAUSED] = {start_paused, true},
+	[EFFECT_RESUME] = {resume, true},
+	[EFFECT_SUSPEND] = {suspend, true},
+	[EFFECT_STOP] = {stop, true},
+	[EFFECT_DESTROY] = {destroy, true},
+	[EFFECT_ANSWER] = {answer, false},
+	[EFFECT_FAIL] = {fail, false},
+	[EFFECT_COUNT_FAILURE] = {count_failure, false},
+	[EFFECT_LIVE] = {live, true},
+	[EFFECT_END_LIFE] = {end_life, true},
+	[EFFECT_DROP_INSTANCE] = {drop_instance, true},
+	[EFFECT_CONSIDER] = {consider, false},
+};
+
+int effect_run(struct service *service, enum lifecycle_effect effect, struct error *err)
+{
+	if (effects[effect].wants_instance && !service->instance)
+		return 0;
+	return effects[effect].run(service, err);
+}

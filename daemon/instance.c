@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/instance.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/units.h"
+#include "daemon/console.h"
+#include "daemon/control.h"
+#include "daemon/daemon.h"
+#include "daemon/summon.h"
+
+/* How often an awake guest's counters are read: often enough that idle_after is kept to an eighth. */
+#define REST_LOOK_MIN (100 * NS_PER_MS)
+#define REST_LOOK_MAX (5 * NS_PER_S)
+
+static void record(const struct service *service, enum history_kind kind, const char *detail)
+{
+	struct history_entry *entry = journal_add(&service->daemon->journal, kind);
+	if (!entry)
+		return;
+	entry->service = service->def.id;
+	entry->at = clock_real();
+	entry->generation = service->instance->id.generation;
+	entry->summon = service->summon ? service->summon->id : 0;
+	snprintf(entry->word, sizeof(entry->word), "%s", service->backend->ops->name);
+	snprintf(entry->detail, sizeof(entry->detail), "%s", detail);
+}
+
+static struct instance *new_instance(struct service *service, uint32_t generation)
+{
+	struct instance *instance = calloc(1, sizeof(*instance));
+	if (!instance)
+		return NULL;
+	instance->id = (struct instance_id){service->def.id, generation};
+	instance->ipv4 = service->def.ipv4;
+	instance->ipv6 = service->def.ipv6;
+	return instance;
+}
+
+int instance_create(struct service *service, struct instance **out, struct error *err)
+{
+	struct daemon *daemon = service->daemon;
+	struct instance *instance = new_instance(service, ++daemon->registry.last_generation);
+	if (!instance)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (daemon->link) {
+		int rc = link_tap_take(daemon->link, instance->tap, err);
+		if (rc < 0) {
+			free(instance);
+			return rc;
+		}
+	}
+	service->backend = backend_by_name(&daemon->backends, service->def.backend);
+	instance->started_at = clock_real();
+	*out = instance;
+	record(service, HISTORY_INSTANCE_STARTED, instance->tap);
+	if (service->console)
+		console_new_guest(service->console);
+	return 0;
+}
+
+int instance_adopt(struct service *service, const struct launcher_event *found,
+	struct instance **out, struct error *err)
+{
+	struct daemon *daemon = service->daemon;
+	struct instance *instance = new_instance(service, found->id.generation);
+	if (!instance)
+		return error_set(err, -ENOMEM, "out of memory");
+	instance->found = true;
+	instance->started_at = found->found.started_at;
+	snprintf(instance->tap, sizeof(instance->tap), "%s", found->found.tap);
+	int rc = 0;
+	if (daemon->link && instance->tap[0])
+		rc = link_tap_adopt(daemon->link, instance->tap, err);
+	if (rc < 0) {
+		free(instance);
+		return rc;
+	}
+	*out = instance;
+	return 0;
+}
+
+void instance_destroy(struct service *service, struct instance *instance)
+{
+	if (!instance)
+		return;
+	instance_link_down(service);
+	instance_end_life(service);
+	record(service, HISTORY_INSTANCE_ENDED, service->last_error);
+	if (service->daemon->link && instance->tap[0])
+		link_tap_give(service->daemon->link, instance->tap);
+	instance_forget(instance);
+}
+
+void instance_forget(struct instance *instance)
+{
+	if (!instance)
+		return;
+	readiness_cancel(instance->readiness);
+	timer_cancel(&instance->delay);
+	timer_cancel(&instance->limit);
+	timer_cancel(&instance->grace);
+	timer_cancel(&instance->rest);
+	free(instance);
+}
+
+/* --- what is started --- */
+
+static size_t add(
+	char *text, size_t size, size_t at, const char *format, const char *a, const char *b)
+{
+	int length = snprintf(text + at, size - at, format, a, b);
+	return length > 0 && (size_t)length < size - at ? at + (size_t)length : at;
+}
+
+static void describe_address(const struct ip_address *address, const struct ip_prefix *network,
+	char text[IP_PREFIX_TEXT], char gateway[IP_ADDRESS_TEXT])
+{
+	struct ip_prefix prefix = {*address, (uint8_t)(ip_address_size(address) * 8)};
+	if (ip_prefix_contains(network, address))
+		prefix.length = network->length;
+	ip_prefix_print(&prefix, text);
+	ip_address_print(&network->address, gateway);
+}
+
+const char *instance_image_path(
+	const struct config *config, const char *image, char *path, size_t size)
+{
+	if (strchr(image, '/'))
+		snprintf(path, size, "%s", image);
+	else
+		snprintf(path, size, "%s/%s.elf", config->images, image);
+	return path;
+}
+
+void instance_spec(
+	const struct service *service, struct guest_spec *spec, struct instance_texts *texts)
+{
+	char *cmdline = texts->cmdline;
+	const size_t size = sizeof(texts->cmdline);
+	const struct instance *instance = service->instance;
+	const struct config *config = service->daemon->config;
+	const struct store_service *def = &service->def;
+	char address[IP_PREFIX_TEXT], gateway[IP_ADDRESS_TEXT];
+	size_t at = 0;
+	cmdline[0] = '\0';
+	if (ip_address_is_set(&instance->ipv4)) {
+		describe_address(&instance->ipv4, &config->network.address, address, gateway);
+		at = add(cmdline, size, at, "ip=%s gw=%s ", address, gateway);
+	}
+	if (ip_address_is_set(&instance->ipv6)) {
+		describe_address(&instance->ipv6, &config->network.address6, address, gateway);
+		at = add(cmdline, size, at, "ip6=%s gw6=%s ", address, gateway);
+	}
+	at = add(cmdline, size, at, "name=%s%s", def->name, "");
+	if (def->cmdline && def->cmdline[0])
+		add(cmdline, size, at, " %s%s", def->cmdline, "");
+	*spec = (struct guest_spec){
+		.service = def->name,
+		.kernel = def->image ? instance_image_path(config, def->image, texts->kernel,
+					       sizeof(texts->kernel))
+				     : NULL,
+		.initrd = def->initrd,
+		.cmdline = cmdline,
+		.domain_xml = def->domain_xml,
+		.memory = def->memory ? def->memory : config->guest.memory,
+		.vcpus = def->vcpus ? def->vcpus : 1,
+		.tap = instance->tap[0] ? instance->tap : NULL,
+		.mac = service->mac,
+		.ipv4 = instance->ipv4,
+		.ipv6 = instance->ipv6,
+	};
+}
+
+/* --- its link --- */
+
+int instance_link_up(struct service *service, struct error *err)
+{
+	struct instance *instance = service->instance;
+	struct link *link = service->daemon->link;
+	if (!link || !instance->tap[0])
+		return 0;
+	instance->linked = true;
+	int rc = 0;
+	if (ip_address_is_set(&instance->ipv4))
+		rc = link_up(link, &instance->ipv4, &service->mac, err);
+	if (rc >= 0 && ip_address_is_set(&instance->ipv6))
+		rc = link_up(link, &instance->ipv6, &service->mac, err);
+	return rc;
+}
+
+void instance_link_down(struct service *service)
+{
+	struct instance *instance = service->instance;
+	struct link *link = service->daemon->link;
+	if (!link || !instance->linked)
+		return;
+	instance->linked = false;
+	struct error err = ERROR_INIT;
+	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
+	for (size_t i = 0; i < 2; i++)
+		if (ip_address_is_set(addresses[i]) && link_down(link, addresses[i], &err) < 0)
+			log_line(&service->daemon->log, LOG_WARNING,
+				(struct log_about){.service = service->def.name},
+				"its route stays: %s", err.message);
+}
+
+/* --- readiness --- */
+
+static void on_ready(void *ctx, uint64_t at)
+{
+	struct service *service = ctx;
+	summon_stage(service->summon, STAGE_READY, at);
+	service_post(service, EVENT_READY);
+}
+
+static void on_delay(void *ctx)
+{
+	on_ready(ctx, clock_monotonic());
+}
+
+static void on_limit(void *ctx)
+{
+	struct service *service = ctx;
+	char limit[DURATION_TEXT];
+	service_set_error(service, "the guest was not ready within ready_timeout (%s)",
+		duration_print(service->policy->policy.ready_timeout, limit));
+	service_post(service, EVENT_READY_TIMEOUT);
+}
+
+static int watch_console(struct service *service, struct error *err)
+{
+	(void)service; /* instance_output() looks at every line */
+	(void)err;
+	return 0;
+}
+
+static int watch_frame(struct service *service, struct error *err)
+{
+	struct instance *instance = service->instance;
+	if (!instance->tap[0])
+		return error_set(err, -ENOTSUP, "ready = frame needs a network (network.enabled)");
+	return readiness_first_frame(&service->daemon->loop, instance->tap, &service->mac, on_ready,
+		service, &instance->readiness, err);
+}
+
+static int watch_tcp(struct service *service, struct error *err)
+{
+	struct instance *instance = service->instance;
+	const struct ip_address *address =
+		ip_address_is_set(&instance->ipv4) ? &instance->ipv4 : &instance->ipv6;
+	return readiness_tcp(&service->daemon->loop, address, service->policy->policy.ready_port,
+		on_ready, service, &instance->readiness, err);
+}
+
+static int watch_delay(struct service *service, struct error *err)
+{
+	(void)err;
+	return timer_start(&service->daemon->loop, &service->instance->delay,
+		service->policy->policy.ready_delay, on_delay, service);
+}
+
+static int (*const watches[])(struct service *service, struct error *err) = {
+	[POLICY_READY_CONSOLE] = watch_console,
+	[POLICY_READY_FRAME] = watch_frame,
+	[POLICY_READY_TCP] = watch_tcp,
+	[POLICY_READY_DELAY] = watch_delay,
+};
+
+int instance_watch(struct service *service, struct error *err)
+{
+	const struct policy *policy = &service->policy->policy;
+	timer_start(&service->daemon->loop, &service->instance->limit, policy->ready_timeout,
+		on_limit, service);
+	return watches[policy->ready](service, err);
+}
+
+void instance_unwatch(struct service *service)
+{
+	struct instance *instance = service->instance;
+	readiness_cancel(instance->readiness);
+	instance->readiness = NULL;
+	timer_cancel(&instance->delay);
+	timer_cancel(&instance->limit);
+}
+
+/* A guest tells in its ready line how long it took; the claim counts within what we saw. */
+static void note_boot_time(struct summon *summon, const char *line, uint64_t ready)
+{
+	uint64_t took;
+	if (!summon || !console_boot_time(line, &took) || took > ready - summon->began)
+		return;
+	if (ready - took >= summon->stages[STAGE_ASKED])
+		summon_stage(summon, STAGE_FIRST_INSTRUCTION, ready - took);
+}
+
+static void on_line(void *ctx, const char *line)
+{
+	struct service *service = ctx;
+	const struct policy *policy = &service->policy->policy;
+	struct instance *instance = service->instance;
+	bool watching = instance && instance->limit && policy->ready == POLICY_READY_CONSOLE;
+	if (!watching || !strstr(line, policy->ready_line))
+		return;
+	uint64_t now = clock_monotonic();
+	note_boot_time(service->summon, line, now);
+	on_ready(service, now);
+}
+
+void instance_output(struct service *service, const uint8_t *data, size_t length)
+{
+	if (!service->console)
+		service->console = console_create();
+	if (!service->console)
+		return;
+	summon_stage(service->summon, STAGE_CONSOLE, clock_monotonic());
+	control_announce_output(service->daemon->control, service, data, length);
+	console_write(service->console, data, length, on_line, service);
+}
+
+/* --- idleness --- */
+
+static void look(void *ctx);
+
+/* Whether the guest has sent anything since the last look. What it is sent may be noise. */
+static bool was_used(struct service *service)
+{
+	struct instance *instance = service->instance;
+	struct link *link = service->daemon->link;
+	struct link_counters counters;
+	if (!link || !instance->tap[0] ||
+		!(service->policy->policy.activity & POLICY_ACTIVITY_TRAFFIC) ||
+		link_read_counters(link, instance->tap, &counters, NULL) < 0)
+		return false;
+	bool used = counters.sent_frames != instance->counters.sent_frames;
+	instance->counters = counters;
+	return used;
+}
+
+static void look_again(struct service *service, uint64_t check_at, uint64_t now)
+{
+	const struct policy *policy = &service->policy->policy;
+	uint64_t wait = policy->idle_after / 8;
+	wait = wait < REST_LOOK_MIN ? REST_LOOK_MIN : wait > REST_LOOK_MAX ? REST_LOOK_MAX : wait;
+	if (check_at > now && check_at - now < wait)
+		wait = check_at - now;
+	timer_start(&service->daemon->loop, &service->instance->rest, wait, look, service);
+}
+
+/* What the guest sends in the moment in which its route is taken away keeps it awake. */
+static bool used_at_the_last_moment(struct service *service)
+{
+	instance_link_down(service);
+	if (!was_used(service))
+		return false;
+	struct error err = ERROR_INIT;
+	if (instance_link_up(service, &err) < 0)
+		service_set_error(service, "%s", err.message);
+	return true;
+}
+
+static void retire(struct service *service, const struct rest *rest)
+{
+	static const char *const reasons[] = {
+		[REST_IDLE] = "idle",
+		[REST_MAX_LIFE] = "max_life is over",
+	};
+	log_line(&service->daemon->log, LOG_INFO,
+		(struct log_about){.service = service->def.name,
+			.generation = service->instance->id.generation},
+		"retired: %s", reasons[rest->reason]);
+	service_set_error(service, "it was retired");
+	service->stop_how = rest->how == POLICY_RETIRE_SHUTDOWN ? LAUNCHER_STOP_SHUTDOWN
+								: LAUNCHER_STOP_DESTROY;
+	service_post(service, rest->how == POLICY_RETIRE_SUSPEND ? EVENT_REST : EVENT_RETIRE);
+}
+
+static void look(void *ctx)
+{
+	struct service *service = ctx;
+	uint64_t now = clock_monotonic();
+	if (was_used(service))
+		service->load.active_at = now;
+	struct load load = service_load(service);
+	struct rest rest = decide_rest(&service->policy->policy, &load, now);
+	if (rest.reason == REST_IDLE && used_at_the_last_moment(service)) {
+		service->load.active_at = now;
+		rest.reason = REST_NOT;
+		rest.check_at = 0;
+	}
+	if (rest.reason == REST_NOT)
+		look_again(service, rest.check_at, now);
+	else
+		retire(service, &rest);
+}
+
+void instance_live(struct service *service)
+{
+	uint64_t now = clock_monotonic();
+	if (service->instance->rest == NULL) {
+		service->load.ready_at = now;
+		service->load.active_at = now;
+		was_used(service);
+	}
+	look_again(service, 0, now);
+}
+
+void instance_end_life(struct service *service)
+{
+	timer_cancel(&service->instance->rest);
+}

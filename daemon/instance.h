@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DAEMON_INSTANCE_H
+#define DAEMON_INSTANCE_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/timer.h"
+#include "launcher/launcher.h"
+#include "launcher/link/link.h"
+#include "launcher/link/readiness.h"
+
+/* One guest, from before it exists until after it is gone: its id, its link, the watches on it.
+ * What it is made from is copied, because the definition may change while it lives. */
+struct service;
+struct config;
+
+struct instance {
+	struct instance_id id;
+	char tap[IFNAMSIZ]; /* "" for none */
+	struct ip_address ipv4, ipv6;
+	uint64_t started_at; /* real time */
+	bool linked;         /* its route is there */
+	bool found;          /* of an earlier life of the daemon */
+	struct readiness *readiness;
+	struct timer *delay;           /* policy ready = delay */
+	struct timer *limit;           /* readiness has a limit */
+	struct timer *grace;           /* so has a shutdown */
+	struct timer *rest;            /* the next look at idleness */
+	struct link_counters counters; /* at the last look */
+};
+
+/* A new generation with a tap of its own. Its link is down. */
+int instance_create(struct service *service, struct instance **out, struct error *err);
+/* One that lives already. */
+int instance_adopt(struct service *service, const struct launcher_event *found,
+	struct instance **out, struct error *err);
+/* Gives the tap back; ends all watches. NULL is fine. */
+void instance_destroy(struct service *service, struct instance *instance);
+/* The daemon ends: what the guest needs stays. */
+void instance_forget(struct instance *instance);
+
+/* What the backend is told to start; `texts` is where it points into. */
+struct instance_texts {
+	char cmdline[4096], kernel[4096];
+};
+void instance_spec(
+	const struct service *service, struct guest_spec *spec, struct instance_texts *texts);
+/* The path of an image: as given, or of one of ours where it is a bare name. */
+const char *instance_image_path(
+	const struct config *config, const char *image, char *path, size_t size);
+
+int instance_link_up(struct service *service, struct error *err);
+void instance_link_down(struct service *service);
+
+/* Watches for readiness as the policy says; posts READY or READY_TIMEOUT. Not before this is its
+ * console looked at for the ready line. */
+int instance_watch(struct service *service, struct error *err);
+void instance_unwatch(struct service *service);
+
+/* Watches an awake guest for idleness; posts RETIRE or REST. */
+void instance_live(struct service *service);
+void instance_end_life(struct service *service);
+
+/* Console bytes of the guest. */
+void instance_output(struct service *service, const uint8_t *data, size_t length);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DAEMON_SERVICE_H
+#define DAEMON_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uthash.h>
+
+#include "daemon/backends.h"
+#include "daemon/lifecycle.h"
+#include "daemon/timer.h"
+#include "db/store.h"
+#include "launcher/launcher.h"
+#include "policies/decide.h"
+#include "policies/policy.h"
+
+/*
+ * The registry of services, in memory, and the only writer of their state. An event enters through
+ * service_post(); the lifecycle table says what follows. Loop thread only.
+ */
+struct daemon;
+struct instance;
+struct summon;
+struct console;
+
+struct policy_entry {
+	struct policy policy;
+	unsigned services; /* that use it */
+	UT_hash_handle hh;
+};
+
+struct service {
+	struct daemon *daemon;
+	struct store_service def;
+	struct policy_entry *policy;
+	struct backend *backend;
+	struct mac_address mac;
+
+	enum lifecycle_state state; /* written by service.c only */
+	uint64_t since;             /* real time of the last change of state */
+	struct load load;           /* what decisions are made from; state and pinned are filled in
+	                               by service_load() */
+	enum launcher_stop stop_how;
+	struct instance *instance; /* what is in being, or NULL */
+	struct summon *summon;     /* the demand that is being met, or NULL */
+	struct console *console;   /* or NULL before the first byte */
+	struct timer *consider;    /* looks again when backoff is over */
+	char last_error[256];
+	uint64_t last_summon;
+	bool removed; /* freed when nothing of it is left */
+	UT_hash_handle hh;
+};
+
+struct service_event {
+	struct service *service;
+	enum lifecycle_event event;
+};
+
+struct registry {
+	struct daemon *daemon;
+	struct service *by_name;
+	struct service **by_id; /* NULL where there is none */
+	uint32_t id_limit;
+	struct policy_entry *policies;
+	uint32_t last_generation;
+	struct service_event *queue; /* events that wait their turn */
+	size_t queue_count, queue_size;
+	bool busy;       /* effects run, or a DNS callback: events wait */
+	uv_idle_t later; /* drains after a DNS callback */
+};
+
+int registry_init(struct registry *registry, struct daemon *daemon, struct error *err);
+/* Ends no guest. The loop must run once more for its handle. */
+void registry_finish(struct registry *registry);
+
+struct service *service_by_name(const struct registry *registry, const char *name);
+struct service *service_by_id(const struct registry *registry, uint32_t id);
+struct policy_entry *policy_by_name(const struct registry *registry, const char *name);
+
+/* Adds a policy or changes it in place; its services' answers follow. */
+int registry_put_policy(struct registry *registry, const struct policy *policy, struct error *err);
+void registry_remove_policy(struct registry *registry, const char *name);
+
+/* Adds a service, or replaces the definition of the one with its id: what is prepared or suspended
+ * of the old definition is retired; an awake guest stays, unless its address changed. The policy
+ * and the backend must exist. Copies *def. */
+int registry_put_service(
+	struct registry *registry, const struct store_service *def, struct error *err);
+/* Its name is gone at once; its guest is stopped. */
+void registry_remove_service(struct registry *registry, struct service *service);
+
+/* The one entrance for what happens to a service. Takes effect before it returns, or, inside a
+ * DNS callback or an effect, right after it. */
+void service_post(struct service *service, enum lifecycle_event event);
+/* Around a DNS callback. */
+void registry_hold_events(struct registry *registry);
+void registry_release_events(struct registry *registry);
+
+/* What policies decide from, as of now. */
+struct load service_load(const struct service *service);
+
+/* Demand from whoever it is, after decide_admit() said WAKE or JOIN: there is a summon from now
+ * on. `wanted_at` is when it was asked for (monotonic). NULL: out of memory. */
+struct summon *service_demand(struct service *service, const char *cause, uint64_t wanted_at);
+
+/* EFFECT_CONSIDER: asks policies what should be in being ahead of demand. */
+void service_consider(struct service *service);
+
+/* Counts a failed start and keeps the reason. */
+void service_set_error(struct service *service, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+#endif

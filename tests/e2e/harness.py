@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: ISC
+"""A real summond for a test: started with its own folders, asked with dig, curl and summonctl."""
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+BUILD = Path(os.environ.get("SUMMOND_BUILD", "build"))
+SUMMOND = BUILD / "daemon" / "summond"
+SUMMONCTL = BUILD / "summonctl" / "summonctl"
+IMAGES = BUILD / "guest-kernel"
+SOURCE = Path(__file__).resolve().parents[2]
+
+# Nothing here asserts a time; these only end a test that hangs.
+HANG = 60
+
+
+def wait_for(condition, what, limit=HANG):
+    """Polls until condition() gives something true, and returns it."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.02)
+    raise AssertionError(f"waited {limit} s in vain for {what}")
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=HANG)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(HANG)
+        self.sock.connect(str(self.path))
+
+
+class Answer:
+    """What dig printed, taken apart."""
+
+    def __init__(self, text):
+        self.text = text
+        status = re.search(r"status: (\w+)", text)
+        self.status = status.group(1) if status else "TIMEOUT"
+        self.addresses = re.findall(r"^\S+\s+\d+\s+IN\s+(?:A|AAAA)\s+(\S+)$", text, re.M)
+        ede = re.search(r"EDE: (\d+)[^:]*(?:: \((.*)\))?", text)
+        self.ede = int(ede.group(1)) if ede else None
+        self.ede_text = ede.group(2) if ede else None
+
+
+class Summond:
+    def __init__(self, config="", env=None, backend="libvirt", network=True):
+        self.folder = Path(tempfile.mkdtemp(prefix="summond-e2e-"))
+        self.config = self.folder / "summond.conf"
+        self.socket = self.folder / "run" / "control.sock"
+        self.log_path = self.folder / "log"
+        self.env = {**os.environ, **(env or {})}
+        self.process = None
+        self.port = 5353
+        self.config.write_text(f"""
+state_dir = "{self.folder}/state"
+run_dir = "{self.folder}/run"
+images = "{IMAGES}"
+dns {{ listen = ["127.0.0.1@{self.port}"] }}
+zone "example.test" {{ ns "ns1" {{ address = 127.0.0.1 }} }}
+network {{ enabled = {str(network).lower()} }}
+backend {{ default = "{backend}" }}
+journal {{ flush = 20ms }}
+{config}
+""")
+
+    # --- its life ---
+
+    def start(self, wait=True):
+        log = open(self.log_path, "ab")
+        self.process = subprocess.Popen([SUMMOND, "-c", self.config], env=self.env,
+                                        stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        log.close()
+        if wait:
+            wait_for(self.is_serving, f"summond to serve; its log:\n{self.log()}")
+        return self
+
+    def is_serving(self):
+        if self.process.poll() is not None:
+            raise AssertionError(f"summond ended with {self.process.returncode}:\n{self.log()}")
+        try:
+            return self.get("/v1/status")["serving"]
+        except (OSError, http.client.HTTPException):
+            return False
+
+    def kill(self, number=signal.SIGKILL):
+        self.process.send_signal(number)
+        self.process.wait(HANG)
+
+    def stop(self):
+        """Ends it and everything it started, and removes its folder."""
+        if self.process and self.process.poll() is None:
+            try:
+                for instance in self.get("/v1/instances")["instances"]:
+                    self.call("DELETE", f"/v1/services/{instance['service']}")
+                wait_for(lambda: not self.get("/v1/instances")["instances"], "guests to end")
+            except (OSError, http.client.HTTPException):
+                pass
+            self.kill(signal.SIGTERM)
+        for pid in self.monitors():
+            os.kill(pid, signal.SIGKILL)
+        subprocess.run(["ip", "link", "del", "summon0"], stderr=subprocess.DEVNULL, check=False)
+        subprocess.run(["rm", "-rf", self.folder], check=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind:
+            print("--- log of summond\n" + self.log())
+        self.stop()
+
+    def log(self):
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def monitors(self):
+        """The pids of the QEMU processes of this daemon's guests."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            try:
+                words = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"qemu-system" in words and str(self.folder).encode() in words:
+                found.append(int(entry.name))
+        return found
+
+    # --- the API ---
+
+    def call(self, method, path, body=None, raw=False):
+        connection = UnixConnection(self.socket)
+        if body is not None and not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+        connection.request(method, path, body=body)
+        response = connection.getresponse()
+        data = response.read()
+        connection.close()
+        if raw:
+            return response.status, data.decode(errors="replace")
+        return response.status, json.loads(data) if data else None
+
+    def get(self, path):
+        status, body = self.call("GET", path)
+        assert status == 200, (path, status, body)
+        return body
+
+    def put(self, path, body):
+        status, answer = self.call("PUT", path, body)
+        assert status in (200, 201), (path, status, answer)
+        return answer
+
+    def service(self, name):
+        return self.get(f"/v1/services/{name}")
+
+    def state(self, name):
+        return self.service(name)["state"]
+
+    def wait_state(self, name, *states):
+        return wait_for(lambda: self.state(name) in states and self.state(name),
+                        f"{name} to be {' or '.join(states)}")
+
+    def summons(self, name):
+        return self.get(f"/v1/summons?service={name}")["summons"]
+
+    def policy(self, name, **options):
+        return self.put(f"/v1/policies/{name}", options)
+
+    def add(self, name, **definition):
+        return self.put(f"/v1/services/{name}", definition)
+
+    def ctl(self, *words, check=True):
+        done = subprocess.run([SUMMONCTL, "--socket", self.socket, *map(str, words)],
+                              capture_output=True, text=True, timeout=HANG, check=False)
+        if check:
+            assert done.returncode == 0, (words, done.returncode, done.stdout, done.stderr)
+        return done
+
+    # --- its clients ---
+
+    def dig_start(self, name, *words):
+        return subprocess.Popen(["dig", "@127.0.0.1", "-p", str(self.port), name, "+tries=1",
+                                 "+time=10", *words], stdout=subprocess.PIPE, text=True)
+
+    def dig(self, name, *words):
+        return Answer(self.dig_start(name, *words).communicate(timeout=HANG)[0])
+
+
+def curl(url, *words):
+    """(status, body) of one request that must connect at once."""
+    done = subprocess.run(["curl", "-sS", "--max-time", "20", "-w", "\n%{http_code}", *words, url],
+                          capture_output=True, timeout=HANG, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    body, _, status = done.stdout.rpartition(b"\n")
+    return int(status), body
