@@ -27,7 +27,7 @@ static int read_counter(
 
 int history_next_summon(struct store *store, uint64_t *next, struct error *err)
 {
-	uint64_t last;
+	uint64_t last = 0;
 	int rc = read_counter(store, "summon", INT64_MAX - 1, &last, err);
 	if (rc == 0)
 		*next = last + 1;
@@ -36,7 +36,7 @@ int history_next_summon(struct store *store, uint64_t *next, struct error *err)
 
 int history_last_generation(struct store *store, uint32_t *generation, struct error *err)
 {
-	uint64_t last;
+	uint64_t last = 0;
 	int rc = read_counter(store, "generation", UINT32_MAX, &last, err);
 	if (rc == 0)
 		*generation = (uint32_t)last;

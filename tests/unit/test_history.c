@@ -192,6 +192,28 @@ static void counters_begin_at_nothing(void **state)
 	store_close(store);
 }
 
+static void hostile_counters(void **state)
+{
+	static const char *const sql[] = {"UPDATE counter SET value = -1",
+		"UPDATE counter SET value = 9223372036854775807", "DELETE FROM counter"};
+	struct scratch *scratch = *state;
+	for (size_t i = 0; i < sizeof(sql) / sizeof(sql[0]); i++) {
+		struct error err = ERROR_INIT;
+		sqlite3 *db;
+		uint64_t next;
+		uint32_t generation;
+		store_close(open_store(scratch));
+		assert_int_equal(sqlite3_open(scratch->path, &db), SQLITE_OK);
+		assert_int_equal(sqlite3_exec(db, sql[i], NULL, NULL, NULL), SQLITE_OK);
+		sqlite3_close(db);
+		struct store *store = open_store(scratch);
+		assert_int_equal(history_next_summon(store, &next, &err), -EUCLEAN);
+		assert_contains(err.message, "table counter");
+		assert_int_equal(history_last_generation(store, &generation, NULL), -EUCLEAN);
+		store_close(store);
+	}
+}
+
 static void a_batch_is_whole_or_not_at_all(void **state)
 {
 	struct store *store = open_store(*state);
@@ -299,6 +321,7 @@ int main(void)
 		SCRATCH_TEST(pages),
 		SCRATCH_TEST(removed_services),
 		SCRATCH_TEST(counters_begin_at_nothing),
+		SCRATCH_TEST(hostile_counters),
 		SCRATCH_TEST(a_batch_is_whole_or_not_at_all),
 		SCRATCH_TEST(unterminated_words),
 		SCRATCH_TEST(trimmed),

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "base/units.h"
 #include "tests/unit/stores.h"
@@ -157,11 +158,38 @@ static void damaged_pages(void **state)
 	assert_int_equal(refused, size / 4096);
 }
 
-static void second_daemon(void **state)
+/* In a process of its own: opens the store, says so, and keeps it until it is killed. */
+static pid_t another_daemon(const struct scratch *scratch)
+{
+	int fds[2];
+	char byte;
+	assert_int_equal(pipe(fds), 0);
+	pid_t child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct store *store;
+		close(fds[0]);
+		if (store_open(scratch->path, &store, NULL) < 0 || write(fds[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(fds[1]);
+	assert_int_equal(read(fds[0], &byte, 1), 1);
+	close(fds[0]);
+	return child;
+}
+
+static void in_use(void **state)
 {
 	struct scratch *scratch = *state;
+	pid_t other = another_daemon(scratch);
+	assert_refused(scratch, -EBUSY, "another process uses it");
+	assert_int_equal(kill(other, SIGKILL), 0);
+	assert_int_equal(waitpid(other, NULL, 0), other);
 	struct store *store = open_store(scratch);
 	assert_refused(scratch, -EBUSY, "another process uses it");
+	/* The one that was refused took nothing from the one that has it. */
 	struct store_service s = service("a.example", NULL);
 	assert_int_equal(store_put_service(store, &s, NULL), 0);
 	store_close(store);
@@ -326,7 +354,7 @@ int main(void)
 		SCRATCH_TEST(foreign_database),
 		SCRATCH_TEST(newer_database),
 		SCRATCH_TEST(damaged_pages),
-		SCRATCH_TEST(second_daemon),
+		SCRATCH_TEST(in_use),
 		SCRATCH_TEST(read_only),
 		SCRATCH_TEST(missing_table),
 		SCRATCH_TEST(dangling_reference),
