@@ -90,9 +90,8 @@ static int fill(struct control *control, struct policy *policy, json_t *options,
 	json_t *value;
 	json_object_foreach(options, key, value)
 	{
-		int rc = set_option(policy, key, value, err);
-		if (rc < 0)
-			return rc;
+		if (set_option(policy, key, value, err) < 0)
+			return -EINVAL;
 	}
 	int rc = policy_validate(policy, err);
 	return rc < 0 ? rc : check_services(control, policy, err);

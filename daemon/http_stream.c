@@ -41,26 +41,6 @@ static ssize_t read_waiting(void *ctx, uint64_t position, char *buffer, size_t s
 	return (ssize_t)count;
 }
 
-struct http_stream *http_stream_begin(struct http_request *request,
-	void (*closed)(void *ctx, struct http_stream *stream), void *ctx)
-{
-	struct http_stream *stream = request->connection ? calloc(1, sizeof(*stream)) : NULL;
-	struct MHD_Response *response = stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
-							 READ_BLOCK, read_waiting, stream, NULL)
-					       : NULL;
-	if (!response) {
-		free(stream);
-		http_request_answer(request, 500, NULL);
-		return NULL;
-	}
-	*stream = (struct http_stream){.request = request, .closed = closed, .ctx = ctx};
-	request->stream = stream;
-	MHD_add_response_header(response, "Content-Type", "text/event-stream");
-	MHD_add_response_header(response, "Cache-Control", "no-store");
-	http_request_answer(request, 200, response);
-	return stream;
-}
-
 /* Room for `more` bytes behind those that wait; what was sent is dropped first. */
 static bool reserve(struct http_stream *stream, size_t more)
 {
@@ -82,6 +62,32 @@ static bool reserve(struct http_stream *stream, size_t more)
 	stream->waiting = waiting;
 	stream->size = size;
 	return true;
+}
+
+struct http_stream *http_stream_begin(struct http_request *request,
+	void (*closed)(void *ctx, struct http_stream *stream), void *ctx)
+{
+	struct http_stream *stream = request->connection ? calloc(1, sizeof(*stream)) : NULL;
+	struct MHD_Response *response = stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
+							 READ_BLOCK, read_waiting, stream, NULL)
+					       : NULL;
+	if (!response) {
+		free(stream);
+		http_request_answer(request, 500, NULL);
+		return NULL;
+	}
+	*stream = (struct http_stream){.request = request, .closed = closed, .ctx = ctx};
+	request->stream = stream;
+	/* A comment, so that the header goes out before there is an event. */
+	static const char opening[] = ":\n\n";
+	if (reserve(stream, sizeof(opening) - 1)) {
+		memcpy(stream->waiting, opening, sizeof(opening) - 1);
+		stream->length = sizeof(opening) - 1;
+	}
+	MHD_add_response_header(response, "Content-Type", "text/event-stream");
+	MHD_add_response_header(response, "Cache-Control", "no-store");
+	http_request_answer(request, 200, response);
+	return stream;
 }
 
 /* The format is that of the HTML standard, section 9.2 "Server-sent events". */

@@ -37,6 +37,8 @@ static void service_free(struct service *service)
 
 void registry_finish(struct registry *registry)
 {
+	if (!registry->daemon)
+		return; /* it never began */
 	for (uint32_t id = 0; id < registry->id_limit; id++) {
 		struct service *service = registry->by_id[id];
 		if (!service)

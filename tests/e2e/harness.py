@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-BUILD = Path(os.environ.get("SUMMOND_BUILD", "build"))
+BUILD = Path(os.environ.get("E2E_BUILD", "build"))
 SUMMOND = BUILD / "daemon" / "summond"
 SUMMONCTL = BUILD / "summonctl" / "summonctl"
 IMAGES = BUILD / "guest-kernel"
@@ -57,14 +57,14 @@ class Answer:
 
 
 class Summond:
-    def __init__(self, config="", env=None, backend="libvirt", network=True):
+    def __init__(self, config="", env=None, backend="libvirt", network=True, port=5353):
         self.folder = Path(tempfile.mkdtemp(prefix="summond-e2e-"))
         self.config = self.folder / "summond.conf"
         self.socket = self.folder / "run" / "control.sock"
         self.log_path = self.folder / "log"
         self.env = {**os.environ, **(env or {})}
         self.process = None
-        self.port = 5353
+        self.port = port
         self.config.write_text(f"""
 state_dir = "{self.folder}/state"
 run_dir = "{self.folder}/run"

@@ -18,6 +18,10 @@ class Tap:
     def __init__(self):
         self.count = 0
 
+    def pytest_addoption(self, parser):
+        # The terminal plugin is off, and its assertions ask for this option of it.
+        parser.addoption("--verbose", dest="verbose", type=int, default=0)
+
     def say(self, ok, name, directive=""):
         self.count += 1
         print(f"{'ok' if ok else 'not ok'} {self.count} - {name}{directive}", flush=True)
@@ -49,19 +53,19 @@ def enter_namespace():
     if os.geteuid() != 0 or not shutil.which("unshare"):
         print("1..0 # SKIP end-to-end tests need root and unshare(1), for a network of their own")
         sys.exit(0)
-    os.environ["SUMMOND_E2E_INSIDE"] = "1"
+    os.environ["E2E_INSIDE"] = "1"
     os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
 
 
 def main():
-    if "SUMMOND_E2E_INSIDE" not in os.environ:
+    if "E2E_INSIDE" not in os.environ:
         enter_namespace()
     build, files = sys.argv[2], sys.argv[3:]
-    os.environ["SUMMOND_BUILD"] = os.path.abspath(build)
+    os.environ["E2E_BUILD"] = os.path.abspath(build)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
     tap = Tap()
-    options = ["-q", "-p", "no:terminal", "-p", "no:cacheprovider", "--rootdir",
+    options = ["-p", "no:terminal", "-p", "no:cacheprovider", "--rootdir",
                os.path.dirname(os.path.abspath(__file__))]
     code = pytest.main([*options, *files], plugins=[tap])
     print(f"1..{tap.count}")

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: ISC
+"""The control API as its OpenAPI document describes it, and what it makes of bad input."""
+import json
+import re
+import socket
+
+import jsonschema
+import pytest
+from harness import HANG, SOURCE, Summond, UnixConnection, wait_for
+
+NAME = "www.example.test"
+
+
+@pytest.fixture(scope="module")
+def summond():
+    with Summond(backend="sim", network=False).start() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def api():
+    return json.loads((SOURCE / "daemon" / "openapi.json").read_text())
+
+
+class Checker:
+    """Holds an answer to the schema that the document gives for it."""
+
+    def __init__(self, api):
+        self.api = api
+
+    def operation(self, method, path):
+        for pattern, item in self.api["paths"].items():
+            if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", pattern), path.split("?")[0]):
+                if method.lower() in item:
+                    return pattern, item[method.lower()]
+        raise AssertionError(f"{method} {path} is not described")
+
+    def check(self, method, path, status, body):
+        pattern, operation = self.operation(method, path)
+        responses = operation["responses"]
+        response = responses.get(str(status)) or responses.get("default")
+        assert response, f"{method} {pattern} does not describe {status}"
+        if "$ref" in response:
+            response = self.api["components"]["responses"][response["$ref"].split("/")[-1]]
+        content = response.get("content", {}).get("application/json")
+        if content:
+            schema = {**content["schema"], "components": self.api["components"]}
+            jsonschema.Draft4Validator(schema).validate(body)
+        return pattern
+
+
+def test_every_operation_answers_as_described(summond, api):
+    checker = Checker(api)
+    seen = set()
+
+    def call(method, path, body=None, expect=None):
+        status, answer = summond.call(method, path, body)
+        assert expect is None or status == expect, (method, path, status, answer)
+        seen.add((method, checker.check(method, path, status, answer)))
+        return answer
+
+    call("GET", "/v1/status", expect=200)
+    call("GET", "/v1/check", expect=200)
+    assert call("GET", "/v1/openapi.json", expect=200) == api
+    call("PUT", "/v1/policies/p", {"idle_after": "5min", "ready_port": 8080}, 201)
+    call("PUT", "/v1/policies/p", {"idle_after": "5min"}, 200)
+    call("PATCH", "/v1/policies/p", {"ttl": "1s"}, 200)
+    call("GET", "/v1/policies/p", expect=200)
+    call("GET", "/v1/policies", expect=200)
+    call("GET", "/v1/policy-options", expect=200)
+    call("PUT", f"/v1/services/{NAME}", {"policy": "p", "memory": "64MiB"}, 201)
+    call("PUT", f"/v1/services/{NAME}", {"policy": "p", "memory": 67108864}, 200)
+    call("DELETE", "/v1/policies/p", expect=409)
+    call("GET", f"/v1/services/{NAME}", expect=200)
+    call("GET", "/v1/services", expect=200)
+    summon = call("POST", f"/v1/services/{NAME}/wake", {"wait": True}, 200)["summon"]
+    call("GET", "/v1/instances", expect=200)
+    call("GET", "/v1/summons", expect=200)
+    call("GET", f"/v1/summons/{summon}", expect=200)
+    call("GET", "/v1/summons/999999", expect=404)
+    call("GET", f"/v1/transitions?service={NAME}&limit=3", expect=200)
+    call("POST", f"/v1/services/{NAME}/pin", expect=200)
+    call("POST", f"/v1/services/{NAME}/unpin", expect=200)
+    call("POST", f"/v1/services/{NAME}/retire", {"how": "destroy"}, 202)
+    summond.wait_state(NAME, "asleep")
+    seen.add(("GET", "/v1/services/{name}/log"))
+    assert summond.call("GET", f"/v1/services/{NAME}/log", raw=True)[0] == 200
+    seen.add(("GET", "/v1/events"))  # below
+    seen.add(("PUT", "/v1/services/{name}/site"))  # test_site.py
+    call("DELETE", f"/v1/services/{NAME}", expect=204)
+    call("DELETE", "/v1/policies/p", expect=204)
+    described = {(method.upper(), path) for path, item in api["paths"].items() for method in item
+                 if method in ("get", "put", "post", "patch", "delete")}
+    assert described == seen
+
+
+BAD = [
+    ("PUT", f"/v1/services/{NAME}", "{", 400, "line 1"),
+    ("PUT", f"/v1/services/{NAME}", "[]", 400, "object"),
+    ("PUT", f"/v1/services/{NAME}", '{"memory":"1MiB","memory":"2MiB"}', 400, "duplicate"),
+    ("PUT", f"/v1/services/{NAME}", {"memroy": "32MiB"}, 400, "'memroy' is no key"),
+    ("PUT", f"/v1/services/{NAME}", {"memory": "32"}, 400, "memory: '32' is not a size"),
+    ("PUT", f"/v1/services/{NAME}", {"memory": -1}, 400, "memory: "),
+    ("PUT", f"/v1/services/{NAME}", {"memory": 12}, 400, "1MiB"),
+    ("PUT", f"/v1/services/{NAME}", {"vcpus": 0}, 400, "vcpus: "),
+    ("PUT", f"/v1/services/{NAME}", {"ipv4": "10.77"}, 400, "ipv4: "),
+    ("PUT", f"/v1/services/{NAME}", {"ipv4": "fd00::1"}, 400, "ipv4: "),
+    ("PUT", f"/v1/services/{NAME}", {"ipv4": "10.77.0.1"}, 409, "gateway"),
+    ("PUT", f"/v1/services/{NAME}", {"image": "../x"}, 400, "image: "),
+    ("PUT", f"/v1/services/{NAME}", {"image": 7}, 400, "image: "),
+    ("PUT", f"/v1/services/{NAME}", {"initrd": "/no/such/file"}, 400, "/no/such/file"),
+    ("PUT", f"/v1/services/{NAME}", {"cmdline": "a\nb"}, 400, "cmdline: "),
+    ("PUT", f"/v1/services/{NAME}", {"policy": "none"}, 400, "policy: there is no 'none'"),
+    ("PUT", f"/v1/services/{NAME}", {"backend": "xen"}, 400, "backend: 'xen'"),
+    ("PUT", "/v1/services/www.elsewhere.test", {}, 400, "in no zone"),
+    ("PUT", "/v1/services/bad%20name.example.test", {}, 400, "bad name"),
+    ("PUT", "/v1/services/..", {}, None, ""),
+    ("GET", "/v1/services/nobody.example.test", None, 404, "nobody"),
+    ("DELETE", "/v1/services/nobody.example.test", None, 404, "nobody"),
+    ("POST", "/v1/services/nobody.example.test/wake", {}, 404, "nobody"),
+    ("PUT", "/v1/policies/p", {"idel_after": "1s"}, 400, "did you mean"),
+    ("PUT", "/v1/policies/p", {"idle_after": "soon"}, 400, "idle_after"),
+    ("PUT", "/v1/policies/p", {"ttl": "2min", "idle_after": "1min"}, 400, "ttl"),
+    ("PUT", "/v1/policies/p", {"start": True}, 400, "start"),
+    ("PUT", "/v1/policies/P%20Q", {}, 400, "P Q"),
+    ("DELETE", "/v1/policies/default", None, 403, "default"),
+    ("PATCH", "/v1/policies/none", {}, 404, "none"),
+    ("GET", "/v1/summons?limit=0", None, 400, "limit"),
+    ("GET", "/v1/summons?before=x", None, 400, "before"),
+    ("GET", "/v1/summons/x", None, 404, "number"),
+    ("GET", "/v1/transitions?service=nobody.example.test", None, 404, "nobody"),
+    ("POST", "/v1/services", {}, 405, ""),
+    ("GET", "/v2/anything", None, 404, ""),
+]
+
+
+@pytest.mark.parametrize("method,path,body,status,words", BAD)
+def test_bad_input_is_named_and_changes_nothing(summond, method, path, body, status, words):
+    before = summond.get("/v1/services"), summond.get("/v1/policies")
+    got, answer = summond.call(method, path, body)
+    assert got == status if status else 400 <= got < 500, answer
+    assert words in answer["error"]
+    assert (summond.get("/v1/services"), summond.get("/v1/policies")) == before
+
+
+def test_a_policy_that_a_backend_cannot_follow_is_refused():
+    config = 'backend "sim" { capabilities = "console" }'
+    with Summond(config, backend="sim", network=False, port=5354).start() as summond:
+        summond.policy("s", start="suspended")
+        status, body = summond.call("PUT", f"/v1/services/{NAME}", {"policy": "s"})
+        assert status == 400 and "cannot do" in body["error"]
+        summond.add(NAME)
+        status, body = summond.call("PUT", "/v1/policies/default", {"retire": "suspend"})
+        assert status == 400 and NAME in body["error"]
+
+
+def test_events_are_streamed(summond):
+    summond.add(NAME)
+    connection = UnixConnection(summond.socket)
+    connection.request("GET", "/v1/events")
+    response = connection.getresponse()
+    assert response.getheader("Content-Type").startswith("text/event-stream")
+    summond.dig(NAME)
+    seen, event = [], None
+    while ("summon", "ready") not in seen:
+        line = response.readline().decode().strip()
+        if line.startswith("event:"):
+            event = line.split(":", 1)[1].strip()
+        if line.startswith("data:"):
+            data = json.loads(line.split(":", 1)[1])
+            seen.append((event, data.get("to") or data.get("outcome")))
+    assert ("transition", "awake") in seen
+    connection.close()
+    summond.call("DELETE", f"/v1/services/{NAME}")
+
+
+def test_a_client_that_leaves_while_it_waits_harms_nobody(summond):
+    summond.add(NAME, cmdline="sim.boot_delay=300ms")
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(HANG)
+    client.connect(str(summond.socket))
+    body = b'{"wait": true}'
+    client.sendall(b"POST /v1/services/" + NAME.encode() + b"/wake HTTP/1.1\r\nHost: x\r\n"
+                   b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+    wait_for(lambda: summond.state(NAME) != "asleep", "the wake to be heard")
+    client.close()
+    summond.wait_state(NAME, "awake")
+    summond.call("DELETE", f"/v1/services/{NAME}")

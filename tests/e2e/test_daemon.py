@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: ISC
+"""The daemon as a process: its configuration, its signals, its restarts. On the sim backend."""
+import os
+import signal
+import socket
+import subprocess
+
+import pytest
+from harness import HANG, SUMMOND, Summond, wait_for
+
+NAME = "www.example.test"
+
+BAD_CONFIGS = [
+    ("dns { lisen = [] }", 10, "did you mean"),
+    ("dns {\n max_tcp = many\n}", 11, "number"),
+    ("network { address = 10.77.0.1/40 }", 10, "prefix"),
+    ('log { level = "loud" }', 10, "debug"),
+    ("backend {", 10, ""),
+    ('zone "b.test" { }', 10, "ns"),
+    ('policy "x" { }', 10, "summonctl policy set"),
+]
+
+
+@pytest.mark.parametrize("text,line,words", BAD_CONFIGS)
+def test_a_bad_configuration_names_file_and_line(text, line, words):
+    summond = Summond(text, backend="sim", network=False)
+    done = subprocess.run([SUMMOND, "--check", "-c", summond.config], capture_output=True,
+                          text=True, timeout=HANG, check=False)
+    summond.stop()
+    assert done.returncode == 1
+    assert f"{summond.config}:" in done.stderr and words in done.stderr
+    # The file begins with an empty line; what is added comes from line 10 on.
+    assert f"summond.conf:{line}:" in done.stderr, done.stderr
+
+
+def test_check_says_that_all_is_well():
+    summond = Summond(backend="sim", network=False)
+    done = subprocess.run([SUMMOND, "--check", "-c", summond.config], capture_output=True,
+                          text=True, timeout=HANG, check=False)
+    summond.stop()
+    assert done.returncode == 0 and "no problem" in done.stdout
+
+
+def test_the_environment_overrides():
+    env = {"SUMMOND_LOG_FORMAT": "json"}
+    with Summond(backend="sim", network=False, env=env).start() as summond:
+        assert '"message"' in summond.log()
+
+
+def test_conf_d_is_read():
+    summond = Summond(backend="sim", network=False)
+    folder = summond.folder / "conf.d"
+    folder.mkdir()
+    (folder / "10-zone.conf").write_text('zone "more.test" { ns = ["ns1.example.test"] }\n')
+    with summond.start():
+        assert summond.dig("x.more.test").status == "NXDOMAIN"
+
+
+def test_reload_takes_new_zones_and_refuses_nonsense():
+    with Summond(backend="sim", network=False).start() as summond:
+        text = summond.config.read_text()
+        assert summond.dig("more.test", "SOA").status == "REFUSED"
+        summond.config.write_text(text + 'zone "more.test" { ns = ["ns1.example.test"] }\n')
+        summond.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: summond.dig("more.test", "SOA").status == "NOERROR", "the new zone")
+        summond.config.write_text(text + "nonsense {")
+        summond.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "not reloaded" in summond.log(), "the refusal")
+        assert summond.dig("more.test", "SOA").status == "NOERROR"
+
+
+def test_the_service_manager_is_told():
+    summond = Summond(backend="sim", network=False)
+    path = summond.folder / "notify"
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(path))
+    manager.settimeout(HANG)
+    summond.env["NOTIFY_SOCKET"] = str(path)
+    with summond.start():
+        assert b"READY=1" in manager.recv(4096)
+        summond.process.send_signal(signal.SIGTERM)
+        assert b"STOPPING=1" in manager.recv(4096)
+        summond.process.wait(HANG)
+
+
+def test_a_second_daemon_on_the_same_state_is_refused():
+    with Summond(backend="sim", network=False).start() as summond:
+        env = {**os.environ, "SUMMOND_DNS_LISTEN": "127.0.0.1@5399"}
+        done = subprocess.run([SUMMOND, "-c", summond.config], capture_output=True, text=True,
+                              env=env, timeout=HANG, check=False)
+        assert done.returncode == 1
+        assert "summond.db" in done.stderr
+
+
+def test_a_port_in_use_is_named():
+    with Summond(backend="sim", network=False).start() as first:
+        second = Summond(backend="sim", network=False)
+        done = subprocess.run([SUMMOND, "-c", second.config], capture_output=True, text=True,
+                              timeout=HANG, check=False)
+        second.stop()
+        assert done.returncode == 1
+        assert f"127.0.0.1@{first.port}" in done.stderr or "127.0.0.1" in done.stderr
+
+
+def test_definitions_survive_kill_9():
+    with Summond(backend="sim", network=False).start() as summond:
+        summond.policy("mine", idle_after="5min")
+        before = summond.add(NAME, policy="mine", memory="48MiB", cmdline="hello")
+        summond.call("POST", f"/v1/services/{NAME}/pin")
+        summond.kill()
+        summond.start()
+        after = summond.service(NAME)
+        for key in ("id", "ipv4", "mac", "policy", "memory", "cmdline"):
+            assert after[key] == before[key]
+        assert after["pinned"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_guests_outlive_the_daemon_and_are_adopted(number):
+    config = 'backend "sim" { persist = yes }'
+    with Summond(config, backend="sim", network=False).start() as summond:
+        summond.policy("susp", retire="suspend")
+        summond.add(NAME)
+        summond.add("two.example.test", policy="susp")
+        summond.dig(NAME)
+        summond.dig("two.example.test")
+        summond.call("POST", "/v1/services/two.example.test/retire", {})
+        summond.wait_state("two.example.test", "suspended")
+        before = {i["service"]: i["generation"] for i in summond.get("/v1/instances")["instances"]}
+        summond.kill(number)
+        summond.start()
+        after = {i["service"]: i["generation"] for i in summond.get("/v1/instances")["instances"]}
+        assert after == before
+        assert summond.state(NAME) == "awake"
+        assert summond.state("two.example.test") == "suspended"
+        assert summond.dig("two.example.test").addresses
+        assert summond.dig(NAME).addresses
+
+
+def test_a_guest_of_a_removed_service_is_ended():
+    config = 'backend "sim" { persist = yes }'
+    with Summond(config, backend="sim", network=False).start() as summond:
+        summond.add(NAME, cmdline="sim.stop_delay=20s")
+        summond.dig(NAME)
+        summond.call("DELETE", f"/v1/services/{NAME}")
+        summond.kill()
+        summond.start()
+        assert "belongs to no service" in summond.log()
