@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ldns/ldns.h>
+
+#include "dns/respond.h"
+#include "dns/wire.h"
+
+/*
+ * From the bytes of a query to those of its answer. The first byte says how the daemon replies and
+ * over what the query came; the rest is the packet. What must hold for every input is checked, and
+ * ldns reads along: as a second opinion on what was asked, and as the client on what was answered.
+ */
+#define MODE_REPLY    0x03
+#define MODE_TCP      0x04
+#define MODE_EXPLAIN  0x08
+#define MODE_NO_WAIT  0x10
+#define MODE_NO_ZONES 0x20
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct scene {
+	struct responder responder;
+	struct dns_query_id id;
+	uint8_t mode;
+	bool asked;
+};
+
+static void must(bool holds, const char *what)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "does not hold: %s\n", what);
+	abort();
+}
+
+static enum dns_reply reply_of_mode(uint8_t mode)
+{
+	static const enum dns_reply replies[] = {
+		DNS_REPLY_ADDRESS, DNS_REPLY_SERVFAIL, DNS_REPLY_REFUSED, DNS_REPLY_LATER};
+	return replies[mode & MODE_REPLY];
+}
+
+static enum dns_reply answer_ask(void *ctx, const struct dns_ask *ask, struct dns_ede *ede)
+{
+	struct scene *scene = ctx;
+	must(ask->qtype == DNS_TYPE_A || ask->qtype == DNS_TYPE_AAAA, "only addresses are asked");
+	must(ask->service == 7 || ask->service == 8, "only services are asked");
+	scene->asked = true;
+	scene->id = ask->id;
+	if (scene->mode & MODE_EXPLAIN) {
+		ede->present = true;
+		ede->code = 22;
+		memset(ede->text, 'x', sizeof(ede->text) - 1);
+	}
+	return reply_of_mode(scene->mode);
+}
+
+static void set_up(struct scene *scene)
+{
+	static const struct dns_name_server servers[] = {
+		{"ns1", {AF_INET, {192, 0, 2, 1}}, {AF_INET6, {0xfd, [15] = 1}}},
+		{"ns.other.net.", {0}, {0}},
+	};
+	static const struct dns_zone_config zones[] = {
+		{.origin = "example.test", .servers = servers, .server_count = 2, .ttl = 60},
+		{.origin = "test", .servers = servers, .server_count = 2, .ttl = 30},
+	};
+	static const struct ip_address v4 = {AF_INET, {10, 0, 0, 1}};
+	static const struct ip_address v6 = {AF_INET6, {0xfd, [15] = 2}};
+	struct names *names = &scene->responder.names;
+	must(responder_init(&scene->responder, 2, answer_ask, scene) == 0, "there is memory");
+	must(names_put_service(names, 7, "www.example.test", &v4, NULL, 5, NULL) == 0, "put");
+	must(names_put_service(names, 8, "a.b.c.test", &v4, &v6, 5, NULL) == 0, "put");
+	if (!(scene->mode & MODE_NO_ZONES))
+		must(names_set_zones(names, zones, 2, NULL) == 0, "zones");
+}
+
+/* What we take for an ordinary query must be that to another reader too, and mean the same. */
+static void compare_with_ldns(const uint8_t *bytes, size_t size, const struct query *query)
+{
+	ldns_pkt *packet = NULL;
+	must(ldns_wire2pkt(&packet, bytes, size) == LDNS_STATUS_OK, "ldns reads the query");
+	const ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(packet), 0);
+	const ldns_rdf *name = ldns_rr_owner(question);
+	must(ldns_rdf_size(name) == query->name_size, "same size of the name");
+	must(memcmp(ldns_rdf_data(name), query->question, query->name_size) == 0, "same name");
+	must(ldns_rr_get_type(question) == query->type, "same type");
+	must(ldns_rr_get_class(question) == LDNS_RR_CLASS_IN, "class IN");
+	must(ldns_pkt_id(packet) == query->id, "same id");
+	must(ldns_pkt_edns(packet) == query->edns, "same EDNS");
+	must(!query->edns || ldns_pkt_edns_do(packet) == query->dnssec_ok, "same DO");
+	ldns_pkt_free(packet);
+}
+
+static void check_answer(const struct scene *scene, const struct query *query, int verdict,
+	const uint8_t *out, size_t size)
+{
+	ldns_pkt *packet = NULL;
+	must(size <= answer_limit(query, scene->mode & MODE_TCP), "the answer keeps its limit");
+	must(ldns_wire2pkt(&packet, out, size) == LDNS_STATUS_OK, "ldns reads the answer");
+	must(ldns_pkt_qr(packet) && !ldns_pkt_ra(packet), "QR and no RA");
+	must(ldns_pkt_id(packet) == query->id, "the id comes back");
+	must(out[2] << 8 >> 11 == (query->flags | DNS_FLAG_QR) >> 3, "the opcode comes back");
+	must(ldns_pkt_rd(packet) == (query->flags & DNS_FLAG_RD), "RD comes back");
+	must(memcmp(out + DNS_HEADER_SIZE, query->question, query->question_size) == 0,
+		"the question comes back byte for byte");
+	must(ldns_pkt_edns(packet) == query->edns, "EDNS for EDNS");
+	must(verdict == 0 || (ldns_pkt_ancount(packet) == 0 && ldns_pkt_nscount(packet) == 0),
+		"no records for what is no query");
+	must(verdict == 0 || (out[3] & 0x0f) == (verdict & 0x0f), "the RCODE of the reader");
+	/* A whole answer has no byte that is no record. */
+	must(ldns_pkt_size(packet) == size, "nothing behind the answer");
+	ldns_pkt_free(packet);
+}
+
+static void run(struct scene *scene, const uint8_t *bytes, size_t size)
+{
+	static struct tcp_connection *const some = (struct tcp_connection *)(uintptr_t)8;
+	const struct client client = {.tcp = scene->mode & MODE_TCP ? some : NULL};
+	struct request request = {
+		.client = &client,
+		.bytes = bytes,
+		.size = size,
+		.may_wait = !(scene->mode & MODE_NO_WAIT),
+	};
+	struct query query = {0};
+	uint8_t *out = malloc(client.tcp ? ANSWER_MAX_TCP : ANSWER_MAX_UDP);
+	must(out != NULL, "there is memory");
+	int verdict = packet_read(bytes, size, &query);
+	if (verdict == 0)
+		compare_with_ldns(bytes, size, &query);
+	size_t answer = respond(&scene->responder, &request, out);
+	struct waiting_query *entry = waiting_find(&scene->responder.waiting, scene->id);
+	must((answer == 0) == (verdict == PACKET_DROP || entry), "dropped, put off or answered");
+	must(!scene->asked || verdict == 0, "only ordinary queries are asked");
+	if (entry) {
+		answer = respond_later(&scene->responder, entry, scene->mode & 1, NULL, out);
+		waiting_release(&scene->responder.waiting, entry);
+	}
+	if (answer > 0)
+		check_answer(scene, &query, verdict, out, answer);
+	free(out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size == 0)
+		return 0;
+	struct scene scene = {.mode = data[0]};
+	/* Of its exact size, so that a read beyond it is seen. */
+	uint8_t *bytes = malloc(size - 1);
+	set_up(&scene);
+	must(bytes != NULL, "there is memory");
+	memcpy(bytes, data + 1, size - 1);
+	run(&scene, bytes, size - 1);
+	free(bytes);
+	responder_finish(&scene.responder);
+	return 0;
+}
