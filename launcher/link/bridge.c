@@ -70,11 +70,13 @@ static int make_bridge(struct netlink *netlink, struct bridge *bridge, struct er
 		      : 0;
 }
 
-static int find_or_make(struct netlink *netlink, struct bridge *bridge, struct error *err)
+static int find_or_make(
+	struct netlink *netlink, struct bridge *bridge, bool *created, struct error *err)
 {
 	struct device device;
 	int rc = device_find(netlink, bridge->name, &device);
-	if (rc == -ENODEV)
+	*created = rc == -ENODEV;
+	if (*created)
 		return make_bridge(netlink, bridge, err);
 	if (rc < 0)
 		return netlink_error(netlink, err, rc, "cannot look for bridge '%s'", bridge->name);
@@ -184,16 +186,15 @@ int bridge_open(struct netlink *netlink, const struct link_config *config, struc
 		return rc;
 	struct bridge bridge = {.addresses = {config->address, config->address6}};
 	memcpy(bridge.name, config->bridge, strlen(config->bridge));
-	struct device before;
-	bool existed = device_find(netlink, bridge.name, &before) == 0;
-	rc = find_or_make(netlink, &bridge, err);
+	bool created;
+	rc = find_or_make(netlink, &bridge, &created, err);
 	for (size_t i = 0; rc == 0 && i < 2; i++)
 		if (ip_address_is_set(&bridge.addresses[i].address))
 			rc = add_address(netlink, &bridge, &bridge.addresses[i], err);
 	if (rc == 0 && (rc = device_raise(netlink, bridge.index, 0)) < 0)
 		rc = netlink_error(netlink, err, rc, "cannot set bridge '%s' up", bridge.name);
 	if (rc < 0) {
-		if (!existed && bridge.made)
+		if (created && bridge.index != 0)
 			device_delete(netlink, bridge.index);
 		return rc;
 	}

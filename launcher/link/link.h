@@ -31,12 +31,13 @@ struct link_config {
 int link_create(
 	uv_loop_t *loop, const struct link_config *config, struct link **out, struct error *err);
 /* Leaves the bridge, the taps in use and the routes where they are, so that guests go on serving;
- * removes spare taps. `remove_all`: also the bridge, where link_create made it. */
+ * removes spare taps. `remove_all`: also the bridge, where link_create made it, now or in an
+ * earlier life. May be NULL. Devices and memory are released in later turns of the loop. */
 void link_destroy(struct link *link, bool remove_all);
 
 /* A tap of the bridge, up, for one guest: a spare one, or made now. Persistent: it outlives us. */
 int link_tap_take(struct link *link, char name[IFNAMSIZ], struct error *err);
-/* After the guest's end: the tap is deleted or becomes a spare again. */
+/* After the guest's end: the tap is deleted, in a thread. One that is not in use is left alone. */
 void link_tap_give(struct link *link, const char *name);
 /* A tap that a guest of an earlier life holds. */
 int link_tap_adopt(struct link *link, const char *name, struct error *err);

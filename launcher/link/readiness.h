@@ -19,7 +19,8 @@ typedef void (*readiness_fn)(void *ctx, uint64_t at);
 int readiness_first_frame(uv_loop_t *loop, const char *device, const struct mac_address *mac,
 	readiness_fn seen, void *ctx, struct readiness **out, struct error *err);
 /* The first TCP connection that is accepted; tried anew until it succeeds, every few ms, because
- * SYNs sent before the guest's driver is up are lost and the kernel's own retry comes after 1 s. */
+ * SYNs sent before the guest's driver is up are lost and the kernel's own retry comes after 1 s.
+ * Up to 16 attempts are under way at once; each is reset when it has served its purpose. */
 int readiness_tcp(uv_loop_t *loop, const struct ip_address *address, uint16_t port,
 	readiness_fn seen, void *ctx, struct readiness **out, struct error *err);
 /* May be NULL. `seen` is not called after this. Memory is released in a later turn. */

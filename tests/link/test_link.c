@@ -128,6 +128,41 @@ static void ipv6_is_quiet_without_an_address(void **state)
 	net_link_end(*state, link);
 }
 
+static void switched_off_ipv6_is_named(void **state)
+{
+	net_ip("link add sbr0 type bridge");
+	FILE *file = fopen("/proc/sys/net/ipv6/conf/sbr0/disable_ipv6", "w");
+	assert_non_null(file);
+	fputs("1", file);
+	assert_int_equal(fclose(file), 0);
+	struct link_config config = {.bridge = "sbr0",
+		.address = net_prefix("10.77.0.1/16"),
+		.address6 = net_prefix("fd77::1/64"),
+		.tap_prefix = "stap"};
+	expect_refusal(*state, &config, -EACCES, "disable_ipv6");
+	net_ip("link del sbr0");
+}
+
+static void privileges_are_asked_for(void **state)
+{
+	struct link_config config = {
+		.bridge = "sbr1", .address = net_prefix("10.79.0.1/16"), .tap_prefix = "stap"};
+	struct link *link = net_link(*state, 0);
+	struct ip_address guest = net_address("10.77.0.5");
+	struct mac_address mac = GUEST_MAC;
+	struct error err = ERROR_INIT;
+	char tap[IFNAMSIZ];
+	assert_int_equal(seteuid(65534), 0);
+	expect_refusal(*state, &config, -EPERM, "run as root or with CAP_NET_ADMIN");
+	int up = link_up(link, &guest, &mac, &err);
+	int taken = link_tap_take(link, tap, &err);
+	assert_int_equal(seteuid(0), 0);
+	assert_int_equal(up, -EPERM);
+	assert_true(taken == -EPERM || taken == -EACCES); /* by the mode of /dev/net/tun */
+	assert_non_null(strstr(err.message, "run as root or with CAP_NET_ADMIN"));
+	net_link_end(*state, link);
+}
+
 /* A packet to the guest's address arrives at its tap, with its MAC and our bridge's address, while
  * the link is up and at no other time. */
 static void check_way_to_guest(
@@ -270,6 +305,8 @@ int main(void)
 		LINK_TEST(foreign_bridge_stays),
 		LINK_TEST(bad_configurations_are_refused),
 		LINK_TEST(ipv6_is_quiet_without_an_address),
+		LINK_TEST(switched_off_ipv6_is_named),
+		LINK_TEST(privileges_are_asked_for),
 		LINK_TEST(ipv4_way_to_guest),
 		LINK_TEST(ipv6_way_to_guest),
 		LINK_TEST(foreign_routes_are_not_ours),

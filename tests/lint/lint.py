@@ -183,7 +183,8 @@ def libraries(tree):
 def licences(tree):
     """Every source file begins with its licence"""
     patterns = ['*.c', '*.h', '*.S', '*.py', '*.sh', '*.lds', '*meson.build', 'meson_options.txt']
-    for path in sorted(set(tree.named(*patterns)) | set(tree.scripts())):
+    programs = {f for f in tree.files if tree.text(f).startswith('#!')}
+    for path in sorted(set(tree.named(*patterns)) | programs):
         lines = tree.text(path).splitlines()[:2] + ['', '']
         number = 2 if lines[0].startswith('#!') else 1
         if not re.match(r'(/\*|#|//) SPDX-License-Identifier: ISC\b', lines[number - 1]):

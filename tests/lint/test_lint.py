@@ -60,6 +60,7 @@ BAD = {
         'deploy/meson.build': ('# filled later\n', [1]),
         'c.py': ('#!/usr/bin/python3\nimport os\n', [2]),
         'deploy/c': ('#!/bin/sh\nexit 0\n', [2]),
+        'deploy/d': ('#!/usr/bin/python3\n', [2]),
     },
     'format_of_c': {
         '.clang-format': ('BasedOnStyle: LLVM\n', []),
