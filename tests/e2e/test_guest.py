@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: ISC
+"""The whole way, on real parts: libvirt's embedded driver, QEMU, our guest kernel, dig and curl."""
+import io
+import os
+import signal
+import socket
+import tarfile
+
+import pytest
+from harness import BUILD, Summond, curl, wait_for
+
+NAME = "www.example.test"
+
+
+@pytest.fixture(scope="module")
+def summond():
+    with Summond().start() as daemon:
+        yield daemon
+
+
+@pytest.fixture(autouse=True)
+def clean(summond):
+    yield
+    if summond.process.poll() is not None:
+        summond.start()
+    for service in summond.get("/v1/services")["services"]:
+        summond.call("DELETE", f"/v1/services/{service['name']}")
+    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
+
+
+PAGES = {"index.html": b"<h1>it works</h1>", "a/b.css": b"p { color: red }",
+         "big.bin": os.urandom(1 << 20)}
+
+
+def site(pages=None):
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for path, content in (pages or PAGES).items():
+            info = tarfile.TarInfo(path)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return data.getvalue()
+
+
+def put_site(summond, name=NAME, pages=None):
+    status, service = summond.call("PUT", f"/v1/services/{name}/site", site(pages))
+    assert status in (200, 201), service
+    return service
+
+
+def fetch(summond, path="/", name=NAME):
+    [address] = summond.dig(name).addresses
+    return curl(f"http://{address}{path}")
+
+
+def test_cold_then_warm(summond):
+    address = put_site(summond)["ipv4"]
+    assert not summond.monitors()
+    answer = summond.dig(NAME)
+    assert answer.addresses == [address]
+    # The very first connection is served: the answer left when the guest was ready.
+    assert curl(f"http://{address}/") == (200, PAGES["index.html"])
+    assert curl(f"http://{address}/a/b.css") == (200, PAGES["a/b.css"])
+    assert curl(f"http://{address}/big.bin") == (200, PAGES["big.bin"])
+    assert curl(f"http://{address}/none")[0] == 404
+    assert len(summond.monitors()) == 1
+    assert fetch(summond)[0] == 200
+    [summon] = summond.summons(NAME)
+    stages = {stage["name"]: stage["at_ns"] for stage in summon["stages"]}
+    for stage in ("query", "admitted", "link-up", "asked", "first-instruction", "console", "ready",
+                  "answered"):
+        assert stage in stages
+
+
+def test_joined_queries_start_one_guest(summond):
+    address = put_site(summond)["ipv4"]
+    queries = [summond.dig_start(NAME, "+short", *(["+tcp"] if i % 5 == 0 else []))
+               for i in range(50)]
+    answers = {query.communicate()[0].strip() for query in queries}
+    assert answers == {address}
+    assert len(summond.monitors()) == 1
+    assert len(summond.summons(NAME)) == 1
+
+
+def test_a_site_is_replaced(summond):
+    put_site(summond)
+    assert fetch(summond)[1] == PAGES["index.html"]
+    put_site(summond, pages={"index.html": b"new"})
+    summond.call("POST", f"/v1/services/{NAME}/retire", {"how": "destroy"})
+    summond.wait_state(NAME, "asleep")
+    assert fetch(summond) == (200, b"new")
+    assert len(list((summond.folder / "state" / "sites").iterdir())) == 1
+
+
+def test_an_image_that_does_not_boot(summond):
+    garbage = summond.folder / "garbage.elf"
+    garbage.write_bytes(b"\x7fELF nothing of the kind" * 100)
+    summond.policy("brief", ready_timeout="3s", hold="3s", backoff_first="100ms",
+                   backoff_max="100ms")
+    summond.add(NAME, image=str(garbage), policy="brief")
+    answer = summond.dig(NAME)
+    assert answer.status == "SERVFAIL" and answer.ede
+    summond.wait_state(NAME, "asleep")
+    assert summond.service(NAME)["last_error"]
+    wait_for(lambda: not summond.monitors(), "nothing to be left of it")
+
+
+def test_an_image_that_never_gets_ready(summond):
+    summond.policy("brief", ready_line="these words never come", hold="200ms", ready_timeout="1s")
+    summond.add(NAME, image="hello", policy="brief")
+    answer = summond.dig(NAME)
+    assert answer.addresses and answer.ede == 14
+    summond.wait_state(NAME, "asleep")
+    assert "ready_timeout" in summond.service(NAME)["last_error"]
+    wait_for(lambda: not summond.monitors(), "nothing to be left of it")
+
+
+def test_a_guest_that_dies_is_noticed_and_comes_back(summond):
+    put_site(summond)
+    assert fetch(summond)[0] == 200
+    [pid] = summond.monitors()
+    os.kill(pid, signal.SIGKILL)
+    summond.wait_state(NAME, "asleep")
+    assert fetch(summond)[0] == 200
+    assert len(summond.summons(NAME)) == 2
+
+
+def test_a_guest_that_panics_says_so(summond):
+    summond.add(NAME, image="hello", cmdline="panic=1")
+    summond.dig(NAME)
+    summond.wait_state(NAME, "asleep")
+    status, text = summond.call("GET", f"/v1/services/{NAME}/log", raw=True)
+    assert status == 200 and "panic" in text
+
+
+@pytest.mark.parametrize("retire", ["destroy", "shutdown"])
+def test_idle_is_retired_and_summoned_again(summond, retire):
+    summond.policy("short", idle_after="1s", min_life="0", ttl="0", retire=retire)
+    put_site(summond)
+    summond.add(NAME, **{**definition(summond), "policy": "short"})
+    assert fetch(summond)[0] == 200
+    summond.wait_state(NAME, "asleep")
+    wait_for(lambda: not summond.monitors(), "the monitor to be gone")
+    assert fetch(summond)[0] == 200
+    assert [summon["outcome"] for summon in summond.summons(NAME)] == ["ready", "ready"]
+
+
+def definition(summond, name=NAME):
+    service = summond.service(name)
+    return {key: service[key] for key in ("image", "initrd") if key in service}
+
+
+def test_traffic_keeps_a_guest_awake(summond):
+    summond.policy("short", idle_after="1s", min_life="0", ttl="0")
+    put_site(summond)
+    summond.add(NAME, **definition(summond), policy="short")
+    [address] = summond.dig(NAME).addresses
+    since = summond.service(NAME)["since"]
+    for _ in range(8):  # for much longer than idle_after, and without a query
+        assert curl(f"http://{address}/")[0] == 200
+        with pytest.raises(AssertionError):
+            wait_for(lambda: summond.state(NAME) != "awake", "nothing", limit=0.4)
+    assert summond.service(NAME)["since"] == since
+
+
+@pytest.mark.parametrize("start,retire,rest", [
+    ("prepared", "destroy", "prepared"),
+    ("suspended", "suspend", "suspended"),
+    ("cold", "suspend", "suspended"),
+])
+def test_tiers(summond, start, retire, rest):
+    summond.policy("tier", start=start, retire=retire, idle_after="1s", min_life="0", ttl="0")
+    put_site(summond)
+    summond.add(NAME, **definition(summond), policy="tier")
+    if start != "cold":
+        summond.wait_state(NAME, rest)
+    for _ in range(2):
+        assert fetch(summond) == (200, PAGES["index.html"])
+        summond.wait_state(NAME, rest)
+    assert [summon["outcome"] for summon in summond.summons(NAME)] == ["ready", "ready"]
+
+
+@pytest.mark.parametrize("options", [{"ready": "tcp"}, {"ready": "frame"},
+                                     {"ready": "delay", "ready_delay": "700ms"}])
+def test_ways_to_know_that_it_is_ready(summond, options):
+    summond.policy("ready", **options)
+    put_site(summond)
+    summond.add(NAME, **definition(summond), policy="ready")
+    assert fetch(summond) == (200, PAGES["index.html"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_guests_outlive_the_daemon(summond, number):
+    summond.policy("rest", retire="suspend")
+    put_site(summond)
+    put_site(summond, "two.example.test")
+    summond.add("two.example.test", **definition(summond, "two.example.test"), policy="rest")
+    assert fetch(summond)[0] == 200
+    assert fetch(summond, name="two.example.test")[0] == 200
+    assert summond.call("POST", "/v1/services/two.example.test/retire", {})[0] == 202
+    summond.wait_state("two.example.test", "suspended")
+    before = sorted(summond.monitors())
+    address = summond.service(NAME)["ipv4"]
+    summond.kill(number)
+    assert curl(f"http://{address}/")[0] == 200, "it serves while summond is away"
+    summond.start()
+    assert sorted(summond.monitors()) == before
+    assert summond.state(NAME) == "awake"
+    assert fetch(summond)[0] == 200
+    assert summond.state("two.example.test") == "suspended"
+    assert fetch(summond, name="two.example.test")[0] == 200
+    assert sorted(summond.monitors()) == before
+
+
+def test_killed_while_a_guest_boots(summond):
+    put_site(summond)
+    query = summond.dig_start(NAME)
+    wait_for(lambda: summond.state(NAME) != "asleep", "the start")
+    summond.kill()
+    query.kill()
+    query.communicate()
+    summond.start()
+    assert fetch(summond) == (200, PAGES["index.html"])
+    assert len(summond.monitors()) == 1
+
+
+def test_a_domain_of_the_users_own(summond):
+    xml = """<domain type='qemu'>
+  <name>replaced</name>
+  <memory unit='KiB'>{memory_kib}</memory>
+  <vcpu>{vcpus}</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type>
+    <kernel>{kernel}</kernel><initrd>{initrd}</initrd><cmdline>{cmdline}</cmdline></os>
+  <features><acpi/></features>
+  <devices>
+    <interface type='ethernet'><mac address='{mac}'/><target dev='{tap}' managed='no'/>
+      <model type='virtio'/><rom enabled='no'/></interface>
+    <serial type='pty'/><console type='pty'/><memballoon model='none'/>
+  </devices>
+</domain>"""
+    put_site(summond)
+    summond.policy("slow", hold="5s")
+    summond.add(NAME, **{**definition(summond), "image": str(BUILD / "guest-kernel/website.elf")},
+                domain_xml=xml, policy="slow")
+    assert fetch(summond) == (200, PAGES["index.html"])
+    status, text = summond.call("GET", f"/v1/services/{NAME}/log", raw=True)
+    assert "summond: ready" in text
+
+
+def test_echo_over_udp_and_tcp(summond):
+    summond.add(NAME, image="echo")
+    [address] = summond.dig(NAME).addresses
+    with socket.create_connection((address, 7), timeout=20) as tcp:
+        tcp.sendall(b"over tcp")
+        assert tcp.recv(100) == b"over tcp"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.settimeout(20)
+        udp.sendto(b"over udp", (address, 7))
+        assert udp.recv(100) == b"over udp"
+
+
+def test_two_guests_reach_each_other_and_the_host(summond):
+    names = [NAME, "two.example.test", "three.example.test"]
+    for name in names:
+        put_site(summond, name, {"index.html": name.encode()})
+    for name in names:
+        assert fetch(summond, name=name) == (200, name.encode())
+    assert len(summond.monitors()) == 3
