@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: ISC */
+#include "summonctl/definition.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/address.h"
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "summonctl/site.h"
+
+#define XML_MAX (1u << 20)
+
+enum form { TEXT, IMAGE, EXISTING, CONTENT, SIZE, NUMBER, IPV4, IPV6 };
+
+static const struct {
+	const char *option, *member;
+	enum form form;
+} members[] = {
+	{"image", "image", IMAGE},
+	{"initrd", "initrd", EXISTING},
+	{"cmdline", "cmdline", TEXT},
+	{"memory", "memory", SIZE},
+	{"vcpus", "vcpus", NUMBER},
+	{"address", "ipv4", IPV4},
+	{"address6", "ipv6", IPV6},
+	{"backend", "backend", TEXT},
+	{"policy", "policy", TEXT},
+	{"xml", "domain_xml", CONTENT},
+};
+#define MEMBER_COUNT (sizeof(members) / sizeof(members[0]))
+
+const char *definition_member(const char *option)
+{
+	for (size_t i = 0; i < MEMBER_COUNT; i++)
+		if (strcmp(members[i].option, option) == 0)
+			return members[i].member;
+	return NULL;
+}
+
+char *path_from(const char *folder, const char *path)
+{
+	char *joined = NULL;
+	if (!folder || path[0] == '/')
+		return strdup(path);
+	return asprintf(&joined, "%s/%s", folder, path) < 0 ? NULL : joined;
+}
+
+static int make_path(const char *folder, const char *value, json_t **out, struct error *err)
+{
+	CLEANUP(free) char *joined = path_from(folder, value);
+	CLEANUP(free) char *path = joined ? realpath(joined, NULL) : NULL;
+	if (!path)
+		return error_set(err, -errno, "%s: %s", value, strerror(errno));
+	*out = json_string(path);
+	return 0;
+}
+
+static int read_content(const char *folder, const char *value, json_t **out, struct error *err)
+{
+	CLEANUP(free) char *path = path_from(folder, value);
+	CLEANUP(fclose) FILE *file = path ? fopen(path, "re") : NULL;
+	if (!file)
+		return error_set(err, -errno, "%s: %s", value, strerror(errno));
+	CLEANUP(free) char *text = malloc(XML_MAX + 1);
+	if (!text)
+		return error_set(err, -ENOMEM, "no memory");
+	size_t length = fread(text, 1, XML_MAX + 1, file);
+	if (ferror(file) || length > XML_MAX)
+		return error_set(err, -EINVAL, "%s: cannot be read, or is larger than 1MiB", value);
+	*out = json_stringn(text, length);
+	return 0;
+}
+
+static int make_address(const char *value, int family, json_t **out, struct error *err)
+{
+	struct ip_address address;
+	int rc = ip_address_parse(value, &address, err);
+	if (rc < 0)
+		return rc;
+	if (address.family != family)
+		return error_set(err, -EINVAL, "'%s' is not an %s address", value,
+			family == AF_INET ? "IPv4" : "IPv6");
+	*out = json_string(value);
+	return 0;
+}
+
+static int make_value(
+	enum form form, const char *value, const char *folder, json_t **out, struct error *err)
+{
+	uint64_t number;
+	int rc = 0;
+	switch (form) {
+	case TEXT:
+		*out = json_string(value);
+		return 0;
+	case IMAGE: /* a bare name is an image of the daemon's own */
+		if (strchr(value, '/'))
+			return make_path(folder, value, out, err);
+		*out = json_string(value);
+		return 0;
+	case EXISTING:
+		return make_path(folder, value, out, err);
+	case CONTENT:
+		return read_content(folder, value, out, err);
+	case SIZE:
+		rc = size_parse(value, &number, err);
+		*out = rc == 0 ? json_string(value) : NULL;
+		return rc;
+	case NUMBER:
+		rc = number_parse(value, 1, 64, &number, err);
+		*out = rc == 0 ? json_integer((json_int_t)number) : NULL;
+		return rc;
+	case IPV4:
+		return make_address(value, AF_INET, out, err);
+	case IPV6:
+		return make_address(value, AF_INET6, out, err);
+	}
+	return -EINVAL;
+}
+
+int definition_set(json_t *definition, const char *option, const char *value, const char *folder,
+	struct error *err)
+{
+	for (size_t i = 0; i < MEMBER_COUNT; i++) {
+		if (strcmp(members[i].option, option) != 0)
+			continue;
+		json_t *made = NULL;
+		int rc = make_value(members[i].form, value, folder, &made, err);
+		if (rc < 0)
+			return rc;
+		if (!made)
+			return error_set(err, -EINVAL, "is not UTF-8");
+		json_object_set_new(definition, members[i].member, made);
+		return 0;
+	}
+	return error_set(err, -ENOENT, "unknown option");
+}
+
+/* --- sites --- */
+
+FILE *site_open(const char *folder, struct error *err)
+{
+	FILE *file = tmpfile();
+	if (!file) {
+		error_set(err, -errno, "cannot make a temporary file: %s", strerror(errno));
+		return NULL;
+	}
+	if (site_pack(folder, file, err) < 0) {
+		fclose(file);
+		return NULL;
+	}
+	return file;
+}
+
+long site_upload(struct context *context, const char *service, FILE *site, json_t **answer)
+{
+	struct error err = ERROR_INIT;
+	struct client_reply reply = {0};
+	CLEANUP(free) char *escaped = client_escape(context->client, service);
+	CLEANUP(free) char *path = NULL;
+	if (!escaped || asprintf(&path, "/v1/services/%s/site", escaped) < 0) {
+		fail("no memory");
+		return 0;
+	}
+	if (client_upload(context->client, path, "application/x-tar", site, &reply, &err) < 0) {
+		fail("the site was not taken: %s", err.message);
+		return 0;
+	}
+	long status = reply.status;
+	*answer = json_incref(reply.body);
+	client_reply_finish(&reply);
+	return status;
+}
+
+bool site_is_same(const char *folder, const char *path)
+{
+	CLEANUP(fclose) FILE *ours = site_open(folder, NULL);
+	CLEANUP(fclose) FILE *theirs = fopen(path, "re");
+	if (!ours || !theirs)
+		return false;
+	rewind(ours);
+	for (;;) {
+		char a[8192], b[8192];
+		size_t n = fread(a, 1, sizeof(a), ours), m = fread(b, 1, sizeof(b), theirs);
+		if (n != m || memcmp(a, b, n) != 0)
+			return false;
+		if (n < sizeof(a))
+			return !ferror(ours) && !ferror(theirs);
+	}
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SUMMONCTL_DEFINITION_H
+#define SUMMONCTL_DEFINITION_H
+
+#include <jansson.h>
+
+#include "base/error.h"
+#include "summonctl/command.h"
+
+/* The options of `add`, which are also the keys of a service in a file of `apply`, as members of
+ * the API's ServiceDefinition. */
+
+/* The API's name for an option: "ipv4" for "address". NULL for one that is none. "site" is not
+ * among them. */
+const char *definition_member(const char *option);
+/* Sets the member for one option. Paths are made absolute, from `folder` (NULL: the current one);
+ * files must be there. */
+int definition_set(json_t *definition, const char *option, const char *value, const char *folder,
+	struct error *err);
+/* `path` from `folder`, for the caller to free; NULL: no memory. */
+char *path_from(const char *folder, const char *path);
+
+/* The folder as an archive, in a temporary file that the caller closes; NULL on error. */
+FILE *site_open(const char *folder, struct error *err);
+/* Sends it. Returns the status, or 0 after it has said what is wrong. */
+long site_upload(struct context *context, const char *service, FILE *site, json_t **answer);
+/* Whether the file at `path` holds exactly what site_pack makes of `folder`. */
+bool site_is_same(const char *folder, const char *path);
+
+#endif

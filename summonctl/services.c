@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: ISC */
+#include "summonctl/command.h"
+#include "summonctl/definition.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "summonctl/table.h"
+
+CLEANUP_DEFINE(json_decref, json_t *, json_decref)
+
+/* --- add --- */
+
+int run_add(struct context *context, const struct arguments *arguments)
+{
+	struct error err = ERROR_INIT;
+	const char *name = arguments->words[0], *site = option_value(arguments, "site");
+	CLEANUP(json_decref) json_t *definition = json_object(), *answer = NULL;
+	bool plain = site != NULL;
+	for (size_t i = 0; arguments->options[i].name; i++) {
+		const char *value = arguments->values[i];
+		if (!value || strcmp(arguments->options[i].name, "site") == 0)
+			continue;
+		plain = false;
+		if (definition_set(definition, arguments->options[i].name, value, NULL, &err) < 0)
+			return fail_usage("--%s: %s", arguments->options[i].name, err.message);
+	}
+	CLEANUP(fclose) FILE *archive = site ? site_open(site, &err) : NULL;
+	if (site && !archive)
+		return fail("--site: %s", err.message);
+	long status = 0;
+	if (!plain) {
+		if (site && !json_object_get(definition, "image"))
+			json_object_set_new(definition, "image", json_string("website"));
+		status = call_status(context, "PUT", "/v1/services/{}", name,
+			STEAL_POINTER(definition), &answer);
+		if (status == 0 || status >= 400)
+			return status ? say_error(status, answer) : EXIT_UNREACHABLE;
+	}
+	if (site) {
+		json_decref(STEAL_POINTER(answer));
+		long uploaded = site_upload(context, name, archive, &answer);
+		if (uploaded == 0 || uploaded >= 400)
+			return uploaded ? say_error(uploaded, answer) : EXIT_FAILED;
+		status = status ? status : uploaded;
+	}
+	if (print_json(context, answer))
+		return EXIT_OK;
+	const char *ipv4 = text_of(answer, "ipv4"), *ipv6 = text_of(answer, "ipv6");
+	printf("%s %s at %s%s%s\n", status == 201 ? "added" : "changed", text_of(answer, "name"),
+		ipv4, *ipv4 && *ipv6 ? ", " : "", ipv6);
+	return EXIT_OK;
+}
+
+/* --- list, show --- */
+
+int run_list(struct context *context, const struct arguments *arguments)
+{
+	CLEANUP(json_decref) json_t *answer = NULL;
+	int rc = call(context, "GET", "/v1/services", NULL, NULL, &answer);
+	if (rc != EXIT_OK || print_json(context, answer))
+		return rc;
+	bool names = option_value(arguments, "names");
+	struct table *table = names ? NULL : table_create(6);
+	if (!names)
+		table_row(table, "NAME", "STATE", "SINCE", "ADDRESS", "BACKEND", "POLICY");
+	size_t i;
+	const json_t *service;
+	json_array_foreach(json_object_get(answer, "services"), i, service)
+	{
+		char age[WHEN_TEXT], state[64];
+		const char *ipv4 = text_of(service, "ipv4");
+		if (names) {
+			puts(text_of(service, "name"));
+			continue;
+		}
+		snprintf(state, sizeof(state), "%s%s", text_of(service, "state"),
+			json_is_true(json_object_get(service, "pinned")) ? ", pinned" : "");
+		table_row(table, text_of(service, "name"), state,
+			print_age(text_of(service, "since"), age),
+			*ipv4 ? ipv4 : text_of(service, "ipv6"), text_of(service, "backend"),
+			text_of(service, "policy"));
+	}
+	if (!names && table_print(table, stdout) < 0)
+		return fail("no memory");
+	return EXIT_OK;
+}
+
+/* Each member on a line, in the order of the answer. */
+static int print_members(const json_t *object)
+{
+	struct table *table = table_create(2);
+	const char *key;
+	json_t *value;
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+	{
+		CLEANUP(free) char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+		table_row(table, key, json_is_string(value) ? json_string_value(value) : text);
+	}
+	return table_print(table, stdout) < 0 ? fail("no memory") : EXIT_OK;
+}
+
+int run_show(struct context *context, const struct arguments *arguments)
+{
+	CLEANUP(json_decref) json_t *answer = NULL;
+	int rc = call(context, "GET", "/v1/services/{}", arguments->words[0], NULL, &answer);
+	if (rc != EXIT_OK || print_json(context, answer))
+		return rc;
+	return print_members(answer);
+}
+
+/* --- wake, retire, pin, unpin, remove --- */
+
+int run_wake(struct context *context, const struct arguments *arguments)
+{
+	CLEANUP(json_decref) json_t *answer = NULL;
+	bool wait = !option_value(arguments, "no-wait");
+	const char *name = arguments->words[0];
+	int rc = call(context, "POST", "/v1/services/{}/wake", name,
+		json_pack("{s:b}", "wait", wait), &answer);
+	if (rc != EXIT_OK || print_json(context, answer))
+		return rc;
+	uint64_t summon = number_of(answer, "summon");
+	const json_t *elapsed = json_object_get(answer, "elapsed_ns");
+	char time[WHEN_TEXT] = "";
+	if (elapsed)
+		print_elapsed(number_of(answer, "elapsed_ns"), time);
+	const char *state = text_of(answer, "state");
+	printf("%s: %s%s%s", name, *state ? state : "on its way", elapsed ? " after " : "", time);
+	if (summon > 0)
+		printf(" (summon %" PRIu64 ")", summon);
+	putchar('\n');
+	return EXIT_OK;
+}
+
+/* A call whose success needs only a word. */
+static int do_and_say(struct context *context, const char *method, const char *path,
+	const char *name, json_t *body, const char *word)
+{
+	CLEANUP(json_decref) json_t *answer = NULL;
+	long status = call_status(context, method, path, name, body, &answer);
+	if (status == 0)
+		return EXIT_UNREACHABLE;
+	if (status >= 400)
+		return say_error(status, answer);
+	if (!print_json(context, answer))
+		printf("%s: %s\n", name, word);
+	return EXIT_OK;
+}
+
+int run_retire(struct context *context, const struct arguments *arguments)
+{
+	const char *how = option_value(arguments, "how");
+	return do_and_say(context, "POST", "/v1/services/{}/retire", arguments->words[0],
+		how ? json_pack("{s:s}", "how", how) : json_object(), "is being retired");
+}
+
+int run_pin(struct context *context, const struct arguments *arguments)
+{
+	return do_and_say(
+		context, "POST", "/v1/services/{}/pin", arguments->words[0], NULL, "is kept awake");
+}
+
+int run_unpin(struct context *context, const struct arguments *arguments)
+{
+	return do_and_say(context, "POST", "/v1/services/{}/unpin", arguments->words[0], NULL,
+		"is left to its policy");
+}
+
+int run_remove(struct context *context, const struct arguments *arguments)
+{
+	return do_and_say(
+		context, "DELETE", "/v1/services/{}", arguments->words[0], NULL, "removed");
+}
