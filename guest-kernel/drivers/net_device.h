@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DRIVERS_NET_DEVICE_H
+#define DRIVERS_NET_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define NET_FRAME_MAX 1514 /* Ethernet header and 1500 bytes; no frame check sequence */
+
+/* An Ethernet device of any kind. It is polled; interrupts only wake the CPU. */
+struct net_device {
+	const struct net_device_operations *operations;
+	uint8_t mac[6];
+};
+
+struct net_device_operations {
+	/* Where the next frame to send may be written, NET_FRAME_MAX bytes; NULL while the queue
+	 * is full. */
+	uint8_t *(*transmit_buffer)(struct net_device *device);
+	/* Queues the frame written there. */
+	void (*transmit)(struct net_device *device, size_t size);
+	/* Has the other side look at what was queued. */
+	void (*flush)(struct net_device *device);
+	/* The next frame received, readable until release(); NULL where there is none. */
+	const uint8_t *(*receive)(struct net_device *device, size_t *size);
+	void (*release)(struct net_device *device);
+	/* Asks for interrupts. False where frames have come in the meantime, and there is no
+	 * reason to sleep. */
+	bool (*sleep)(struct net_device *device);
+	/* Asks for silence again. */
+	void (*wake)(struct net_device *device);
+};
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: ISC */
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdnoreturn.h>
+
+#include "guest-kernel/kernel/app_kernel.h"
+#include "guest-kernel/kernel/clock.h"
+#include "guest-kernel/kernel/console.h"
+#include "guest-kernel/kernel/cpu.h"
+#include "guest-kernel/kernel/heap.h"
+#include "guest-kernel/kernel/interrupts.h"
+#include "guest-kernel/kernel/paging.h"
+#include "guest-kernel/kernel/panic.h"
+#include "guest-kernel/kernel/random.h"
+#include "guest-kernel/kernel/words.h"
+#include "guest-kernel/net/net.h"
+#include "guest-kernel/platform/platform.h"
+
+#define MSR_FS_BASE    0xc0000100
+#define NS_PER_US      1000
+#define TURNS_PER_LOOK 256 /* of a busy loop, between two looks at the power button */
+
+noreturn void kernel_main(uintptr_t start_info);
+
+/* musl's functions find errno and the locale through a thread descriptor, whose first word points
+ * to itself. */
+static void thread_init(void)
+{
+	static uintptr_t thread[64];
+	thread[0] = (uintptr_t)thread;
+	wrmsr(MSR_FS_BASE, (uintptr_t)thread);
+}
+
+static void seed_random(const char *command_line)
+{
+	char seed[129];
+	bool given = word_value(command_line, "seed", seed, sizeof(seed));
+	random_init(given ? seed : NULL);
+}
+
+static void start_network(const char *command_line)
+{
+	const char *why = NULL;
+	struct net_device *device = platform()->find_network(command_line, &why);
+	if (device)
+		why = net_init(device, command_line);
+	if (why)
+		panic("network: %s", why);
+}
+
+static void report_ready(const struct app *app)
+{
+	static bool reported;
+	if (reported || !app->ready || !net_is_up())
+		return;
+	reported = true;
+	console_line("ready after %" PRIu64 " us", clock_now() / NS_PER_US);
+}
+
+static void idle(void)
+{
+	if (platform()->stop_requested()) {
+		console_line("powering off as asked");
+		platform()->power_off(POWER_OFF_DONE);
+	}
+	uint64_t ns = net_next_timer();
+	if (ns > 0 && net_sleep())
+		platform()->wait(ns);
+	net_wake();
+}
+
+static noreturn void run(struct app *app)
+{
+	for (unsigned turn = 1; !app->exiting; turn++) {
+		bool busy = net_poll();
+		report_ready(app);
+		if (!app->exiting && (!busy || turn % TURNS_PER_LOOK == 0))
+			idle();
+	}
+	platform()->power_off(app->status ? POWER_OFF_FAILED : POWER_OFF_DONE);
+}
+
+/* Called by kernel/start.S with the PVH loader's start info. */
+void kernel_main(uintptr_t start_info)
+{
+	static struct app app;
+	thread_init();
+	interrupts_init();
+	/* Some firmware leaves it in page zero, which is unmapped next. */
+	const char *wrong = pvh_boot_info(start_info, &app.boot);
+	paging_protect();
+	platform()->init(app.boot.command_line);
+	if (wrong)
+		panic("boot: %s", wrong);
+	heap_init(app.boot.heap.start, app.boot.heap.end);
+	clock_init();
+	seed_random(app.boot.command_line);
+	start_network(app.boot.command_line);
+	int result = app_main(&app);
+	if (result < 0) {
+		console_line("the application does not start: error %d", -result);
+		platform()->power_off(POWER_OFF_FAILED);
+	}
+	run(&app);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef KERNEL_PAGING_H
+#define KERNEL_PAGING_H
+
+/* Requires the mapping of kernel/start.S: 4 GiB, one to one. Splits its first 2 MiB into pages:
+ * page zero is unmapped, text is read-only, everything but text is not executable, and the pages
+ * below both stacks are unmapped, so that an overflow faults. */
+void paging_protect(void);
+
+#endif

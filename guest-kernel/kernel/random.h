@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef KERNEL_RANDOM_H
+#define KERNEL_RANDOM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Seeds the generator from the CPU's own (where it has one), the jitter of the time stamp counter,
+ * and the word seed=HEX of the command line (NULL where it has none). */
+void random_init(const char *seed);
+
+/* Numbers for ports, sequence numbers and identifiers. */
+uint32_t random_u32(void);
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: ISC */
+#include "guest-kernel/net/net.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <lwip/dhcp.h>
+#include <lwip/etharp.h>
+#include <lwip/ethip6.h>
+#include <lwip/init.h>
+#include <lwip/netif.h>
+#include <lwip/sys.h>
+#include <lwip/timeouts.h>
+#include <netif/ethernet.h>
+
+#include "guest-kernel/kernel/clock.h"
+#include "guest-kernel/kernel/words.h"
+#include "guest-kernel/net/hooks.h"
+#include "guest-kernel/net/app_tcp.h"
+
+#define FRAMES_PER_TURN 64
+#define MTU             1500
+#define NS_PER_MS       1000000ull
+#define HOST_NAME_SIZE  64
+
+static struct {
+	struct net_device *device;
+	struct netif netif;
+	char host_name[HOST_NAME_SIZE];
+	ip6_addr_t gateway6;
+} net;
+
+/* lwIP's clock */
+u32_t sys_now(void)
+{
+	return (u32_t)(clock_now() / NS_PER_MS);
+}
+
+static err_t send_frame(struct netif *netif, struct pbuf *frame)
+{
+	struct net_device *device = netif->state;
+	if (frame->tot_len > NET_FRAME_MAX)
+		return ERR_BUF;
+	uint8_t *buffer = device->operations->transmit_buffer(device);
+	if (!buffer)
+		return ERR_WOULDBLOCK; /* the queue is full: lost, as on any wire */
+	pbuf_copy_partial(frame, buffer, frame->tot_len, 0);
+	device->operations->transmit(device, frame->tot_len);
+	return ERR_OK;
+}
+
+static err_t netif_start(struct netif *netif)
+{
+	memcpy(netif->hwaddr, net.device->mac, sizeof(net.device->mac));
+	netif->hwaddr_len = sizeof(net.device->mac);
+	netif->mtu = MTU;
+	netif->name[0] = 'e';
+	netif->name[1] = 'n';
+	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
+		       NETIF_FLAG_LINK_UP | NETIF_FLAG_MLD6;
+	netif->output = etharp_output;
+	netif->output_ip6 = ethip6_output;
+	netif->linkoutput = send_frame;
+	return ERR_OK;
+}
+
+/* Splits ADDRESS/LENGTH in place; `whole` is the length of a bare address. */
+static bool split_prefix(char *text, uint32_t whole, uint32_t *length)
+{
+	char *slash = strchr(text, '/');
+	*length = whole;
+	if (!slash)
+		return true;
+	*slash = '\0';
+	return number_read(slash + 1, 0, whole, length);
+}
+
+static const char *read_ipv4(
+	const char *line, ip4_addr_t *address, ip4_addr_t *mask, ip4_addr_t *gateway)
+{
+	char text[64];
+	uint32_t length;
+	if (word_value(line, "ip", text, sizeof(text))) {
+		if (!split_prefix(text, 32, &length) || !ip4addr_aton(text, address))
+			return "ip= is not an address like 10.77.0.5/16";
+		ip4_addr_set_u32(mask, length ? lwip_htonl(UINT32_MAX << (32 - length)) : 0);
+	}
+	if (word_value(line, "gw", text, sizeof(text)) && !ip4addr_aton(text, gateway))
+		return "gw= is not an address like 10.77.0.1";
+	return NULL;
+}
+
+const ip6_addr_t *net_ipv6_gateway(struct netif *netif, const ip6_addr_t *destination)
+{
+	(void)netif;
+	(void)destination;
+	return ip6_addr_isany(&net.gateway6) ? NULL : &net.gateway6;
+}
+
+/* lwIP takes every IPv6 prefix for one of 64 bits; a shorter or longer one is refused, not misread. */
+static const char *read_ipv6(const char *line, ip6_addr_t *address)
+{
+	char text[64];
+	uint32_t length;
+	if (word_value(line, "ip6", text, sizeof(text)) &&
+		(!split_prefix(text, 128, &length) || length != 64 || !ip6addr_aton(text, address)))
+		return "ip6= is not an address like fd00::5/64 (the prefix must be of 64 bits)";
+	if (word_value(line, "gw6", text, sizeof(text)) && !ip6addr_aton(text, &net.gateway6))
+		return "gw6= is not an address like fd00::1";
+	return NULL;
+}
+
+static void start_ipv6(const ip6_addr_t *address)
+{
+	s8_t index = -1;
+	netif_create_ip6_linklocal_address(&net.netif, 1);
+	netif_ip6_addr_set_state(&net.netif, 0, IP6_ADDR_PREFERRED);
+	if (ip6_addr_isany(address))
+		return;
+	if (netif_add_ip6_address(&net.netif, address, &index) == ERR_OK && index >= 0)
+		netif_ip6_addr_set_state(&net.netif, index, IP6_ADDR_PREFERRED);
+}
+
+const char *net_init(struct net_device *device, const char *command_line)
+{
+	ip4_addr_t address = {0}, mask = {0}, gateway = {0};
+	ip6_addr_t address6 = {0};
+	const char *wrong = read_ipv4(command_line, &address, &mask, &gateway);
+	if (!wrong)
+		wrong = read_ipv6(command_line, &address6);
+	if (wrong)
+		return wrong;
+	net.device = device;
+	lwip_init();
+	netif_add(&net.netif, &address, &mask, &gateway, device, netif_start, ethernet_input);
+	if (word_value(command_line, "name", net.host_name, sizeof(net.host_name)))
+		netif_set_hostname(&net.netif, net.host_name);
+	netif_set_default(&net.netif);
+	start_ipv6(&address6);
+	/* Announces the address to the neighbours. */
+	netif_set_up(&net.netif);
+	if (ip4_addr_isany_val(address) && dhcp_start(&net.netif) != ERR_OK)
+		return "out of memory for DHCP";
+	device->operations->flush(device);
+	return NULL;
+}
+
+bool net_is_up(void)
+{
+	return !ip4_addr_isany_val(*netif_ip4_addr(&net.netif));
+}
+
+static void take_frame(const uint8_t *data, size_t size)
+{
+	struct pbuf *frame = pbuf_alloc(PBUF_RAW, (u16_t)size, PBUF_RAM);
+	if (!frame)
+		return;
+	memcpy(frame->payload, data, size);
+	if (net.netif.input(frame, &net.netif) != ERR_OK)
+		pbuf_free(frame);
+}
+
+bool net_poll(void)
+{
+	const struct net_device_operations *o = net.device->operations;
+	const uint8_t *data;
+	size_t size;
+	int frames = 0;
+	while (frames < FRAMES_PER_TURN && (data = o->receive(net.device, &size))) {
+		take_frame(data, size);
+		o->release(net.device);
+		frames++;
+	}
+	sys_check_timeouts();
+	bool more = app_tcp_run_due();
+	o->flush(net.device);
+	return frames > 0 || more;
+}
+
+uint64_t net_next_timer(void)
+{
+	u32_t ms = sys_timeouts_sleeptime();
+	return ms == SYS_TIMEOUTS_SLEEPTIME_INFINITE ? UINT64_MAX : ms * NS_PER_MS;
+}
+
+bool net_sleep(void)
+{
+	return net.device->operations->sleep(net.device);
+}
+
+void net_wake(void)
+{
+	net.device->operations->wake(net.device);
+}
