@@ -11,7 +11,6 @@
 #include "daemon/control_internal.h"
 #include "daemon/instance.h"
 #include "daemon/openapi.h"
-#include "daemon/version.h"
 
 /* --- status --- */
 

@@ -219,6 +219,21 @@ int definition_check(struct daemon *daemon, const struct store_service *def, str
 
 /* --- addresses --- */
 
+/* An address outside the bridge's prefix has no way back from the guest. */
+static int check_reachable(const struct daemon *daemon, const struct ip_prefix *network,
+	const struct ip_address *address, struct error *err)
+{
+	char text[IP_ADDRESS_TEXT], prefix[IP_PREFIX_TEXT];
+	if (!daemon->link || !ip_address_is_set(address) || ip_prefix_contains(network, address))
+		return 0;
+	if (!ip_address_is_set(&network->address))
+		return error_set(err, -EINVAL,
+			"%s: guests have no IPv6 on this server: set network.address6",
+			ip_address_print(address, text));
+	return error_set(err, -EINVAL, "%s is not in the guests' network %s: take one that is",
+		ip_address_print(address, text), ip_prefix_print(network, prefix));
+}
+
 static int reserve_one(struct addresses *addresses, struct ip_address *address, const char *name,
 	bool *fresh, struct error *err)
 {
@@ -235,7 +250,13 @@ int definition_reserve(
 {
 	bool fresh4 = false, fresh6 = false;
 	*reserved = 0;
-	int rc = reserve_one(&daemon->addresses, &def->ipv4, def->name, &fresh4, err);
+	const struct config *config = daemon->config;
+	int rc = check_reachable(daemon, &config->network.address, &def->ipv4, err);
+	if (rc >= 0)
+		rc = check_reachable(daemon, &config->network.address6, &def->ipv6, err);
+	if (rc < 0)
+		return rc;
+	rc = reserve_one(&daemon->addresses, &def->ipv4, def->name, &fresh4, err);
 	if (rc < 0)
 		return rc;
 	*reserved |= fresh4 ? 1 : 0;

@@ -14,7 +14,7 @@ struct log {
 	FILE *stream;
 	enum log_level level; /* lines below it are left out */
 	bool json;
-	bool deferred;        /* lines wait for log_flush(), but for errors: a write is slow, and
+	bool deferred; /* lines wait for log_flush(), but for errors: a write is slow, and
 	                         answers go first */
 };
 

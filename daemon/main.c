@@ -8,7 +8,6 @@
 #include "daemon/daemon.h"
 #include "daemon/isolate.h"
 #include "daemon/lifecycle_print.h"
-#include "daemon/version.h"
 
 #define DEFAULT_CONFIG "/etc/summond/summond.conf"
 

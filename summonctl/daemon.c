@@ -59,6 +59,8 @@ int run_status(struct context *context, const struct arguments *arguments)
 		(unsigned)(seconds % 60));
 	struct table *table = table_create(2);
 	table_row(table, "version", text_of(answer, "version"));
+	table_row(table, "state",
+		json_is_true(json_object_get(answer, "serving")) ? "serving" : "starting");
 	table_row(table, "uptime", uptime);
 	table_row(table, "services", services);
 	size_t i;

@@ -53,7 +53,7 @@ BAD = {
         'db/b.h': (C + '#include <sqlite3.h>\n', [2]),
         'db/b.c': (C + '#include <uv.h>\n', [2]),
         'launcher/b.c': (C + '#include <libvirt/libvirt.h>\n#include <netlink/msg.h>\n', [2, 3]),
-        'dns/b.c': (C + '#include <ldns/ldns.h>\n#include <ucl.h>\n', [3]),
+        'dns/b.c': (C + '#include <ldns/ldns.h>\n#include <microhttpd.h>\n', [3]),
     },
     'licences': {
         'base/c.c': ('\n' + C, [1]),
