@@ -45,7 +45,8 @@ struct dns_ask {
 	bool tcp;
 	uint64_t received_at; /* CLOCK_MONOTONIC ns */
 	const struct sockaddr *source;
-	struct dns_query_id id; /* for LATER */
+	struct dns_query_id id; /* for LATER; of no query where no more may wait: then LATER is
+				 * answered SERVFAIL and that is all */
 };
 
 /* Runs on the loop thread, for each query of a service's name and an address type it has. Must not
@@ -82,7 +83,8 @@ uint16_t dns_server_port(const struct dns_server *server, size_t index);
 void dns_server_destroy(struct dns_server *server, void (*closed)(void *ctx), void *ctx);
 
 struct dns_name_server {
-	const char *name;          /* absolute or within the zone; a final dot is optional */
+	const char *name; /* a single label is within the zone; one with a dot is absolute, and
+			   * its final dot optional */
 	struct ip_address address; /* glue, where the name is within the zone; may be "none" */
 	struct ip_address address6;
 };
@@ -98,14 +100,15 @@ struct dns_zone_config {
 };
 
 /* Replaces all zones at once (start, reload). Services stay, those outside every zone included: they are
- * REFUSED until a zone covers them. On error nothing has changed. */
+ * REFUSED until a zone covers them. On error nothing has changed: -EINVAL,
+ * or -EEXIST where a service has the name of a name server with an address of its own. */
 int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones, size_t count,
 	struct error *err);
 bool dns_in_zone(const struct dns_server *server, const char *name);
 
 /* Adds a service's name or replaces it; compiles its answers. A service has one name; `service` is
  * any number of the caller's, not 0. -EINVAL for a bad name (the message says why), -EEXIST where
- * the name belongs to another service. */
+ * the name belongs to another service, or to a name server with an address of its own. */
 int dns_put_service(struct dns_server *server, uint32_t service, const char *name,
 	const struct ip_address *ipv4, const struct ip_address *ipv6, uint32_t ttl,
 	struct error *err);

@@ -300,7 +300,7 @@ static void on_connection(uv_stream_t *listener, int status)
 	TAILQ_INSERT_TAIL(&tcp->connections, connection, link);
 	connection->active_at = uv_now(tcp->loop);
 	tcp->responder->counters.tcp_connections++;
-	/* Only an accepted connection can be refused. */
+	/* libuv knows no other way to refuse than to accept and close. */
 	if (!start_connection(connection, listener) || !room)
 		connection_close(connection);
 	else if (!uv_is_active((uv_handle_t *)&tcp->timer))

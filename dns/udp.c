@@ -38,6 +38,7 @@ struct udp_socket {
 	bool wildcard;
 	struct responder *responder;
 	struct handles *handles;
+	unsigned used; /* inbound headers that the kernel wrote into */
 	/* Answers wait in a ring; it is empty after nearly every batch and begins anew. */
 	unsigned head, queued;
 	struct mmsghdr in_header[BATCH], out_header[QUEUE];
@@ -48,6 +49,7 @@ struct udp_socket {
 
 static void prepare_headers(struct udp_socket *udp)
 {
+	udp->used = BATCH;
 	for (int i = 0; i < BATCH; i++) {
 		struct inbound *in = &udp->in[i];
 		in->client.udp = udp;
@@ -72,7 +74,7 @@ static void prepare_headers(struct udp_socket *udp)
 /* What the kernel wrote into the headers is what it reads next time. */
 static void reset_headers(struct udp_socket *udp)
 {
-	for (int i = 0; i < BATCH; i++) {
+	for (unsigned i = 0; i < udp->used; i++) {
 		struct msghdr *header = &udp->in_header[i].msg_hdr;
 		header->msg_namelen = sizeof(union client_address);
 		if (udp->wildcard) {
@@ -181,10 +183,11 @@ static void receive(struct udp_socket *udp)
 	for (int round = 0; round < ROUNDS && udp->queued <= QUEUE - BATCH; round++) {
 		reset_headers(udp);
 		int count = recvmmsg(udp->fd, udp->in_header, BATCH, MSG_DONTWAIT, NULL);
+		udp->used = count > 0 ? (unsigned)count : 0;
 		if (count <= 0)
 			return;
 		uint64_t now = clock_monotonic();
-		udp->responder->counters.udp_queries += (unsigned)count;
+		udp->responder->counters.udp_queries += udp->used;
 		for (int i = 0; i < count; i++)
 			serve(udp, i, now);
 		flush(udp);
