@@ -14,7 +14,7 @@ union client_address {
 	struct sockaddr_in6 in6;
 };
 
-/* The address that a datagram was sent to, on a socket bound to all: the answer must come from it. */
+/* The address that a datagram was sent to, on a socket bound to all: the answer comes from it. */
 union client_local {
 	struct in_pktinfo in;
 	struct in6_pktinfo in6;

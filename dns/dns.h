@@ -33,8 +33,8 @@ enum dns_reply {
 
 /* RFC 8914. Sent only to a client that spoke EDNS. */
 struct dns_ede {
-	uint16_t
-		code; /* e.g. 14 Not Ready, 18 Prohibited, 22 No Reachable Authority, 23 Network Error */
+	/* E.g. 14 Not Ready, 18 Prohibited, 22 No Reachable Authority, 23 Network Error. */
+	uint16_t code;
 	char text[128]; /* "" for none */
 	bool present;
 };
@@ -53,8 +53,8 @@ struct dns_ask {
  * call back into the server but for dns_query_waiting. *ede is empty; fill it to explain. */
 typedef enum dns_reply (*dns_ask_fn)(void *ctx, const struct dns_ask *ask, struct dns_ede *ede);
 
-/* All count up. Every query is one of: answered (with records), nodata, nxdomain, refused, servfail,
- * malformed, unsupported (opcode, EDNS version); held ones are counted so when they are answered. */
+/* All count up. An answer is one of: answered (with records), nodata, nxdomain, refused, servfail,
+ * malformed, unsupported (opcode, EDNS version); of a held query, once it is answered. */
 struct dns_counters {
 	uint64_t udp_queries, tcp_queries, malformed, answered, refused, nxdomain, nodata, servfail,
 		unsupported;
@@ -99,9 +99,9 @@ struct dns_zone_config {
 	uint32_t negative_ttl; /* SOA minimum, seconds (RFC 2308) */
 };
 
-/* Replaces all zones at once (start, reload). Services stay, those outside every zone included: they are
- * REFUSED until a zone covers them. On error nothing has changed: -EINVAL,
- * or -EEXIST where a service has the name of a name server with an address of its own. */
+/* Replaces all zones at once (start, reload). Services stay, those outside every zone included:
+ * they are REFUSED until a zone covers them. On error nothing has changed: -EINVAL, or -EEXIST
+ * where a service has the name of a name server with an address of its own. */
 int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones, size_t count,
 	struct error *err);
 bool dns_in_zone(const struct dns_server *server, const char *name);

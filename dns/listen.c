@@ -13,7 +13,8 @@
 /* Bursts wait in the kernel, not in us. */
 #define SOCKET_BUFFER_SIZE (4 << 20)
 
-/* What a TCP client that does not read may hold of the kernel's memory; accepted sockets inherit it. */
+/* What a TCP client that does not read may hold of the kernel's memory, by way of the listening
+ * socket. */
 #define TCP_SEND_BUFFER_SIZE (64 << 10)
 
 /* Ports that were free for UDP but not for TCP. */

@@ -4,7 +4,8 @@
 
 #include <stdint.h>
 
-/* Numbers of the wire format: RFC 1035, 3596 (AAAA), 6891 (OPT, BADVERS), 8945 (TSIG), 8914 (EDE). */
+/* Numbers of the wire format: RFC 1035, 3596 (AAAA), 6891 (OPT, BADVERS), 8945 (TSIG), 8914
+ * (EDE). */
 #define DNS_HEADER_SIZE 12
 #define DNS_CLASS_IN    1
 

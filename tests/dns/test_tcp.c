@@ -126,7 +126,7 @@ static void bad_frames(void **state)
 	(void)state;
 	struct fixture *fixture = create((struct dns_config){0});
 	int fd = connect_to(fixture);
-	/* Empty, too short for a header, an answer: no word, and no end. A lone header: malformed. */
+	/* Empty, too short for a header, an answer: nothing. A lone header: malformed. */
 	uint8_t bytes[64];
 	size_t size = bytes_read("0000 0003 123456 000c 0001 8100 0001 0000 0000 0000 "
 				 "000c 0002 0100 0001 0000 0000 0000",

@@ -29,11 +29,23 @@ static void expect_answer(struct fixture *fixture, int fd, uint16_t id, unsigned
 	assert_int_equal(got, rcode);
 }
 
+/* Not every machine that builds this speaks it. */
+static bool has_ipv6(void)
+{
+	const struct sockaddr_in6 address = {
+		.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+	if (fd >= 0)
+		close(fd);
+	return has;
+}
+
 static void queries_are_answered(void **state)
 {
 	(void)state;
 	static const char *const addresses[] = {"127.0.0.1", "::1"};
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < (has_ipv6() ? 2 : 1); i++) {
 		struct fixture *fixture = fixture_create(addresses[i], (struct dns_config){0});
 		int fd = fixture_connect(fixture, addresses[i], SOCK_DGRAM);
 		uint8_t answer[512], wanted[128];
@@ -165,7 +177,8 @@ static void bursts_are_answered_in_batches(void **state)
 	fixture_destroy(fixture);
 }
 
-/* Asks at `address` with a socket that is not connected, and checks who answers; at once and late. */
+/* Asks at `address` with a socket that is not connected, and checks who answers, at once and
+ * late. */
 static void check_source(struct fixture *fixture, const char *address)
 {
 	struct sockaddr_storage to, from;
@@ -203,6 +216,8 @@ static void wildcards_answer_from_the_asked_address(void **state)
 	check_source(fixture, "127.0.0.1");
 	check_source(fixture, "127.0.0.2");
 	fixture_destroy(fixture);
+	if (!has_ipv6())
+		return;
 	fixture = fixture_create("::", (struct dns_config){0});
 	check_source(fixture, "::1");
 	fixture_destroy(fixture);
