@@ -18,8 +18,8 @@ struct hello {
 	unsigned count;
 };
 
-/* Page zero is not mapped. */
-static void crash_on_purpose(void)
+/* Page zero is not mapped. Not inlined, so that the backtrace names it. */
+__attribute__((noinline)) static void crash_on_purpose(void)
 {
 	volatile unsigned *nowhere = (volatile unsigned *)(uintptr_t)8;
 	__asm__("" : "+r"(nowhere)); /* or the compiler knows better than to do it */

@@ -30,6 +30,7 @@ struct visitor {
 	const void *body; /* stays as it is until exit */
 	size_t body_size, body_sent;
 	bool answering, last;
+	bool ended; /* the client sends no more */
 };
 
 /* An answer, before it becomes bytes. */
@@ -163,21 +164,22 @@ static void answer_request(struct visitor *v, const struct http_request *r)
 	}
 }
 
-/* Begins to answer the first request received, if it is complete. */
-static void next_request(struct visitor *v)
+/* Begins to answer the first request received; false where it is not complete. */
+static bool next_request(struct visitor *v)
 {
 	struct http_request request;
 	size_t used;
 	int status = http_parse(v->request, v->received, &request, &used);
 	if (status == 0)
-		return;
+		return false;
 	if (status != 200) {
 		answer_status(v, NULL, status, NULL, true);
-		return;
+		return true;
 	}
 	v->received -= used;
 	memmove(v->request, v->request + used, v->received);
 	answer_request(v, &request);
+	return true;
 }
 
 /* True once all of the answer is queued. */
@@ -196,17 +198,17 @@ static bool send_answer(struct visitor *v)
 /* Answers as far as there are requests, and room to send. False once the connection is closed. */
 static bool serve(struct visitor *v)
 {
-	for (;;) {
-		if (!v->answering)
-			next_request(v);
-		if (!v->answering || !send_answer(v))
+	while (v->answering || next_request(v)) {
+		if (!send_answer(v))
 			return true;
 		v->answering = false;
-		if (v->last) {
-			app_tcp_close(v->connection);
-			return false;
-		}
+		if (v->last)
+			break;
 	}
+	if (!v->last && !v->ended)
+		return true;
+	app_tcp_close(v->connection);
+	return false;
 }
 
 static void *visitor_open(void *context, struct app_tcp *connection)
@@ -218,7 +220,7 @@ static void *visitor_open(void *context, struct app_tcp *connection)
 	v->connection = connection;
 	v->site = context;
 	v->received = v->head_size = v->head_sent = v->body_size = v->body_sent = 0;
-	v->answering = v->last = false;
+	v->answering = v->last = v->ended = false;
 	return v;
 }
 
@@ -237,10 +239,8 @@ static size_t visitor_data(void *state, const uint8_t *data, size_t size)
 static void visitor_end(void *state)
 {
 	struct visitor *v = state;
-	if (v->answering)
-		v->last = true;
-	else
-		app_tcp_close(v->connection);
+	v->ended = true;
+	serve(v);
 }
 
 static void visitor_room(void *state)

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""The unikernel images under QEMU without hardware virtualisation, on a network of their own.
+usage: boot.py FOLDER_OF_IMAGES"""
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+import checks
+
+QEMU = "qemu-system-x86_64"
+HOST, GUEST = "10.77.0.1", "10.77.0.5"
+HOST6, GUEST6 = "fd77::1", "fd77::5"
+LINE = f"ip={GUEST}/16 gw={HOST} ip6={GUEST6}/64"
+MMIO, PCI = "virtio-net-device", "virtio-net-pci,romfile="
+
+# where -> machine, device, further arguments, and whether it has a power button
+MACHINES = {
+    "microvm": ("microvm", MMIO, [], True),
+    "microvm without ACPI": ("microvm,acpi=off", MMIO, [], False),
+    "microvm with modern virtio": (
+        "microvm,x-option-roms=off,ioapic2=off", MMIO,
+        ["-global", "virtio-mmio.force-legacy=false"], True),
+    "pc": ("pc", PCI, [], True),
+    "pc with legacy virtio": ("pc", PCI + ",disable-modern=on", [], True),
+    "pc with qboot": ("pc", PCI, ["-bios", "qboot.rom"], True),
+    "q35": ("q35", PCI, ["-cpu", "max"], True),
+}
+
+
+class Guest:
+    """A running machine; its console is a file, its monitor a socket."""
+
+    def __init__(self, folder, image, line=LINE, machine="microvm", device=MMIO, more=(),
+                 network=None, initrd=None, memory="32M"):
+        self.console_path = os.path.join(folder, "console")
+        self.monitor_path = os.path.join(folder, "monitor")
+        for path in (self.console_path, self.monitor_path):
+            if os.path.exists(path):
+                os.unlink(path)
+        network = network or "tap,ifname=guest0,script=no,downscript=no"
+        command = [
+            QEMU, "-M", machine, "-accel", "tcg", "-m", memory, "-nodefaults", "-no-user-config",
+            "-no-reboot", "-display", "none", "-serial", f"file:{self.console_path}",
+            "-monitor", f"unix:{self.monitor_path},server,nowait", "-kernel", image,
+            "-append", line, "-netdev", f"{network},id=net", "-device", f"{device},netdev=net",
+            *(["-initrd", initrd] if initrd else []), *more]
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+    def console(self):
+        try:
+            with open(self.console_path, encoding="utf-8", errors="replace") as console:
+                return console.read()
+        except FileNotFoundError:
+            return ""
+
+    def wait_for(self, pattern):
+        end = time.monotonic() + checks.HANG
+        while time.monotonic() < end:
+            if found := re.search(pattern, self.console(), re.MULTILINE):
+                return found
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"no {pattern!r} on the console: {self.console()!r}")
+
+    def press_power_button(self):
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(checks.HANG)
+            monitor.connect(self.monitor_path)
+            monitor.recv(1000)
+            monitor.sendall(b"system_powerdown\n")
+            return self.process.wait(checks.HANG)
+
+
+READY = r"^(?:.*)summond: ready after (\d+) us$"
+
+
+def check_ping(address):
+    """An ICMP echo of our own making: the machine may lack the program."""
+    head = struct.pack("!BBHHH", 8, 0, 0, 0x5511, 1)
+    data = b"summond" * 8
+    words = struct.unpack("!32H", head + data)
+    total = sum(words)
+    total = (total & 0xffff) + (total >> 16)
+    packet = struct.pack("!BBHHH", 8, 0, ~(total + (total >> 16)) & 0xffff, 0x5511, 1) + data
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as icmp:
+        icmp.settimeout(checks.HANG)
+        icmp.sendto(packet, (address, 0))
+        while True:
+            reply = icmp.recv(2000)[20:]
+            if reply[0] == 0 and reply[4:6] == b"\x55\x11":
+                checks.expect(reply[8:], data)
+                return
+
+
+def check_power_button(guest):
+    checks.expect(guest.press_power_button(), 0)
+    assert guest.console().endswith("summond: powering off as asked\n"), guest.console()
+
+
+def check_one_ready_line(guest):
+    checks.expect(guest.console().count("ready after"), 1)
+
+
+def test_machine(tap, where, folder, images, archive):
+    machine, device, more, has_button = MACHINES[where]
+    with Guest(folder, os.path.join(images, "website.elf"), machine=machine, device=device,
+               more=more, initrd=archive) as guest:
+        tap.run(f"{where}: is ready", guest.wait_for, READY)
+        checks.check_web(tap, where, GUEST, 80)
+        tap.run(f"{where}: ping", check_ping, GUEST)
+        tap.run(f"{where}: says ready once", check_one_ready_line, guest)
+        if has_button:
+            tap.run(f"{where}: powers off when asked", check_power_button, guest)
+
+
+def test_echo(tap, folder, images):
+    with Guest(folder, os.path.join(images, "echo.elf")) as guest:
+        tap.run("echo: is ready", guest.wait_for, READY)
+        for address in (GUEST, GUEST6):
+            tap.run(f"echo: TCP to {address}", checks.check_echo_tcp, address, 7)
+            tap.run(f"echo: UDP to {address}", checks.check_echo_udp, address, 7)
+
+
+def check_panic(folder, images):
+    """A crash tells where, and ends the machine as failed."""
+    with Guest(folder, os.path.join(images, "hello.elf"), f"{LINE} panic=1",
+               more=["-device", "isa-debug-exit"]) as guest:
+        guest.wait_for(r"^summond: panic: page fault \(vector 14, code 0x2\).*, cr2 0x8$")
+        guest.wait_for(r"^summond: panic:   0x[0-9a-f]+ crash_on_purpose\+0x")
+        guest.wait_for(r"^summond: panic:   0x[0-9a-f]+ kernel_main\+0x")
+        checks.expect(guest.process.wait(checks.HANG), 3)
+
+
+def check_refused(folder, images, image, line, why):
+    """What cannot work is said on the console, and ends the machine."""
+    with Guest(folder, os.path.join(images, image), line) as guest:
+        guest.wait_for(why)
+        guest.process.wait(checks.HANG)
+
+
+def check_dhcp(folder, images, archive):
+    network = "user,hostfwd=tcp:127.0.0.1:8080-:80"
+    with Guest(folder, os.path.join(images, "website.elf"), "name=web", network=network,
+               initrd=archive) as guest:
+        guest.wait_for(READY)
+        checks.check_pages("http://127.0.0.1:8080")
+
+
+def check_memory(folder, images, archive, memory, machine, device):
+    with Guest(folder, os.path.join(images, "website.elf"), memory=memory, machine=machine,
+               device=device, initrd=archive) as guest:
+        guest.wait_for(READY)
+        checks.check_big(f"http://{GUEST}")
+
+
+def make_network():
+    for command in ("tuntap add guest0 mode tap", f"address add {HOST}/16 dev guest0",
+                    f"address add {HOST6}/64 dev guest0 nodad", "link set guest0 up"):
+        subprocess.run(["ip", *command.split()], check=True)
+
+
+def main():
+    if not shutil.which(QEMU):
+        print(f"1..0 # SKIP no {QEMU}")
+        return
+    checks.own_network()
+    make_network()
+    tap = checks.Tap()
+    images = sys.argv[1]
+    with tempfile.TemporaryDirectory() as folder:
+        archive = checks.make_site(folder)
+        for where in MACHINES:
+            test_machine(tap, where, folder, images, archive)
+        test_echo(tap, folder, images)
+        tap.run("hello: panics with a backtrace", check_panic, folder, images)
+        tap.run("website: no archive", check_refused, folder, images, "website.elf", LINE,
+                "there is no initrd")
+        tap.run("hello: a wrong address", check_refused, folder, images, "hello.elf",
+                "ip=10.77.0.5/33", "panic: network: ip= is not an address")
+        tap.run("website: address by DHCP", check_dhcp, folder, images, archive)
+        for memory, machine, device in (("16M", "microvm", MMIO), ("4G", "microvm", MMIO),
+                                        ("16M", "pc", PCI), ("4G", "q35", PCI)):
+            tap.run(f"website: {memory} on {machine}", check_memory, folder, images, archive,
+                    memory, machine, device)
+    tap.finish()
+
+
+main()
