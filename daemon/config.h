@@ -15,7 +15,7 @@
 #include "launcher/launcher.h"
 
 /*
- * The configuration: summond.conf (see config_syntax.h), then conf.d/ beside it in the order of
+ * The configuration: summond.conf (see base/config_syntax.h), then conf.d/ beside it in the order of
  * names, then SUMMOND_<SECTION>_<KEY> from the environment. Read once into plain fields; all that
  * they point to is owned by the config.
  */

@@ -3,7 +3,7 @@
 #define DAEMON_CONFIG_INTERNAL_H
 
 #include "daemon/config.h"
-#include "daemon/config_syntax.h"
+#include "base/config_syntax.h"
 
 /* What the config*.c files share. Only they include this. */
 

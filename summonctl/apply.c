@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
-#include "daemon/config_syntax.h"
+#include "base/config_syntax.h"
 
 CLEANUP_DEFINE(json_decref, json_t *, json_decref)
 CLEANUP_DEFINE(config_node_destroy, struct config_node *, config_node_destroy)

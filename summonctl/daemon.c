@@ -57,6 +57,9 @@ int run_status(struct context *context, const struct arguments *arguments)
 	snprintf(uptime, sizeof(uptime), "%" PRIu64 "d %02u:%02u:%02u", seconds / 86400,
 		(unsigned)(seconds / 3600 % 24), (unsigned)(seconds / 60 % 60),
 		(unsigned)(seconds % 60));
+	if (!json_is_true(json_object_get(answer, "serving")))
+		puts("The guests of an earlier life are being looked for: names are not served "
+		     "yet.");
 	struct table *table = table_create(2);
 	table_row(table, "version", text_of(answer, "version"));
 	table_row(table, "state",
@@ -70,7 +73,10 @@ int run_status(struct context *context, const struct arguments *arguments)
 		char key[64];
 		list_capabilities(backend, capabilities, sizeof(capabilities));
 		snprintf(key, sizeof(key), "backend %s", text_of(backend, "name"));
-		snprintf(text, sizeof(text), "%s%s", text_of(backend, "description"), capabilities);
+		const char *failure = text_of(backend, "failure");
+		snprintf(text, sizeof(text), "%s%s%s%s", *failure ? "not usable: " : "", failure,
+			*failure ? "" : text_of(backend, "description"),
+			*failure ? "" : capabilities);
 		table_row(table, key, text);
 	}
 	add_counters(table, json_object_get(answer, "counters"));

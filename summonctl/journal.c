@@ -222,7 +222,7 @@ static int print_timeline(const json_t *summon)
 						 whole) /* e.g. the first byte, after the answer */
 		whole = number_of(stage, "at_ns");
 	struct table *table = table_create(4);
-	table_row(table, "STAGE", "AT (ms)", "+ (ms)", "");
+	table_row(table, "STAGE", "AT (ms)", "+ (ms)", "TIME");
 	json_array_foreach(stages, i, stage)
 	{
 		uint64_t at = number_of(stage, "at_ns");

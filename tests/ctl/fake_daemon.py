@@ -93,12 +93,13 @@ def answer(state, method, path, query, body):
     key = (method, *[part if i % 2 == 0 else "*" for i, part in enumerate(parts)])
     name = parts[1] if len(parts) > 1 else None
     if key == ("GET", "status"):
-        return 200, {"version": "9.9", "uptime_ns": 93_784_000_000_000, "serving": True,
-                     "services": len(state.services),
-                     "awake": 0, "counters": {"dns": {"udp_queries": 42}},
-                     "backends": [{"name": "sim", "summary": "a stand-in",
-                                   "description": "a fake", "usable": True, "failure": "",
-                                   "capabilities": ["suspend"]}]}
+        return 200, {"version": "9.9", "serving": True, "uptime_ns": 93_784_000_000_000,
+                     "services": len(state.services), "awake": 0, "counters": {"dns": {"udp_queries": 42}},
+                     "backends": [{"name": "sim", "summary": "a fake hypervisor", "description": "a fake",
+                                  "usable": True, "failure": "", "capabilities": ["suspend"]},
+                                 {"name": "libvirt", "summary": "libvirt", "description": "",
+                                  "usable": False, "failure": "nobody answers",
+                                  "capabilities": []}]}
     if key == ("GET", "check"):
         level = "ok" if state.check_ok else "error"
         return 200, {"checks": [{"name": "dns", "ok": state.check_ok, "level": level,

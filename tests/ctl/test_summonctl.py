@@ -135,7 +135,7 @@ def checking(case):
     has(case.run("check"), "ok", "dns", "listens on")
     case.state.check_ok = False
     has(case.run("check", code=1), "error", "dns")
-    has(case.run("status"), "9.9", "1d 02:03:04", "backend sim", "a fake (suspend)", "udp_queries", "42")
+    has(case.run("status"), "9.9", "1d 02:03:04", "backend sim", "a fake (suspend)", "not usable: nobody answers", "udp_queries", "42")
 
 
 def sites(case):

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/config_syntax.h"
+#include "base/config_syntax.h"
 
 /* The tree as one line: key=text, key{...}, key[...]; "@n" is the line. */
 static void print(const struct config_node *node, FILE *out)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "daemon/config_syntax.h"
+#include "base/config_syntax.h"
 
 #include <stdlib.h>
 #include <string.h>

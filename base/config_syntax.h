@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-#ifndef DAEMON_CONFIG_SYNTAX_H
-#define DAEMON_CONFIG_SYNTAX_H
+#ifndef BASE_CONFIG_SYNTAX_H
+#define BASE_CONFIG_SYNTAX_H
 
 #include <stddef.h>
 
