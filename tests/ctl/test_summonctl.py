@@ -13,7 +13,7 @@ import jsonschema
 
 from fake_daemon import State, answer, serve
 
-SUMMONCTL = sys.argv[1]
+SUMMONCTL, ROOT = sys.argv[1:]
 NAME = "www.example.test"
 
 
@@ -247,9 +247,39 @@ def journal(case):
     assert [event["event"] for event in events] == ["transition", "summon", "service"]
 
 
+def manual(case):
+    """Every command and option of the program is in its manual page."""
+    with open(f"{ROOT}/deploy/man/summonctl.1", encoding="utf-8") as file:
+        page = file.read()
+    commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?) ", case.run("--help"), re.M)
+    assert len(commands) > 15, commands
+    for command in commands:
+        has(page, f"Cm {command}")
+        for option in re.findall(r"^ .{1,5}--([a-z0-9-]+)", case.run(*command.split(), "--help"), re.M):
+            has(page, f"Fl -{option}")
+
+
+def completion(case):
+    case.run("add", NAME, "--image", "echo")
+    case.run("policy", "set", "quick", "start=cold")
+    for line, expected in (("wa", "wake watch"), ("wake ", NAME), ("wake www", NAME), ("wake x y ", ""),
+                           ("policy ", "list show set remove"), ("policy sh", "show"),
+                           ("policy show q", "quick"), ("policy set quick idle", "idle_after="),
+                           ("list --n", "--names"), ("add x --policy q", "quick"),
+                           ("retire x --how s", "shutdown suspend"), ("--json logs -f w", NAME),
+                           ("policy remove --h", "--help")):
+        words = ["summonctl", *line.split(" ")]
+        script = (f". {ROOT}/deploy/completions/summonctl; compopt() {{ :; }}\n"
+                  f'COMP_WORDS=("$@"); COMP_CWORD={len(words) - 1}; _summonctl; echo "${{COMPREPLY[*]}}"')
+        path = f"{os.path.dirname(SUMMONCTL)}:{os.environ['PATH']}"
+        done = subprocess.run(["bash", "-uc", script, "bash", *words], capture_output=True, text=True,
+                              timeout=60, env={**os.environ, "PATH": path, "SUMMOND_SOCKET": case.socket})
+        assert (done.stdout.strip(), done.stderr) == (expected, ""), (line, done)
+
+
 def stand_in_keeps_the_contract(case):
     """What this test's daemon answers, and what summonctl sends it, fit daemon/openapi.json."""
-    with open(os.environ["SCHEMA"], encoding="utf-8") as file:
+    with open(f"{ROOT}/daemon/openapi.json", encoding="utf-8") as file:
         document = json.load(file)
     jsonschema.Draft4Validator.check_schema(document["components"]["schemas"])
 
@@ -270,8 +300,8 @@ def stand_in_keeps_the_contract(case):
         fits(answer(case.state, "GET", path, {}, b"")[1], schema)
 
 
-TESTS = [usage, services, waking, unreachable, checking, sites, applying, policies, journal,
-         stand_in_keeps_the_contract]
+TESTS = [usage, services, waking, unreachable, checking, sites, applying, policies, journal, manual,
+         completion, stand_in_keeps_the_contract]
 
 
 def main():

@@ -14,7 +14,6 @@
 
 #include "base/units.h"
 #include "daemon/config.h"
-#include "daemon/config_internal.h"
 
 struct fixture {
 	char dir[64];
@@ -329,34 +328,6 @@ static void example_is_the_defaults(void **state)
 	config_destroy(plain);
 }
 
-/* A text file as one string, which the caller frees. */
-static char *slurp(const char *path)
-{
-	FILE *file = fopen(path, "r");
-	if (!file)
-		fail_msg("%s: missing", path);
-	char *text = calloc(1, 1 << 20);
-	assert_non_null(text);
-	assert_true(fread(text, 1, (1 << 20) - 1, file) > 0);
-	fclose(file);
-	return text;
-}
-
-static void every_option_is_explained(void **state)
-{
-	(void)state;
-	char *example = slurp(SOURCE_ROOT "/deploy/examples/summond.conf");
-	for (size_t i = 0; i < config_option_count; i++) {
-		const char *path = config_options[i].path;
-		const char *dot = strrchr(path, '.');
-		char in_example[100];
-		snprintf(in_example, sizeof(in_example), "%s = ", dot ? dot + 1 : path);
-		if (!strstr(example, in_example))
-			fail_msg("%s is not in the example", path);
-	}
-	free(example);
-}
-
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -370,7 +341,6 @@ int main(void)
 		TEST(environment),
 		TEST(reloading),
 		TEST(example_is_the_defaults),
-		cmocka_unit_test(every_option_is_explained),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
