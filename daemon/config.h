@@ -15,9 +15,9 @@
 #include "launcher/launcher.h"
 
 /*
- * The configuration: summond.conf (see base/config_syntax.h), then conf.d/ beside it in the order of
- * names, then SUMMOND_<SECTION>_<KEY> from the environment. Read once into plain fields; all that
- * they point to is owned by the config.
+ * The configuration: summond.conf (see base/config_syntax.h), then conf.d/ beside it in the order
+ * of names, then SUMMOND_<SECTION>_<KEY> from the environment. Read once into plain fields; all
+ * that they point to is owned by the config.
  */
 struct config_zone {
 	char *origin, *primary, *mailbox; /* the last two may be NULL */
@@ -77,14 +77,14 @@ struct config {
 /* One problem a call, "file:line: option: what is wrong and what would be right". */
 typedef void (*config_problem_fn)(void *ctx, const char *problem);
 
-/* All problems found, up to 20, go to `problem` (may be NULL); the first is in *err too. `path` NULL:
- * the defaults and the environment. -EINVAL, or the errno of reading a file. */
+/* All problems found, up to 20, go to `problem` (may be NULL); the first is in *err too. `path`
+ * NULL: the defaults and the environment. -EINVAL, or the errno of reading a file. */
 int config_load(const char *path, config_problem_fn problem, void *ctx, struct config **out,
 	struct error *err);
 void config_destroy(struct config *config);
 
-/* Whether `next` can take the place of `running` without a restart; else -EBUSY, and the error names
- * the option. Zones, and the options whose help says so, can. */
+/* Whether `next` can take the place of `running` without a restart; else -EBUSY, and the error
+ * names the option. Zones, and the options whose help says so, can. */
 int config_reloadable(const struct config *running, const struct config *next, struct error *err);
 
 /* Every option with its default and a line of help, for --help-config and the man page. */

@@ -54,7 +54,8 @@ struct config_option {
 extern const struct config_option config_options[];
 extern const size_t config_option_count;
 
-/* The name among `count` that is most like `word`, or NULL where none is. `name_of` gives the nth. */
+/* The name among `count` that is most like `word`, or NULL where none is. `name_of` gives the
+ * nth. */
 const char *config_nearest(const char *word, const char *(*name_of)(size_t index), size_t count);
 
 /* config_sections.c: zones and backends, from the root of the tree. */

@@ -49,8 +49,8 @@ struct http_config {
 
 int http_server_create(uv_loop_t *loop, const struct http_config *config, void *ctx,
 	struct http_server **out, struct error *err);
-/* Requests that were not answered are cut off; streams end. `closed` in a later turn. A handler that
- * kept a request still answers it, also after `closed`: this then only releases it. */
+/* Requests that were not answered are cut off; streams end. `closed` in a later turn. A handler
+ * that kept a request still answers it, also after `closed`: this then only releases it. */
 void http_server_destroy(struct http_server *server, void (*closed)(void *ctx), void *ctx);
 
 /* The value of {name} in the pattern, percent-decoded; of ?name= in the query, or NULL. */
@@ -72,12 +72,13 @@ void http_respond_text(
 	struct http_request *request, const char *content_type, char *text, size_t length);
 
 /* Turns the request into a stream of server-sent events, which is its answer. `closed` (once) tells
- * that the client has gone or that the server ends, in a later turn than any call here; the stream is
- * invalid from then on. NULL where the client has gone already: the request is done with then. */
+ * that the client has gone or that the server ends, in a later turn than any call here; the stream
+ * is invalid from then on. NULL where the client has gone already: the request is done
+ * with then. */
 struct http_stream *http_stream_begin(struct http_request *request,
 	void (*closed)(void *ctx, struct http_stream *stream), void *ctx);
-/* One event. A client that reads too slowly (more than 1 MiB waiting) is cut off:
- * `closed` follows. */
+/* One event. A client that reads too slowly (more than 1 MiB waiting) is cut off: `closed`
+ * follows. */
 void http_stream_event(struct http_stream *stream, const char *event, const json_t *data);
 /* What was given is still sent. The stream is invalid at once, and `closed` is not called. */
 void http_stream_end(struct http_stream *stream);

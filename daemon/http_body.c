@@ -49,7 +49,7 @@ bool http_body_begin(struct http_request *request)
 	if (announced && number_parse(announced, 0, UINT64_MAX, &length, NULL) < 0)
 		length = UINT64_MAX;
 	bool too_large = length > limit_of(request);
-	if (request->response)
+	if (request->response || request->cut)
 		return !too_large;
 	if (too_large)
 		fail_too_large(request);

@@ -58,6 +58,24 @@ static int get(struct apply *apply, const char *path, const char *name, json_t *
 	return status < 400 ? EXIT_OK : say_error(status, *found);
 }
 
+/* The daemon's refusal of what stands at `node`. */
+static int refused(
+	const struct config_node *node, const char *kind, long status, const json_t *answer)
+{
+	if (status == 0)
+		return EXIT_UNREACHABLE;
+	return status < 400 ? EXIT_OK
+			    : fail_at(node, "%s %s: %s", kind, node->key, text_of(answer, "error"));
+}
+
+static int put(struct apply *apply, const struct config_node *node, const char *kind,
+	const char *path, json_t *body)
+{
+	CLEANUP(json_decref) json_t *answer = NULL;
+	long status = call_status(apply->context, "PUT", path, node->key, body, &answer);
+	return refused(node, kind, status, answer);
+}
+
 /* --- policies --- */
 
 static int load_defaults(struct apply *apply)
@@ -135,8 +153,7 @@ static int apply_policy(struct apply *apply, const struct config_node *node)
 		return rc;
 	bool same = found && same_policy(apply, found, wanted);
 	if (!same && !apply->dry_run)
-		rc = call(apply->context, "PUT", "/v1/policies/{}", node->key, json_incref(wanted),
-			NULL);
+		rc = put(apply, node, "policy", "/v1/policies/{}", json_incref(wanted));
 	if (rc == EXIT_OK)
 		told(apply, "policy", node->key, !found ? "added" : same ? "unchanged" : "changed");
 	return rc;
@@ -176,7 +193,7 @@ static int read_service(
 /* What the daemon fills in where the file says nothing. */
 static bool is_given_by_daemon(const char *member, const struct wanted *wanted)
 {
-	static const char *const given[] = {"backend", "ipv4", "ipv6", NULL};
+	static const char *const given[] = {"backend", "ipv4", "ipv6", "memory", "vcpus", NULL};
 	for (size_t i = 0; given[i]; i++)
 		if (strcmp(member, given[i]) == 0)
 			return true;
@@ -218,13 +235,13 @@ static int put_service(struct apply *apply, const struct config_node *node,
 		return fail_at(node, "service %s: site: %s", node->key, err.message);
 	if (apply->dry_run)
 		return EXIT_OK;
-	int rc = definition ? call(apply->context, "PUT", "/v1/services/{}", node->key,
-				      json_incref(wanted->definition), NULL)
+	int rc = definition ? put(apply, node, "service", "/v1/services/{}",
+				      json_incref(wanted->definition))
 			    : EXIT_OK;
 	if (rc != EXIT_OK || !site)
 		return rc;
 	long status = site_upload(apply->context, node->key, archive, &answer);
-	return status == 0 ? EXIT_FAILED : status >= 400 ? say_error(status, answer) : EXIT_OK;
+	return refused(node, "service", status, answer);
 }
 
 static int apply_wanted(

@@ -48,7 +48,7 @@ class State:
         self.services[name] = {
             "name": name, "id": number, "mac": "02:00:00:00:00:01", "state": "asleep",
             "pinned": False, "since": "2026-01-01T12:00:00.000Z", "failures": 0, "waiters": 0,
-            "backend": "sim", "policy": "default", "ipv4": f"10.77.0.{number + 1}", **definition}
+            "memory": "32MiB", "vcpus": 1, "backend": "sim", "policy": "default", "ipv4": f"10.77.0.{number + 1}", **definition}
         return (201 if new else 200), self.services[name]
 
     def put_site(self, name, content):

@@ -211,6 +211,8 @@ def applying(case):
         has(case.run("apply", "-f", case.write("bad.conf", text), code=1), "bad.conf", message)
         assert case.written() == []
     case.run("apply", "-f", f"{case.dir}/none", code=1)
+    has(case.run("apply", "-f", case.write("bad.conf", "\nservice a { policy = none }"), code=1),
+        "bad.conf:2: service a: there is no policy none")
 
 
 def policies(case):

@@ -140,6 +140,33 @@ static void files(void **state)
 	free(body);
 }
 
+/* A client that leaves after any byte, and one that got any byte wrong. */
+static void damaged_requests(void **state)
+{
+	struct fixture *f = *state;
+	static const char request[] = "PUT /v1/things/a%20b?q=1 HTTP/1.1\r\nHost: x\r\n"
+				      "Content-Length: 10\r\n\r\n{\"a\": [1]}";
+	for (size_t i = 0; i < sizeof(request) - 1; i++) {
+		int fd = client_open(f);
+		client_send(f, fd, request, i);
+		for (int j = 0; j < 4; j++)
+			uv_run(&f->loop, UV_RUN_NOWAIT);
+		close(fd);
+	}
+	for (size_t i = 0; i < sizeof(request) - 1; i++)
+		for (const char *c = "\xff\r\n %?/{\"9"; *c; c++) {
+			char damaged[sizeof(request)];
+			memcpy(damaged, request, sizeof(request));
+			damaged[i] = *c;
+			int fd = client_open(f);
+			client_send(f, fd, damaged, sizeof(request) - 1);
+			for (int j = 0; j < 4; j++)
+				uv_run(&f->loop, UV_RUN_NOWAIT);
+			close(fd);
+		}
+	expect(f, "GET /v1/text", "", 200, "hello");
+}
+
 static void pipelining(void **state)
 {
 	struct fixture *f = *state;
@@ -272,6 +299,7 @@ int main(void)
 		TEST(large_bodies),
 		TEST(headers_are_bounded),
 		TEST(files),
+		TEST(damaged_requests),
 		TEST(pipelining),
 		TEST(later_answers),
 		TEST(client_gone_before_the_answer),
