@@ -7,15 +7,20 @@
 #include "guest-kernel/platform/platform.h"
 
 #define NS_PER_S                 1000000000ull
-#define MEASURE_NS               2000000ull /* shorter, and a single late reading would show */
+#define MEASURE_NS               1000000ull
+#define SAMPLE_TRIES             3
 #define MSR_KVM_SYSTEM_TIME      0x4b564d01u
 #define KVM_FEATURE_CLOCKSOURCE2 (1u << 3)
 
 extern const uint64_t start_tsc; /* kernel/start.S */
 
+struct sample {
+	uint64_t ns, tsc;
+};
+
 static struct {
-	uint64_t hz;
-	uint64_t measure_tsc, measure_ns;
+	uint64_t hz; /* 0 until it is known */
+	struct sample first;
 } clock;
 
 /* Linux, Documentation/virt/kvm/x86/msr.rst */
@@ -64,23 +69,42 @@ static uint64_t hz_from_cpu(void)
 	return leaf.a && leaf.b && leaf.c ? (uint64_t)leaf.c * leaf.b / leaf.a : 0;
 }
 
+/* The reference and the counter at one instant. Reading the reference leaves the virtual machine, which
+ * can take long when the host is busy: the quickest of a few readings is the one to trust. */
+static struct sample take_sample(void)
+{
+	struct sample best = {0};
+	uint64_t best_took = UINT64_MAX;
+	for (int i = 0; i < SAMPLE_TRIES; i++) {
+		uint64_t before = rdtsc();
+		uint64_t ns = platform()->reference_ns();
+		uint64_t took = rdtsc() - before;
+		if (took < best_took) {
+			best = (struct sample){ns, before + took / 2};
+			best_took = took;
+		}
+	}
+	return best;
+}
+
 void clock_init(void)
 {
 	clock.hz = hz_from_hypervisor();
 	if (!clock.hz)
 		clock.hz = hz_from_cpu();
-	clock.measure_ns = platform()->reference_ns();
-	clock.measure_tsc = rdtsc();
+	if (!clock.hz)
+		clock.first = take_sample();
 }
 
 static void finish_measure(void)
 {
-	uint64_t ns, ticks;
-	do {
-		ns = platform()->reference_ns() - clock.measure_ns;
-		ticks = rdtsc() - clock.measure_tsc;
-	} while (ns < MEASURE_NS);
-	clock.hz = (uint64_t)((unsigned __int128)ticks * NS_PER_S / ns);
+	struct sample now = take_sample();
+	while (now.ns - clock.first.ns < MEASURE_NS) {
+		cpu_relax();
+		now = take_sample();
+	}
+	uint64_t ticks = now.tsc - clock.first.tsc;
+	clock.hz = (uint64_t)((unsigned __int128)ticks * NS_PER_S / (now.ns - clock.first.ns));
 }
 
 uint64_t clock_now(void)

@@ -9,7 +9,7 @@
 #define KEY_WORDS     8
 #define BLOCK_WORDS   16
 #define ROUNDS        20
-#define JITTER_ROUNDS 64
+#define JITTER_ROUNDS 32
 
 /* ChaCha20 (RFC 8439, 2.3) as a generator: the first half of every block is the next key, so that
  * what was given out cannot be computed from what is in memory now. */
@@ -99,7 +99,6 @@ void random_init(const char *seed)
 		mix(i, value);
 	for (unsigned i = 0; i < JITTER_ROUNDS; i++) {
 		mix(i, rotate((uint32_t)rdtsc(), (int)(i % 31) + 1));
-		cpu_relax();
 	}
 	if (seed)
 		mix_seed(seed);

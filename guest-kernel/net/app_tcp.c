@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <lwip/priv/tcp_priv.h>
 #include <lwip/tcp.h>
 
 #include "guest-kernel/include/app.h"
@@ -12,11 +13,14 @@
 
 #define POLL_HALF_SECONDS 2
 #define WRITE_MAX         32768 /* tcp_write() takes at most 64 KiB at once */
+#define LINGERING_MAX     256
+#define TRIM_INTERVAL     64 /* accepted connections */
 
 struct listener {
 	const struct app_tcp_service *service;
 	void *context;
 	unsigned connections;
+	unsigned accepted;
 };
 
 struct app_tcp {
@@ -203,6 +207,20 @@ static err_t on_poll(void *argument, struct tcp_pcb *pcb)
 	return ERR_OK;
 }
 
+/* Connections that were closed linger for two minutes each (TIME-WAIT), and lwIP bounds their number
+ * only by memory, which others need too. The oldest, at the end of the list, go first. */
+static void trim_lingering(void)
+{
+	unsigned kept = 0;
+	struct tcp_pcb *pcb = tcp_tw_pcbs;
+	while (pcb) {
+		struct tcp_pcb *next = pcb->next;
+		if (++kept > LINGERING_MAX)
+			tcp_abort(pcb);
+		pcb = next;
+	}
+}
+
 static struct app_tcp *connection_create(struct listener *l, struct tcp_pcb *pcb)
 {
 	if (l->connections >= l->service->connections_max)
@@ -224,7 +242,10 @@ static err_t on_accept(void *argument, struct tcp_pcb *pcb, err_t error)
 {
 	if (error != ERR_OK || !pcb)
 		return ERR_VAL;
-	struct app_tcp *c = connection_create(argument, pcb);
+	struct listener *l = argument;
+	if (++l->accepted % TRIM_INTERVAL == 0)
+		trim_lingering();
+	struct app_tcp *c = connection_create(l, pcb);
 	if (!c) {
 		tcp_abort(pcb);
 		return ERR_ABRT;

@@ -56,8 +56,8 @@ static err_t netif_start(struct netif *netif)
 	netif->mtu = MTU;
 	netif->name[0] = 'e';
 	netif->name[1] = 'n';
-	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET |
-		       NETIF_FLAG_LINK_UP | NETIF_FLAG_MLD6;
+	netif->flags =
+		NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_LINK_UP;
 	netif->output = etharp_output;
 	netif->output_ip6 = ethip6_output;
 	netif->linkoutput = send_frame;
