@@ -97,7 +97,7 @@ static void report_failure(void)
 		out8(exit_ports[i], 1);
 }
 
-static noreturn void power_off(enum power_off how)
+static __attribute__((__noreturn__)) void power_off(enum power_off how)
 {
 	if (how == POWER_OFF_FAILED)
 		report_failure();
