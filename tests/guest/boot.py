@@ -9,6 +9,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 
@@ -168,6 +169,29 @@ def check_memory(folder, images, archive, memory, machine, device):
         checks.check_big(f"http://{GUEST}")
 
 
+def check_large_archive(folder, images):
+    """As large as QEMU will place below the guest's devices."""
+    path = os.path.join(folder, "large.bin")
+    with open(path, "wb") as out:
+        out.truncate(60 << 20)
+        out.seek(-len(checks.BIG), os.SEEK_END)
+        out.write(checks.BIG)
+    archive = os.path.join(folder, "large.tar")
+    with tarfile.open(archive, "w", format=tarfile.USTAR_FORMAT) as tar:
+        tar.add(path, arcname="large.bin")
+    with Guest(folder, os.path.join(images, "website.elf"), memory="128M",
+               initrd=archive) as guest:
+        guest.wait_for(READY)
+        back = checks.curl(f"http://{GUEST}/large.bin")
+        checks.expect(len(back), 60 << 20)
+        assert back.endswith(checks.BIG), "the file has changed on its way"
+
+
+def check_size(images, image):
+    size = os.path.getsize(os.path.join(images, image))
+    assert size <= 400 << 10, f"{image} has grown to {size} bytes"
+
+
 def make_network():
     for command in ("tuntap add guest0 mode tap", f"address add {HOST}/16 dev guest0",
                     f"address add {HOST6}/64 dev guest0 nodad", "link set guest0 up"):
@@ -192,6 +216,9 @@ def main():
                 "there is no initrd")
         tap.run("hello: a wrong address", check_refused, folder, images, "hello.elf",
                 "ip=10.77.0.5/33", "panic: network: ip= is not an address")
+        for image in ("hello.elf", "echo.elf", "website.elf"):
+            tap.run(f"{image} is small", check_size, images, image)
+        tap.run("website: a large archive", check_large_archive, folder, images)
         tap.run("website: address by DHCP", check_dhcp, folder, images, archive)
         for memory, machine, device in (("16M", "microvm", MMIO), ("4G", "microvm", MMIO),
                                         ("16M", "pc", PCI), ("4G", "q35", PCI)):
