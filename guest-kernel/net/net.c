@@ -28,6 +28,7 @@ static struct {
 	struct netif netif;
 	char host_name[HOST_NAME_SIZE];
 	ip6_addr_t gateway6;
+	bool uses_dhcp;
 } net;
 
 /* lwIP's clock */
@@ -139,7 +140,8 @@ const char *net_init(struct net_device *device, const char *command_line)
 	start_ipv6(&address6);
 	/* Announces the address to the neighbours. */
 	netif_set_up(&net.netif);
-	if (ip4_addr_isany_val(address) && dhcp_start(&net.netif) != ERR_OK)
+	net.uses_dhcp = ip4_addr_isany_val(address) && ip6_addr_isany(&address6);
+	if (net.uses_dhcp && dhcp_start(&net.netif) != ERR_OK)
 		return "out of memory for DHCP";
 	device->operations->flush(device);
 	return NULL;
@@ -147,7 +149,7 @@ const char *net_init(struct net_device *device, const char *command_line)
 
 bool net_is_up(void)
 {
-	return !ip4_addr_isany_val(*netif_ip4_addr(&net.netif));
+	return !net.uses_dhcp || dhcp_supplied_address(&net.netif);
 }
 
 static void take_frame(const uint8_t *data, size_t size)

@@ -18,7 +18,8 @@ import checks
 QEMU = "qemu-system-x86_64"
 HOST, GUEST = "10.77.0.1", "10.77.0.5"
 HOST6, GUEST6 = "fd77::1", "fd77::5"
-LINE = f"ip={GUEST}/16 gw={HOST} ip6={GUEST6}/64"
+FAR, FAR6 = "192.0.2.1", "2001:db8::1"  # of the host, but not on the guest's network
+LINE = f"ip={GUEST}/16 gw={HOST} ip6={GUEST6}/64 gw6={HOST6}"
 MMIO, PCI = "virtio-net-device", "virtio-net-pci,romfile="
 
 # where -> machine, device, further arguments, and whether it has a power button
@@ -135,6 +136,14 @@ def test_echo(tap, folder, images):
         for address in (GUEST, GUEST6):
             tap.run(f"echo: TCP to {address}", checks.check_echo_tcp, address, 7)
             tap.run(f"echo: UDP to {address}", checks.check_echo_udp, address, 7)
+        tap.run("echo: through a router", checks.check_echo_udp, GUEST, 7, FAR)
+        tap.run("echo: through an IPv6 router", checks.check_echo_udp, GUEST6, 7, FAR6)
+
+
+def check_ipv6_only(folder, images):
+    with Guest(folder, os.path.join(images, "echo.elf"), f"ip6={GUEST6}/64") as guest:
+        guest.wait_for(READY)
+        checks.check_echo_tcp(GUEST6, 7)
 
 
 def check_panic(folder, images):
@@ -194,7 +203,8 @@ def check_size(images, image):
 
 def make_network():
     for command in ("tuntap add guest0 mode tap", f"address add {HOST}/16 dev guest0",
-                    f"address add {HOST6}/64 dev guest0 nodad", "link set guest0 up"):
+                    f"address add {HOST6}/64 dev guest0 nodad", f"address add {FAR} dev lo",
+                    f"address add {FAR6} dev lo", "link set guest0 up"):
         subprocess.run(["ip", *command.split()], check=True)
 
 
@@ -211,6 +221,7 @@ def main():
         for where in MACHINES:
             test_machine(tap, where, folder, images, archive)
         test_echo(tap, folder, images)
+        tap.run("echo: IPv6 alone", check_ipv6_only, folder, images)
         tap.run("hello: panics with a backtrace", check_panic, folder, images)
         tap.run("website: no archive", check_refused, folder, images, "website.elf", LINE,
                 "there is no initrd")

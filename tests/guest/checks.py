@@ -176,10 +176,12 @@ def check_echo_tcp(address, port):
     assert back == BIG, f"{len(back)} bytes came back of {len(BIG)}"
 
 
-def check_echo_udp(address, port):
+def check_echo_udp(address, port, source=None):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as udp:
         udp.settimeout(HANG)
+        if source:
+            udp.bind((source, 0))
         for size in (0, 1, 1472):
             udp.sendto(BIG[:size], (address, port))
             expect(udp.recv(2000), BIG[:size])
