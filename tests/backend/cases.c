@@ -297,7 +297,12 @@ static void starts_sixteen(void **state)
 static void ends_with(void **state, enum task task, enum launcher_exit how)
 {
 	struct stage *stage = open_for(state, task);
-	struct watched *guest = started(stage, FIRST, task, LAUNCHER_START_RUNNING);
+	unsigned mask = stage->launcher->ops->capabilities(stage->launcher);
+	bool prepare = mask & LAUNCHER_CAN_PREPARE; /* else it may be over before it has started */
+	struct watched *guest = started(
+		stage, FIRST, task, prepare ? LAUNCHER_START_PAUSED : LAUNCHER_START_RUNNING);
+	if (prepare)
+		assert_int_equal(stage_resume(stage, FIRST, NULL), 0);
 	STAGE_WAIT(stage, guest_is_over(guest));
 	assert_int_equal(guest->exit, how);
 	if (has_console(stage)) /* its last words come before its end */

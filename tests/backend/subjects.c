@@ -32,6 +32,47 @@ static const struct launcher_setting sim_kept[] = {
 	{"persist", "yes"}, {"boot_delay", "5ms"}, {"suspend_delay", "0"}, {"create_delay", "0"}};
 static const struct launcher_setting sim_poor[] = {{"capabilities", "none"}};
 
+#ifdef HAVE_LIBVIRT
+/* ---- libvirt ---- */
+
+static const char *nothing_unable(enum task task)
+{
+	(void)task;
+	return NULL;
+}
+
+/* A kernel that is none: QEMU ends at once. */
+static const char *garbage(void)
+{
+	static char path[128];
+	snprintf(path, sizeof(path), "%s/garbage", places.state_dir);
+	FILE *file = fopen(path, "we");
+	if (file) {
+		fputs("this is no kernel", file);
+		fclose(file);
+	}
+	return path;
+}
+
+static void embed_spec(enum task task, struct guest_spec *spec)
+{
+	static const char *const words[TASK_COUNT] = {
+		[TASK_READY] = "guest.do=ready",
+		[TASK_SILENT] = "guest.do=silent",
+		[TASK_FLOOD] = "guest.do=flood",
+		[TASK_OFF] = "guest.do=off",
+		[TASK_OBEY] = "guest.do=button",
+		[TASK_CRASH] = "guest.do=crash",
+	};
+	spec->cmdline = words[task] ? words[task] : "";
+	spec->kernel = task == TASK_MISSING ? "/nowhere/no-such-kernel"
+		       : task == TASK_FAIL  ? garbage()
+					    : places.guest_image;
+}
+
+static const struct launcher_setting embed_tcg[] = {{"domain_type", "qemu"}};
+#endif
+
 const struct subject subjects[] = {
 	{.name = "sim",
 		.backend = "sim",
@@ -51,6 +92,14 @@ const struct subject subjects[] = {
 		.unable = sim_unable,
 		.spec = sim_spec,
 		.random_steps = 200},
+#ifdef HAVE_LIBVIRT
+	{.name = "libvirt-embed",
+		.backend = "libvirt",
+		SETTINGS(embed_tcg),
+		.unable = nothing_unable,
+		.spec = embed_spec,
+		.random_steps = 60},
+#endif
 	{.name = NULL},
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "tests/backend/tap.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,42 +12,68 @@
 
 #define REASON "# skipped: "
 
-static void line_pass(const char *line, char reason[256])
+/* A line of the one test in the child, as the test `number` of ours. */
+static void line_pass(const char *line, size_t number, char reason[256])
 {
-	unsigned number;
-	char name[128];
+	unsigned one;
+	char word[4], name[128];
 	if (strncmp(line, REASON, strlen(REASON)) == 0)
 		snprintf(reason, 256, "%s", line + strlen(REASON));
-	else if (sscanf(line, "not ok %u # SKIP %127s", &number, name) == 2)
-		printf("ok %u - %s # SKIP %s", number, name, reason);
-	else
+	else if (sscanf(line, "not ok %u # SKIP %127s", &one, name) == 2)
+		printf("ok %zu - %s # SKIP %s", number, name, reason);
+	else if (sscanf(line, "not ok %u - %127s", &one, name) == 2)
+		printf("not ok %zu - %s\n", number, name);
+	else if (sscanf(line, "%3[ok] %u - %127s", word, &one, name) == 3)
+		printf("ok %zu - %s\n", number, name);
+	else if (line[0] == '#' && strncmp(line, "# ok", 4) != 0 &&
+		 strncmp(line, "# not ok", 8) != 0)
 		fputs(line, stdout);
 	fflush(stdout);
 }
 
-int tap_filter(int (*run)(const void *ctx), const void *ctx)
+static pid_t case_fork(const struct CMUnitTest *test, int *output)
 {
 	int pipe_fds[2];
-	if (pipe(pipe_fds) < 0)
-		return 2;
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return -1;
+	fflush(stdout);
 	pid_t child = fork();
-	if (child < 0)
-		return 2;
-	if (child == 0) {
-		dup2(pipe_fds[1], STDOUT_FILENO);
-		close(pipe_fds[0]);
+	*output = pipe_fds[0];
+	if (child != 0) {
 		close(pipe_fds[1]);
-		setvbuf(stdout, NULL, _IOLBF, 0);
-		exit(run(ctx));
+		return child;
 	}
-	close(pipe_fds[1]);
-	CLEANUP(fclose) FILE *lines = fdopen(pipe_fds[0], "re");
+	dup2(pipe_fds[1], STDOUT_FILENO);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	exit(_cmocka_run_group_tests(test->name, test, 1, NULL, NULL));
+}
+
+static int case_run(const struct CMUnitTest *test, size_t number)
+{
+	int output;
+	pid_t child = case_fork(test, &output);
+	if (child < 0)
+		return 1;
+	CLEANUP(fclose) FILE *lines = fdopen(output, "re");
 	CLEANUP(free) char *line = NULL;
 	size_t size = 0;
 	char reason[256] = "\n";
 	while (lines && getline(&line, &size, lines) >= 0)
-		line_pass(line, reason);
+		line_pass(line, number, reason);
 	int status = 0;
 	waitpid(child, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 2;
+	if (!WIFEXITED(status))
+		printf("not ok %zu - %s\n# died of signal %d\n", number, test->name,
+			WTERMSIG(status));
+	return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
+int tap_run(const struct CMUnitTest *tests, size_t count)
+{
+	int failed = 0;
+	setenv("CMOCKA_MESSAGE_OUTPUT", "tap", 1);
+	printf("1..%zu\n", count);
+	for (size_t i = 0; i < count; i++)
+		failed += case_run(&tests[i], i + 1);
+	return failed;
 }

@@ -39,9 +39,8 @@ static void kill_left_over(void)
 	}
 }
 
-static int suite_run(const void *ctx)
+static int suite_run(const struct subject *subject)
 {
-	const struct subject *subject = ctx;
 	struct CMUnitTest tests[64];
 	if (backend_case_count > 64 || !mkdtemp(places.state_dir))
 		return 2;
@@ -49,7 +48,7 @@ static int suite_run(const void *ctx)
 		tests[i] = backend_cases[i];
 		tests[i].initial_state = (void *)(uintptr_t)subject;
 	}
-	int failed = _cmocka_run_group_tests(subject->name, tests, backend_case_count, NULL, NULL);
+	int failed = tap_run(tests, backend_case_count);
 	kill_left_over();
 	nftw(places.state_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	return failed;
@@ -64,7 +63,7 @@ int main(int argc, char **argv)
 	}
 	places.guest_image = argv[2];
 	if (argc == 3)
-		return tap_filter(suite_run, subject);
+		return suite_run(subject);
 	snprintf(places.state_dir, sizeof(places.state_dir), "%s", argv[4]);
 	return life_main(subject, argv[3]);
 }

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LAUNCHER_LIBVIRT_CONSOLE_H
+#define LAUNCHER_LIBVIRT_CONSOLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/error.h"
+
+/*
+ * One guest's console: a listening unix socket of ours to which QEMU connects, and reconnects when
+ * we come back after a restart. Loop thread only. Always drained: an undrained console stalls the
+ * guest.
+ */
+struct virt_console;
+
+struct virt_console_config {
+	uv_loop_t *loop;
+	const char *path; /* a stale socket there is replaced */
+	void (*on_data)(void *ctx, const uint8_t *data, size_t length);
+	void *ctx;
+};
+
+int virt_console_create(
+	const struct virt_console_config *config, struct virt_console **out, struct error *err);
+/* The guest has ended: calls `drained` in a later turn, when all that it said has been delivered
+ * (the other side has closed), or after a short while. on_data may still be called until then. */
+void virt_console_drain(struct virt_console *console, void (*drained)(void *ctx));
+/* May be NULL. No callback comes any more but `closed`, in a later turn, when the memory is gone. */
+void virt_console_destroy(struct virt_console *console, void (*closed)(void *ctx), void *ctx);
+
+#endif

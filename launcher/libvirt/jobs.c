@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: ISC */
+/* What the workers do: each a few blocking calls of libvirt. */
+#include "launcher/libvirt/connection.h"
+
+#include <errno.h>
+#include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+CLEANUP_DEFINE(domain, virDomainPtr, virDomainFree)
+
+void job_destroy(struct job *job)
+{
+	if (!job)
+		return;
+	free(job->xml);
+	free(job->list);
+	free(job);
+}
+
+/* libvirt puts QEMU's whole command line before what QEMU said: cut it out. */
+static const char *essence(const char *message)
+{
+	const char *status = strstr(message, ") unexpected exit status");
+	return status ? status + 2 : message;
+}
+
+static void job_fail(virConnectPtr connection, struct job *job)
+{
+	const virError *last = virGetLastError();
+	job->gone = last && last->code == VIR_ERR_NO_DOMAIN;
+	error_set(&job->error, job->gone ? -ESRCH : -EIO, "libvirt: %s",
+		last && last->message ? essence(last->message) : "unknown error");
+	job->lost = virConnectIsAlive(connection) != 1;
+}
+
+static bool is_paused(virDomainPtr domain)
+{
+	int state = VIR_DOMAIN_NOSTATE, reason;
+	return virDomainGetState(domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED;
+}
+
+static bool is_active(virDomainPtr domain)
+{
+	return virDomainIsActive(domain) == 1;
+}
+
+/* false where the domain is none of ours, or went meanwhile. */
+static bool domain_inspect(virDomainPtr domain, const char *prefix, struct listed_domain *out)
+{
+	const char *name = virDomainGetName(domain);
+	if (!name || strncmp(name, prefix, strlen(prefix)) != 0)
+		return false;
+	CLEANUP(free)
+	char *xml =
+		virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, DOMAIN_METADATA_URI, 0);
+	if (!xml || !domain_metadata_parse(xml, &out->facts))
+		return false;
+	out->paused = is_paused(domain);
+	return is_active(domain);
+}
+
+static void job_list(virConnectPtr connection, const char *prefix, struct job *job)
+{
+	virDomainPtr *domains = NULL;
+	int count = virConnectListAllDomains(connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+	if (count < 0) {
+		job_fail(connection, job);
+		return;
+	}
+	job->list = calloc((size_t)count + 1, sizeof(*job->list));
+	if (!job->list)
+		error_set(&job->error, -ENOMEM, "out of memory");
+	for (int i = 0; i < count; i++) {
+		if (job->list && domain_inspect(domains[i], prefix, &job->list[job->count]))
+			job->count++;
+		virDomainFree(domains[i]);
+	}
+	free(domains);
+}
+
+static void job_start(virConnectPtr connection, struct job *job)
+{
+	CLEANUP(domain) virDomainPtr domain = NULL;
+	if (job->again)
+		domain = virDomainLookupByName(connection, job->name);
+	if (!domain)
+		domain = virDomainCreateXML(
+			connection, job->xml, job->paused ? VIR_DOMAIN_START_PAUSED : 0);
+	if (!domain)
+		job_fail(connection, job);
+}
+
+static int resume(virDomainPtr domain, const struct job *job)
+{
+	return job->again && is_active(domain) && !is_paused(domain) ? 0 : virDomainResume(domain);
+}
+
+static int suspend(virDomainPtr domain, const struct job *job)
+{
+	return job->again && is_paused(domain) ? 0 : virDomainSuspend(domain);
+}
+
+static int shut_down(virDomainPtr domain, const struct job *job)
+{
+	(void)job;
+	return virDomainShutdown(domain);
+}
+
+static int destroy(virDomainPtr domain, const struct job *job)
+{
+	(void)job;
+	return virDomainDestroyFlags(domain, 0);
+}
+
+/* Writes down that the guest has run, for a daemon that finds it paused. */
+static int mark(virDomainPtr domain, const struct job *job)
+{
+	(void)job;
+	struct domain_facts facts;
+	CLEANUP(free)
+	char *xml =
+		virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, DOMAIN_METADATA_URI, 0);
+	if (!xml || !domain_metadata_parse(xml, &facts))
+		return -1;
+	facts.booted = true;
+	CLEANUP(free) char *fresh = domain_metadata_print(&facts);
+	return virDomainSetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, fresh,
+		DOMAIN_METADATA_PREFIX, DOMAIN_METADATA_URI, VIR_DOMAIN_AFFECT_LIVE);
+}
+
+void job_run(virConnectPtr connection, const char *prefix, struct job *job)
+{
+	static int (*const run[])(virDomainPtr domain, const struct job *job) = {
+		[JOB_RESUME] = resume,
+		[JOB_SUSPEND] = suspend,
+		[JOB_SHUTDOWN] = shut_down,
+		[JOB_DESTROY] = destroy,
+		[JOB_MARK] = mark,
+	};
+	virResetLastError();
+	if (job->type == JOB_LIST) {
+		job_list(connection, prefix, job);
+		return;
+	}
+	if (job->type == JOB_START) {
+		job_start(connection, job);
+		return;
+	}
+	CLEANUP(domain) virDomainPtr domain = virDomainLookupByName(connection, job->name);
+	if (!domain || run[job->type](domain, job) < 0)
+		job_fail(connection, job);
+}
