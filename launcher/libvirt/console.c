@@ -12,6 +12,8 @@
  * a lifecycle event that overtakes the end of the process. */
 #define DRAIN_LIMIT_MS  200
 #define DRAIN_UNSEEN_MS 10
+/* QEMU tries to connect again every second. */
+#define AWAIT_LIMIT_MS  1500
 
 struct client {
 	uv_pipe_t pipe;
@@ -26,6 +28,7 @@ struct virt_console {
 	bool destroyed, ended; /* ended: a client has come and gone */
 	void (*on_data)(void *ctx, const uint8_t *data, size_t length);
 	void (*drained)(void *ctx);
+	void (*ready)(void *ctx);
 	void *ctx;
 	void (*closed)(void *ctx);
 	void *closed_ctx;
@@ -63,6 +66,14 @@ static void drain_ends(struct virt_console *console)
 	uv_timer_stop(&console->limit);
 	if (drained && !console->destroyed)
 		drained(console->ctx);
+}
+
+static void await_ends(struct virt_console *console)
+{
+	void (*ready)(void *ctx) = console->ready;
+	console->ready = NULL;
+	if (ready && !console->destroyed)
+		ready(console->ctx);
 }
 
 static void client_ends(struct virt_console *console)
@@ -108,6 +119,7 @@ static void on_connection(uv_stream_t *stream, int status)
 	}
 	console->client = client;
 	uv_read_start((uv_stream_t *)&client->pipe, on_alloc, on_read);
+	await_ends(console);
 }
 
 int virt_console_create(
@@ -142,7 +154,17 @@ int virt_console_create(
 
 static void limit_reached(uv_timer_t *timer)
 {
-	drain_ends(timer->data);
+	struct virt_console *console = timer->data;
+	if (console->drained)
+		drain_ends(console);
+	else
+		await_ends(console);
+}
+
+void virt_console_await(struct virt_console *console, void (*ready)(void *ctx))
+{
+	console->ready = ready;
+	uv_timer_start(&console->limit, limit_reached, AWAIT_LIMIT_MS, 0);
 }
 
 void virt_console_drain(struct virt_console *console, void (*drained)(void *ctx))

@@ -22,8 +22,11 @@ struct virt_console_config {
 	void *ctx;
 };
 
+/* (QEMU tries again once a second.) What a guest prints while nobody is connected is lost. */
 int virt_console_create(
 	const struct virt_console_config *config, struct virt_console **out, struct error *err);
+/* Calls `ready` once, in a later turn: when QEMU has connected again, or after a while without. */
+void virt_console_await(struct virt_console *console, void (*ready)(void *ctx));
 /* The guest has ended: calls `drained` in a later turn, when all that it said has been delivered
  * (the other side has closed), or after a short while. on_data may still be called until then. */
 void virt_console_drain(struct virt_console *console, void (*drained)(void *ctx));

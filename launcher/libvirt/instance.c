@@ -95,6 +95,21 @@ int instance_console_open(struct instance *instance, struct error *err)
 	return r;
 }
 
+static void virt_console_ready(void *ctx)
+{
+	struct instance *instance = ctx;
+	instance->deaf = false;
+	instance_advance(instance);
+}
+
+void instance_console_reopen(struct instance *instance)
+{
+	if (instance_console_open(instance, NULL) < 0 || !instance->console)
+		return; /* without it the guest serves all the same */
+	instance->deaf = true;
+	virt_console_await(instance->console, virt_console_ready);
+}
+
 /* ---- the end ---- */
 
 static void exit_now(void *ctx)
@@ -205,6 +220,8 @@ void instance_advance(struct instance *instance)
 	struct operation *operation = instance->queue;
 	struct virt *virt = instance->virt;
 	if (!operation || instance->busy || instance->going || !virt->flowing)
+		return;
+	if (operation->type == JOB_RESUME && instance->deaf)
 		return;
 	struct job *job = calloc(1, sizeof(*job));
 	if (!job)

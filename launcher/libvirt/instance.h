@@ -30,6 +30,7 @@ struct instance {
 	bool reset;        /* the guest reset itself: what follows is a crash */
 	bool ended, going; /* its end is known; its end waits for its last words */
 	bool present;      /* in the last list */
+	bool deaf;         /* found, its console not connected yet: a resume waits for that */
 	enum launcher_exit exit;
 	struct error error; /* of a crash */
 	struct operation *queue;
@@ -65,6 +66,8 @@ struct instance *instance_add(struct virt *virt, struct instance_id id);
 /* Forgets the instance without a word, with its console. */
 void instance_remove(struct instance *instance);
 int instance_console_open(struct instance *instance, struct error *err);
+/* The same for a guest of an earlier life. */
+void instance_console_reopen(struct instance *instance);
 /* The path of its console's socket, for free(). */
 char *instance_console_path(const struct virt *virt, struct instance_id id);
 

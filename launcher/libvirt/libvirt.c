@@ -64,7 +64,7 @@ static void domain_is_there(struct virt *virt, const struct listed_domain *domai
 	instance->started = instance->present = true;
 	instance->paused = domain->paused;
 	instance->booted = facts->booted;
-	instance_console_open(instance, NULL); /* without it the guest serves all the same */
+	instance_console_reopen(instance);
 	virt_emit(virt, facts->id,
 		(struct launcher_event){.type = LAUNCHER_FOUND,
 			.found = {.service = facts->service,
