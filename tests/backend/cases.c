@@ -323,6 +323,24 @@ static void tells_of_crash(void **state)
 	ends_with(state, TASK_CRASH, LAUNCHER_EXIT_CRASHED);
 }
 
+/* Its process is killed from outside. */
+static void tells_of_murder(void **state)
+{
+	const struct subject *subject = *state;
+	if (!subject->murder) {
+		print_message("# skipped: %s: there is nothing to kill\n", subject->name);
+		skip();
+	}
+	struct stage *stage = open_for(state, TASK_READY);
+	struct watched *guest = started(stage, FIRST, TASK_READY, LAUNCHER_START_RUNNING);
+	wait_ready(stage, guest);
+	subject->murder(FIRST);
+	STAGE_WAIT(stage, guest_is_over(guest));
+	assert_int_equal(guest->exit, LAUNCHER_EXIT_CRASHED);
+	assert_true(guest->error.message[0]);
+	stage_close(stage);
+}
+
 /* A guest that prints without end neither stalls nor loses or mixes up a byte. */
 static void drains_the_console(void **state)
 {
@@ -439,6 +457,7 @@ const struct CMUnitTest backend_cases[] = {
 	cmocka_unit_test(starts_sixteen),
 	cmocka_unit_test(tells_of_power_off),
 	cmocka_unit_test(tells_of_crash),
+	cmocka_unit_test(tells_of_murder),
 	cmocka_unit_test(drains_the_console),
 	cmocka_unit_test(leaves_in_the_middle),
 	cmocka_unit_test(adopts_after_leaving),

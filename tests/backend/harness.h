@@ -38,6 +38,8 @@ struct subject {
 	const char *(*unable)(enum task task);
 	/* Fills kernel, cmdline and domain_xml. */
 	void (*spec)(enum task task, struct guest_spec *spec);
+	/* Kills what runs the guest, or NULL. */
+	void (*murder)(struct instance_id id);
 	unsigned random_steps; /* of each random sequence */
 };
 

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 #include "tests/backend/harness.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/cleanup.h"
 
 #define SETTINGS(list) .settings = list, .setting_count = sizeof(list) / sizeof(list[0])
 
@@ -70,6 +73,37 @@ static void embed_spec(enum task task, struct guest_spec *spec)
 					    : places.guest_image;
 }
 
+static void embed_murder(struct instance_id id)
+{
+	char path[256];
+	int pid = 0;
+	snprintf(path, sizeof(path), "%s/libvirt/run/qemu/summond-a1b2c3d4-%u-%u.pid",
+		places.state_dir, id.slot, id.generation);
+	CLEANUP(fclose) FILE *file = fopen(path, "re");
+	if (file && fscanf(file, "%d", &pid) == 1 && pid > 1)
+		kill(pid, SIGKILL);
+}
+
+/* libvirt's own pretence of a hypervisor: its guests have no console and do nothing. */
+static const char *test_unable(enum task task)
+{
+	static const char *const reasons[TASK_COUNT] = {
+		[TASK_FLOOD] = "its guests have no console",
+		[TASK_OFF] = "its guests do nothing by themselves",
+		[TASK_CRASH] = "its guests do nothing by themselves",
+		[TASK_FAIL] = "its starts do not fail",
+	};
+	return reasons[task];
+}
+
+static void test_spec(enum task task, struct guest_spec *spec)
+{
+	spec->kernel = task == TASK_MISSING ? "/nowhere/no-such-kernel" : places.guest_image;
+	spec->domain_xml = "<domain type='test'><memory unit='KiB'>{memory_kib}</memory>"
+			   "<vcpu>{vcpus}</vcpu><os><type>hvm</type></os></domain>";
+}
+
+static const struct launcher_setting test_driver[] = {{"uri", "test:///default"}};
 static const struct launcher_setting embed_tcg[] = {{"domain_type", "qemu"}};
 #endif
 
@@ -98,7 +132,20 @@ const struct subject subjects[] = {
 		SETTINGS(embed_tcg),
 		.unable = nothing_unable,
 		.spec = embed_spec,
+		.murder = embed_murder,
 		.random_steps = 60},
+	{.name = "libvirt-auto",
+		.backend = "libvirt",
+		.unable = nothing_unable,
+		.spec = embed_spec,
+		.murder = embed_murder,
+		.random_steps = 60},
+	{.name = "libvirt-test",
+		.backend = "libvirt",
+		SETTINGS(test_driver),
+		.unable = test_unable,
+		.spec = test_spec,
+		.random_steps = 200},
 #endif
 	{.name = NULL},
 };

@@ -13,6 +13,15 @@
 
 #include "base/cleanup.h"
 
+#ifdef __SANITIZE_ADDRESS__
+/* What libvirt's own threads hold when the process ends. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:libyajl.so\nleak:libvirt.so\nleak:libvirt_driver_qemu.so\n";
+}
+#endif
+
 struct places places = {.state_dir = "/tmp/summond-backend-XXXXXX"};
 
 static int remove_one(const char *path, const struct stat *info, int type, struct FTW *where)
@@ -61,7 +70,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: test_backend SUBJECT GUEST-IMAGE\n");
 		return 2;
 	}
-	places.guest_image = argv[2];
+	places.guest_image = realpath(argv[2], NULL);
 	if (argc == 3)
 		return suite_run(subject);
 	snprintf(places.state_dir, sizeof(places.state_dir), "%s", argv[4]);
