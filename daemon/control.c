@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "daemon/console.h"
 #include "daemon/control_internal.h"
 #include "daemon/instance.h"
 #include "daemon/summon.h"
@@ -206,6 +207,20 @@ static json_t *text_json(const uint8_t *data, size_t length)
 	text = json_stringn(copy, length);
 	free(copy);
 	return text;
+}
+
+void control_follow(
+	struct control *control, struct http_request *request, const struct service *service)
+{
+	size_t length = 0;
+	char *text = service->console ? console_copy(service->console, &length) : NULL;
+	struct http_stream *stream = control_listen(control, request, service->def.id);
+	if (stream && text) {
+		json_t *data = json_pack("{s:o}", "text", text_json((uint8_t *)text, length));
+		http_stream_event(stream, "output", data);
+		json_decref(data);
+	}
+	free(text);
 }
 
 void control_announce_output(

@@ -187,7 +187,7 @@ void control_get_log(void *ctx, struct http_request *request)
 		return;
 	const char *follow = http_query(request, "follow");
 	if (follow && strcmp(follow, "1") == 0) {
-		control_listen(control, request, service->def.id);
+		control_follow(control, request, service);
 		return;
 	}
 	size_t length = 0;

@@ -31,6 +31,10 @@ struct service *control_service(struct control *control, struct http_request *re
 struct http_stream *control_listen(
 	struct control *control, struct http_request *request, uint32_t service);
 
+/* A stream of the service's console, which begins with what is kept of it. */
+void control_follow(
+	struct control *control, struct http_request *request, const struct service *service);
+
 /* The status of an HTTP answer for a negative error. */
 int control_status(int rc);
 

@@ -172,9 +172,10 @@ static void network_add(
 	add(net, "mac", NULL, "address", mac_address_print(&spec->mac, mac), NULL);
 	add(net, "target", NULL, "dev", spec->tap, "managed", "no", NULL);
 	add(net, "model", NULL, "type", "virtio", NULL);
-	add(net, "rom", NULL, "enabled", "no", NULL);
 	if (strcmp(params->machine, "microvm") == 0)
 		add(net, "address", NULL, "type", "virtio-mmio", NULL);
+	else /* a boot ROM is for PCI devices, and takes time */
+		add(net, "rom", NULL, "enabled", "no", NULL);
 }
 
 static void devices_add(
