@@ -20,7 +20,6 @@ struct listener {
 	const struct app_tcp_service *service;
 	void *context;
 	unsigned connections;
-	unsigned accepted;
 };
 
 struct app_tcp {
@@ -41,6 +40,9 @@ struct app_tcp {
 /* Connections to be looked at on the next turn of the loop, from outside of lwIP's callbacks and the
  * application's calls. */
 static struct app_tcp *all_due;
+
+/* Connections accepted since the lingering ones were last counted. */
+static unsigned accepted;
 
 static void schedule(struct app_tcp *c)
 {
@@ -76,6 +78,21 @@ static void detach(struct app_tcp *c)
 	c->pcb = NULL;
 }
 
+static err_t on_receive(void *argument, struct tcp_pcb *pcb, struct pbuf *data, err_t error);
+static err_t on_sent(void *argument, struct tcp_pcb *pcb, u16_t size);
+static void on_error(void *argument, err_t error);
+static err_t on_poll(void *argument, struct tcp_pcb *pcb);
+
+static void attach(struct app_tcp *c, struct tcp_pcb *pcb)
+{
+	c->pcb = pcb;
+	tcp_arg(pcb, c);
+	tcp_recv(pcb, on_receive);
+	tcp_sent(pcb, on_sent);
+	tcp_err(pcb, on_error);
+	tcp_poll(pcb, on_poll, POLL_HALF_SECONDS);
+}
+
 static void destroy(struct app_tcp *c)
 {
 	unschedule(c);
@@ -102,20 +119,26 @@ static void offer(struct app_tcp *c)
 	}
 }
 
-/* tcp_close() resets a connection with unread bytes, so they count as read. It can fail for want of
- * memory; the next poll tries again. Returns false then. */
+/* The last thing that is done with a connection: once its data has arrived, so that a client that
+ * takes nothing is cut by the idle limit, and not by nobody. False where it is not yet time, or where
+ * lwIP is out of memory; on_sent() and on_poll() try again. */
 static bool finish_close(struct app_tcp *c)
 {
 	struct tcp_pcb *pcb = c->pcb;
 	if (c->held) {
+		/* tcp_close() resets a connection with unread bytes, so these count as read. */
 		tcp_recved(pcb, c->held->tot_len);
 		pbuf_free(c->held);
 		c->held = NULL;
 	}
-	if (tcp_close(pcb) != ERR_OK)
+	if (pcb->snd_queuelen > 0)
 		return false;
+	/* First, because tcp_close() may free the connection. */
 	detach(c);
-	return true;
+	if (tcp_close(pcb) == ERR_OK)
+		return true;
+	attach(c, pcb);
+	return false;
 }
 
 /* The one place that calls the application about a connection that is open. May free it. */
@@ -140,8 +163,26 @@ static void run(struct app_tcp *c)
 		destroy(c);
 }
 
+/* Connections that were closed linger (FIN-WAIT, TIME-WAIT), and lwIP bounds their number only by
+ * memory, which others need too. Those at the end of a list were heard of last the longest ago. */
+static void trim_list(struct tcp_pcb *pcb)
+{
+	unsigned lingering = 0;
+	while (pcb) {
+		struct tcp_pcb *next = pcb->next;
+		if (!pcb->callback_arg && ++lingering > LINGERING_MAX)
+			tcp_abort(pcb);
+		pcb = next;
+	}
+}
+
 bool app_tcp_run_due(void)
 {
+	if (accepted >= TRIM_INTERVAL) {
+		accepted = 0;
+		trim_list(tcp_active_pcbs);
+		trim_list(tcp_tw_pcbs);
+	}
 	/* What becomes due meanwhile waits for its turn, so that frames are taken in between. */
 	struct app_tcp *turn = all_due;
 	all_due = NULL;
@@ -178,7 +219,7 @@ static err_t on_sent(void *argument, struct tcp_pcb *pcb, u16_t size)
 	(void)pcb;
 	(void)size;
 	c->moved = clock_now();
-	if (c->wants_room)
+	if (c->wants_room || c->closing)
 		schedule(c);
 	return ERR_OK;
 }
@@ -207,20 +248,6 @@ static err_t on_poll(void *argument, struct tcp_pcb *pcb)
 	return ERR_OK;
 }
 
-/* Connections that were closed linger for two minutes each (TIME-WAIT), and lwIP bounds their number
- * only by memory, which others need too. The oldest, at the end of the list, go first. */
-static void trim_lingering(void)
-{
-	unsigned kept = 0;
-	struct tcp_pcb *pcb = tcp_tw_pcbs;
-	while (pcb) {
-		struct tcp_pcb *next = pcb->next;
-		if (++kept > LINGERING_MAX)
-			tcp_abort(pcb);
-		pcb = next;
-	}
-}
-
 static struct app_tcp *connection_create(struct listener *l, struct tcp_pcb *pcb)
 {
 	if (l->connections >= l->service->connections_max)
@@ -242,20 +269,14 @@ static err_t on_accept(void *argument, struct tcp_pcb *pcb, err_t error)
 {
 	if (error != ERR_OK || !pcb)
 		return ERR_VAL;
-	struct listener *l = argument;
-	if (++l->accepted % TRIM_INTERVAL == 0)
-		trim_lingering();
-	struct app_tcp *c = connection_create(l, pcb);
+	accepted++;
+	struct app_tcp *c = connection_create(argument, pcb);
 	if (!c) {
 		tcp_abort(pcb);
 		return ERR_ABRT;
 	}
 	tcp_nagle_disable(pcb);
-	tcp_arg(pcb, c);
-	tcp_recv(pcb, on_receive);
-	tcp_sent(pcb, on_sent);
-	tcp_err(pcb, on_error);
-	tcp_poll(pcb, on_poll, POLL_HALF_SECONDS);
+	attach(c, pcb);
 	return ERR_OK;
 }
 
