@@ -56,7 +56,8 @@ static int hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* A segment of "." or ".." has no place in a request that a client has normalised (RFC 3986, 5.2.4). */
+/* A segment of "." or ".." has no place in a request that a client has normalised (RFC 3986,
+ * 5.2.4). */
 static bool has_dot_segment(const char *path)
 {
 	for (const char *slash = path; slash; slash = strchr(slash + 1, '/')) {

@@ -17,8 +17,8 @@
 #define ANSWER_HEAD_MAX 4096
 #define TAG_MAX         40
 
-/* One connection; answers one request at a time. While an answer is under way, further requests wait
- * in `request`, and beyond that with the client. */
+/* One connection; answers one request at a time. While an answer is under way, further requests
+ * wait in `request`, and beyond that with the client. */
 struct visitor {
 	struct app_tcp *connection;
 	const struct site *site;

@@ -15,7 +15,8 @@
 #define SLEEP_ENABLE (1u << 13)
 #define SCI_ENABLE   1u
 
-/* The generic event device: QEMU, docs/specs/acpi_hw_reduced_hotplug and hw/acpi/generic_event_device */
+/* The generic event device: QEMU, docs/specs/acpi_hw_reduced_hotplug and
+ * hw/acpi/generic_event_device */
 #define GED_EVENTS     0xfea00000ul
 #define GED_SLEEP      0xfea00200ul
 #define GED_POWER_DOWN 2u
@@ -68,14 +69,20 @@ struct acpi acpi_find(bool microvm)
 	return acpi;
 }
 
+/* Reading clears; where there is no such device, no bit or every bit is set. */
+static bool generic_event_button(void)
+{
+	uint32_t events = mmio_read32(GED_EVENTS);
+	return events != UINT32_MAX && (events & GED_POWER_DOWN);
+}
+
 bool acpi_button(const struct acpi *acpi)
 {
 	switch (acpi->kind) {
 	case ACPI_CHIPSET:
 		return in16(acpi->base + PM1_STATUS) & POWER_BUTTON;
-	case ACPI_GENERIC_EVENT:; /* reading clears; where there is no such device, all bits are set */
-		uint32_t events = mmio_read32(GED_EVENTS);
-		return events != UINT32_MAX && (events & GED_POWER_DOWN);
+	case ACPI_GENERIC_EVENT:
+		return generic_event_button();
 	case ACPI_NONE:
 		break;
 	}

@@ -143,7 +143,8 @@ uint8_t pci_capability(pci_address device, uint8_t id, uint8_t after)
 	if (!(pci_read16(device, PCI_STATUS) & STATUS_CAPABILITIES))
 		return 0;
 	uint8_t at = pci_read8(device, after ? after + 1 : PCI_CAPABILITIES) & 0xfc;
-	/* A list that runs in circles ends after as many steps as there is room for capabilities. */
+	/* A list that runs in circles ends after as many steps as there is room for
+	 * capabilities. */
 	for (int steps = 0; at && steps < 64; steps++) {
 		if (pci_read8(device, at) == id)
 			return at;

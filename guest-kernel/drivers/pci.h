@@ -7,11 +7,9 @@
 
 /* PCI Local Bus Specification 3.0, chapter 6; configuration mechanism #1. */
 #define PCI_VENDOR       0x00
-#define PCI_DEVICE       0x02
 #define PCI_COMMAND      0x04
 #define PCI_STATUS       0x06
 #define PCI_BARS         0x10
-#define PCI_SUBSYSTEM    0x2e
 #define PCI_CAPABILITIES 0x34
 
 #define PCI_CAPABILITY_VENDOR 0x09

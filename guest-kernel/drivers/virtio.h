@@ -19,7 +19,8 @@
 #define VIRTIO_F_VERSION_1 (1ull << 32)
 
 /* How a virtio device is reached: over memory-mapped registers or over PCI, each in its legacy and
- * its modern form (virtio 1.2, chapter 4). Filled in by virtio_mmio_find() and virtio_pci_find(). */
+ * its modern form (virtio 1.2, chapter 4). Filled in by virtio_mmio_find() and
+ * virtio_pci_find(). */
 struct virtio {
 	const struct virtio_transport *transport;
 	bool modern;
@@ -47,8 +48,8 @@ struct virtio_transport {
  * line, with its interrupt enabled. */
 bool virtio_mmio_find(struct virtio *virtio, uint32_t kind, const char *command_line);
 
-/* The same among `count` devices, `step` bytes and one interrupt apart, for a machine that puts them
- * in a known place instead; the last comes first, as QEMU fills them from there. */
+/* The same among `count` devices, `step` bytes and one interrupt apart, for a machine that puts
+ * them in a known place instead; the last comes first, as QEMU fills them from there. */
 struct virtio_mmio_slots {
 	uintptr_t base, step;
 	unsigned count, gsi;

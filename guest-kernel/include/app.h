@@ -7,8 +7,8 @@
  * plain Linux program (over libuv), so this header depends on neither.
  *
  * An application defines app_main(), which sets up what it serves and returns; from then on the
- * kernel calls it when something happens, one call at a time, and none of the calls may wait. Errors
- * are 0 or a negative errno value.
+ * kernel calls it when something happens, one call at a time, and none of the calls may wait.
+ * Errors are 0 or a negative errno value.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,13 +25,13 @@ int app_main(struct app *app);
  * or it does not fit. */
 bool app_word(struct app *app, const char *name, char *out, size_t size);
 
-/* The same as a decimal number from min to max; `otherwise` where there is none, and -EINVAL, logged,
- * where it is something else. */
+/* The same as a decimal number from min to max; `otherwise` where there is none, and -EINVAL,
+ * logged, where it is something else. */
 int app_number(struct app *app, const char *name, uint32_t min, uint32_t max, uint32_t otherwise,
 	uint32_t *out);
 
-/* The initial ramdisk, readable until exit; NULL where there is none. A Linux program reads the file
- * that the word initrd=PATH names. */
+/* The initial ramdisk, readable until exit; NULL where there is none. A Linux program reads the
+ * file that the word initrd=PATH names. */
 const void *app_initrd(struct app *app, size_t *size);
 
 /* One line on the console. */

@@ -69,8 +69,8 @@ static uint64_t hz_from_cpu(void)
 	return leaf.a && leaf.b && leaf.c ? (uint64_t)leaf.c * leaf.b / leaf.a : 0;
 }
 
-/* The reference and the counter at one instant. Reading the reference leaves the virtual machine, which
- * can take long when the host is busy: the quickest of a few readings is the one to trust. */
+/* The reference and the counter at one instant. Reading the reference leaves the virtual machine,
+ * which can take long when the host is busy: the quickest of a few readings is the one to trust. */
 static struct sample take_sample(void)
 {
 	struct sample best = {0};

@@ -72,7 +72,8 @@ start32:
 	lgdt gdt_pointer
 	ljmp $8, $start64
 
-/* eax: low half of the first entry, edi: where, ecx: how many. Leaves eax and edi behind the last. */
+/* eax: low half of the first entry, edi: where, ecx: how many. Leaves eax and edi behind the
+ * last. */
 fill_directory:
 	movl %eax, (%edi)
 	movl $PAGE_NX_HIGH, 4(%edi)
@@ -132,7 +133,8 @@ exception_common:
 
 	.altmacro
 	.macro EXCEPTION_NUMBER vector
-	.if (\vector == 8) || (\vector >= 10 && \vector <= 14) || (\vector == 17) || (\vector == 21) || (\vector == 29) || (\vector == 30)
+	/* Those for which the CPU pushes an error code: 8, 10 to 14, 17, 21, 29, 30. */
+	.if (0x60227d00 >> \vector) & 1
 	EXCEPTION \vector, 1
 	.else
 	EXCEPTION \vector, 0

@@ -37,8 +37,8 @@ struct app_tcp {
 	struct app_tcp *next_due, **previous_due;
 };
 
-/* Connections to be looked at on the next turn of the loop, from outside of lwIP's callbacks and the
- * application's calls. */
+/* Connections to be looked at on the next turn of the loop, from outside of lwIP's callbacks and
+ * the application's calls. */
 static struct app_tcp *all_due;
 
 /* Connections accepted since the lingering ones were last counted. */
@@ -120,8 +120,8 @@ static void offer(struct app_tcp *c)
 }
 
 /* The last thing that is done with a connection: once its data has arrived, so that a client that
- * takes nothing is cut by the idle limit, and not by nobody. False where it is not yet time, or where
- * lwIP is out of memory; on_sent() and on_poll() try again. */
+ * takes nothing is cut by the idle limit, and not by nobody. False where it is not yet time, or
+ * where lwIP is out of memory; on_sent() and on_poll() try again. */
 static bool finish_close(struct app_tcp *c)
 {
 	struct tcp_pcb *pcb = c->pcb;

@@ -19,12 +19,12 @@
 
 #define LWIP_IPV4                     1
 #define LWIP_IPV6                     1
-/* Its timer would wake the machine ten times a second. Bridges deliver neighbour solicitations without
- * it: they flood what nobody has asked for, unless someone runs a multicast querier. */
+/* Its timer would wake the machine ten times a second. Bridges deliver neighbour solicitations
+ * without it: they flood what nobody has asked for, unless someone runs a multicast querier. */
 #define LWIP_IPV6_MLD                 0
 #define LWIP_IPV6_DHCP6               0
 #define LWIP_IPV6_FRAG                1
-#define IPV6_FRAG_COPYHEADER          1 /* pointers of 64 bits do not fit into the fragment header */
+#define IPV6_FRAG_COPYHEADER          1 /* 64-bit pointers do not fit in there */
 #define LWIP_ND6_NUM_NEIGHBORS        16
 #define LWIP_IPV6_DUP_DETECT_ATTEMPTS 0 /* addresses are the host's to give; no second of silence */
 #define LWIP_ARP                      1

@@ -98,7 +98,8 @@ const ip6_addr_t *net_ipv6_gateway(struct netif *netif, const ip6_addr_t *destin
 	return ip6_addr_isany(&net.gateway6) ? NULL : &net.gateway6;
 }
 
-/* lwIP takes every IPv6 prefix for one of 64 bits; a shorter or longer one is refused, not misread. */
+/* lwIP takes every IPv6 prefix for one of 64 bits; a shorter or longer one is refused, not
+ * misread. */
 static const char *read_ipv6(const char *line, ip6_addr_t *address)
 {
 	char text[64];

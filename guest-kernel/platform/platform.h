@@ -36,7 +36,8 @@ struct platform {
 	 * text) saying what was missing. Called once. */
 	struct net_device *(*find_network)(const char *command_line, const char **why);
 
-	/* Halts the CPU until an interrupt comes or `ns` nanoseconds have passed. May return early. */
+	/* Halts the CPU until an interrupt comes or `ns` nanoseconds have passed. May return
+	 * early. */
 	void (*wait)(uint64_t ns);
 
 	/* True once whoever runs the machine has asked it to power off. Cheap enough for every

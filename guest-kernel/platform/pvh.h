@@ -17,7 +17,8 @@ struct boot_info {
 	size_t initrd_size;
 };
 
-/* `start_info` is what ebx held at entry. Returns NULL, or what is wrong with it (constant text). */
+/* `start_info` is what ebx held at entry. Returns NULL, or what is wrong with it (constant
+ * text). */
 const char *pvh_boot_info(uintptr_t start_info, struct boot_info *out);
 
 #endif

@@ -39,8 +39,8 @@ static void init(const char *command_line)
 	acpi = acpi_find(is_microvm());
 }
 
-/* Without ACPI a microvm names its devices on the command line; with ACPI, in tables, which say what
- * is here (QEMU, include/hw/i386/microvm.h and hw/i386/microvm.c). */
+/* Without ACPI a microvm names its devices on the command line; with ACPI, in tables, which say
+ * what is here (QEMU, include/hw/i386/microvm.h and hw/i386/microvm.c). */
 static bool probe_microvm(struct virtio *virtio)
 {
 	struct virtio_mmio_slots slots = {0xfeb00000, 512, 8, 16};

@@ -62,8 +62,8 @@ def make_site(folder):
 
 
 def curl(*args):
-    done = subprocess.run(["curl", "-s", "-m", str(HANG), *args], stdout=subprocess.PIPE, check=True)
-    return done.stdout
+    command = ["curl", "-s", "-m", str(HANG), *args]
+    return subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
 
 
 def answer(*args):
