@@ -372,6 +372,39 @@ static void leaves_in_the_middle(void **state)
 	stage_leave(stage);
 }
 
+/* The service is killed; one guest dies while it is away; what was asked meanwhile is done after. */
+static void regains_the_connection(void **state)
+{
+	static const struct instance_id lives = {1, 1}, dies = {2, 1}, waits = {3, 1},
+					late = {4, 1};
+	const struct subject *subject = *state;
+	if (!subject->service_kill) {
+		print_message("# skipped: %s: there is no service to lose\n", subject->name);
+		skip();
+	}
+	struct stage *stage = open_for(state, TASK_READY);
+	wait_ready(stage, started(stage, lives, TASK_READY, LAUNCHER_START_RUNNING));
+	struct watched *dead = started(stage, dies, TASK_READY, LAUNCHER_START_RUNNING);
+	struct watched *waiting = started(stage, waits, TASK_READY, LAUNCHER_START_PAUSED);
+	subject->service_kill();
+	STAGE_WAIT(stage, stage->lost);
+	assert_int_equal(guest_is_over(dead), false);
+	subject->murder(dies);
+	assert_int_equal(stage_resume(stage, waits, NULL), 0);
+	assert_int_equal(stage_start(stage, late, TASK_READY, LAUNCHER_START_RUNNING, NULL), 0);
+	assert_true(subject->service_start());
+	STAGE_WAIT(stage, stage->regained);
+	assert_true(guest_is_over(dead));
+	assert_int_equal(dead->exit, LAUNCHER_EXIT_CRASHED);
+	wait_ready(stage, waiting);
+	wait_ready(stage, stage_guest(stage, late));
+	STAGE_WAIT(stage, waiting->counts[LAUNCHER_RESUMED]);
+	assert_true(guest_is_alive(stage_guest(stage, lives)));
+	assert_int_equal(stage->lost, 1);
+	assert_int_equal(stage->regained, 1);
+	stage_close(stage);
+}
+
 /* ---- random sequences: the stage checks the promises ---- */
 
 static uint32_t random_next(uint32_t *seed)
@@ -463,6 +496,7 @@ const struct CMUnitTest backend_cases[] = {
 	cmocka_unit_test(adopts_after_leaving),
 	cmocka_unit_test(adopts_after_a_kill),
 	cmocka_unit_test(leaves_others_alone),
+	cmocka_unit_test(regains_the_connection),
 	cmocka_unit_test(keeps_promises_at_random),
 };
 const size_t backend_case_count = sizeof(backend_cases) / sizeof(backend_cases[0]);

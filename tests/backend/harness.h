@@ -40,6 +40,11 @@ struct subject {
 	void (*spec)(enum task task, struct guest_spec *spec);
 	/* Kills what runs the guest, or NULL. */
 	void (*murder)(struct instance_id id);
+	/* A hypervisor's service of the subject's own, or NULL: makes the settings; starts it, false
+	 * where it cannot be had; kills it. */
+	void (*prepare)(void);
+	bool (*service_start)(void);
+	void (*service_kill)(void);
 	unsigned random_steps; /* of each random sequence */
 };
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "tests/backend/libvirtd.h"
 
 #define SETTINGS(list) .settings = list, .setting_count = sizeof(list) / sizeof(list[0])
 
@@ -73,15 +74,34 @@ static void embed_spec(enum task task, struct guest_spec *spec)
 					    : places.guest_image;
 }
 
-static void embed_murder(struct instance_id id)
+static void murder_in(const char *folder, struct instance_id id)
 {
 	char path[256];
 	int pid = 0;
-	snprintf(path, sizeof(path), "%s/libvirt/run/qemu/summond-a1b2c3d4-%u-%u.pid",
-		places.state_dir, id.slot, id.generation);
+	snprintf(path, sizeof(path), "%s/%s/summond-a1b2c3d4-%u-%u.pid", places.state_dir, folder,
+		id.slot, id.generation);
 	CLEANUP(fclose) FILE *file = fopen(path, "re");
 	if (file && fscanf(file, "%d", &pid) == 1 && pid > 1)
 		kill(pid, SIGKILL);
+}
+
+static void embed_murder(struct instance_id id)
+{
+	murder_in("libvirt/run/qemu", id);
+}
+
+static void daemon_murder(struct instance_id id)
+{
+	murder_in(LIBVIRTD_PIDS, id);
+}
+
+static char daemon_uri[160];
+static const struct launcher_setting daemon_settings[] = {
+	{"uri", daemon_uri}, {"domain_type", "qemu"}};
+
+static void daemon_prepare(void)
+{
+	libvirtd_uri(daemon_uri, sizeof(daemon_uri));
 }
 
 /* libvirt's own pretence of a hypervisor: its guests have no console and do nothing. */
@@ -139,6 +159,16 @@ const struct subject subjects[] = {
 		.unable = nothing_unable,
 		.spec = embed_spec,
 		.murder = embed_murder,
+		.random_steps = 60},
+	{.name = "libvirtd",
+		.backend = "libvirt",
+		SETTINGS(daemon_settings),
+		.unable = nothing_unable,
+		.spec = embed_spec,
+		.murder = daemon_murder,
+		.prepare = daemon_prepare,
+		.service_start = libvirtd_start,
+		.service_kill = libvirtd_kill,
 		.random_steps = 60},
 	{.name = "libvirt-test",
 		.backend = "libvirt",

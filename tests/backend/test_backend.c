@@ -2,6 +2,7 @@
 /* test_backend SUBJECT GUEST-IMAGE: the suite against one backend with its settings.
  * (With two more arguments, one life of lives.c.) */
 #include "tests/backend/cases.h"
+#include "tests/backend/libvirtd.h"
 #include "tests/backend/tap.h"
 
 #include <dirent.h>
@@ -31,10 +32,10 @@ static int remove_one(const char *path, const struct stat *info, int type, struc
 }
 
 /* A case that failed may have left a hypervisor's process behind. */
-static void kill_left_over(void)
+static void kill_left_over(const char *pids)
 {
 	char folder[128], path[512];
-	snprintf(folder, sizeof(folder), "%s/libvirt/run/qemu", places.state_dir);
+	snprintf(folder, sizeof(folder), "%s/%s", places.state_dir, pids);
 	CLEANUP(closedir) DIR *dir = opendir(folder);
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
 		int pid = 0;
@@ -57,8 +58,17 @@ static int suite_run(const struct subject *subject)
 		tests[i] = backend_cases[i];
 		tests[i].initial_state = (void *)(uintptr_t)subject;
 	}
-	int failed = tap_run(tests, backend_case_count);
-	kill_left_over();
+	if (subject->prepare)
+		subject->prepare();
+	int failed = 0;
+	if (subject->service_start && !subject->service_start())
+		printf("1..0 # SKIP %s cannot be started here\n", subject->name);
+	else
+		failed = tap_run(tests, backend_case_count);
+	if (subject->service_kill)
+		subject->service_kill();
+	kill_left_over("libvirt/run/qemu");
+	kill_left_over(LIBVIRTD_PIDS);
 	nftw(places.state_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	return failed;
 }
@@ -74,5 +84,7 @@ int main(int argc, char **argv)
 	if (argc == 3)
 		return suite_run(subject);
 	snprintf(places.state_dir, sizeof(places.state_dir), "%s", argv[4]);
+	if (subject->prepare)
+		subject->prepare();
 	return life_main(subject, argv[3]);
 }
