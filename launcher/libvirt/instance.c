@@ -176,13 +176,19 @@ void instance_lifecycle(struct instance *instance, int event, int detail)
 		stopped(instance, detail);
 }
 
+/* Its end comes before REGAINED: there is nobody left whose last words to wait for. */
 void instance_is_absent(struct instance *instance)
 {
-	if (instance->started && instance->stop_asked)
-		instance_ends(instance, LAUNCHER_EXIT_DESTROYED, NULL);
-	else if (instance->started)
-		instance_ends(instance, LAUNCHER_EXIT_CRASHED,
-			"the guest ended while the connection was lost");
+	if (!instance->started || instance->going)
+		return;
+	if (!instance->ended)
+		instance->exit =
+			instance->stop_asked ? LAUNCHER_EXIT_DESTROYED : LAUNCHER_EXIT_CRASHED;
+	if (!instance->ended && !instance->stop_asked)
+		error_set(&instance->error, -EIO,
+			"libvirt: the guest ended while the connection was lost");
+	instance->going = instance->ended = true;
+	exit_now(instance);
 }
 
 /* ---- operations ---- */

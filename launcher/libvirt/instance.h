@@ -82,7 +82,12 @@ void instance_lifecycle(struct instance *instance, int event, int detail);
 void instance_is_absent(struct instance *instance);
 
 void virt_emit(struct virt *virt, struct instance_id id, struct launcher_event event);
-/* One more console or handle is closed. */
+/* Frees the launcher, where it is closing and this was the last handle or console. */
 void virt_closed_one(struct virt *virt);
+void virt_handle_closed(uv_handle_t *handle);
+/* Begins a look at the domains: FOUND, EXITED, LISTED and REGAINED come of it. */
+void virt_list_domains(struct virt *virt);
+/* Takes and handles the connection's messages. */
+void virt_on_mail(uv_async_t *async);
 
 #endif
