@@ -74,6 +74,7 @@ static const struct {
 	{"destroy", POLICY_RETIRE_DESTROY},
 	{"shutdown", POLICY_RETIRE_SHUTDOWN},
 	{"suspend", POLICY_RETIRE_SUSPEND},
+	{"snapshot", POLICY_RETIRE_SNAPSHOT},
 };
 
 static bool parse_how(const json_t *json, enum policy_retire *how)
@@ -89,6 +90,18 @@ static bool parse_how(const json_t *json, enum policy_retire *how)
 	return false;
 }
 
+/* What the backend must be able to do for it. */
+static unsigned needed(enum policy_retire how)
+{
+	static const unsigned capabilities[] = {
+		[POLICY_RETIRE_DESTROY] = 0,
+		[POLICY_RETIRE_SHUTDOWN] = 0, /* it is destroyed where it cannot be asked */
+		[POLICY_RETIRE_SUSPEND] = LAUNCHER_CAN_SUSPEND,
+		[POLICY_RETIRE_SNAPSHOT] = LAUNCHER_CAN_SNAPSHOT,
+	};
+	return capabilities[how];
+}
+
 void control_retire(void *ctx, struct http_request *request)
 {
 	struct service *service = control_service(ctx, request);
@@ -96,20 +109,21 @@ void control_retire(void *ctx, struct http_request *request)
 		return;
 	enum policy_retire how = service->policy->policy.retire;
 	unsigned able = service->backend->ops->capabilities(service->backend->launcher);
-	if (!parse_how(json_object_get(http_body(request), "how"), &how)) {
-		http_respond_error(request, 400, "how: write destroy, shutdown or suspend");
+	bool right = parse_how(json_object_get(http_body(request), "how"), &how);
+	unsigned wanted = needed(how);
+	if (!right) {
+		http_respond_error(
+			request, 400, "how: write destroy, shutdown, suspend or snapshot");
 	} else if (service->state == STATE_ASLEEP) {
 		http_respond_error(request, 409, "%s is asleep already", service->def.name);
-	} else if (how == POLICY_RETIRE_SUSPEND && !(able & LAUNCHER_CAN_SUSPEND)) {
-		http_respond_error(request, 400, "backend %s cannot suspend", service->def.backend);
-	} else if (how == POLICY_RETIRE_SUSPEND && service->state != STATE_AWAKE) {
-		http_respond_error(request, 409, "%s is %s: only an awake guest can be suspended",
+	} else if ((able & wanted) != wanted) {
+		http_respond_error(request, 400, "backend %s cannot do that", service->def.backend);
+	} else if (wanted && service->state != STATE_AWAKE) {
+		http_respond_error(request, 409, "%s is %s: only an awake guest can be kept",
 			service->def.name, lifecycle_state_name(service->state));
 	} else {
-		service->stop_how = how == POLICY_RETIRE_SHUTDOWN ? LAUNCHER_STOP_SHUTDOWN
-								  : LAUNCHER_STOP_DESTROY;
 		service_set_error(service, "it was retired by an operator");
-		service_post(service, how == POLICY_RETIRE_SUSPEND ? EVENT_REST : EVENT_RETIRE);
+		service_retire(service, how);
 		http_respond(request, 202,
 			json_pack("{s:s}", "state", lifecycle_state_name(service->state)));
 	}

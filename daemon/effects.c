@@ -9,6 +9,9 @@
 #include "daemon/instance.h"
 #include "daemon/summon.h"
 
+/* A stop that failed is tried again; a hypervisor's service may be away for a while. */
+#define STOP_AGAIN_AFTER (2 * NS_PER_S)
+
 static int new_instance(struct service *service, struct error *err)
 {
 	return instance_create(service, &service->instance, err);
@@ -66,7 +69,7 @@ static int resume(struct service *service, struct error *err)
 static int suspend(struct service *service, struct error *err)
 {
 	return service->backend->ops->suspend(
-		service->backend->launcher, service->instance->id, err);
+		service->backend->launcher, service->instance->id, service->rest_where, err);
 }
 
 static void on_grace_over(void *ctx)
@@ -82,6 +85,13 @@ static int stop(struct service *service, struct error *err)
 			service->policy->policy.shutdown_grace, on_grace_over, service);
 	return service->backend->ops->stop(
 		service->backend->launcher, instance->id, service->stop_how, err);
+}
+
+static int try_again(struct service *service, struct error *err)
+{
+	(void)err;
+	return timer_start(&service->daemon->loop, &service->instance->grace, STOP_AGAIN_AFTER,
+		on_grace_over, service);
 }
 
 static int destroy(struct service *service, struct error *err)
@@ -159,6 +169,7 @@ static const struct {
 	[EFFECT_SUSPEND] = {suspend, true},
 	[EFFECT_STOP] = {stop, true},
 	[EFFECT_DESTROY] = {destroy, true},
+	[EFFECT_TRY_AGAIN] = {try_again, true},
 	[EFFECT_ANSWER] = {answer, false},
 	[EFFECT_FAIL] = {fail, false},
 	[EFFECT_COUNT_FAILURE] = {count_failure, false},

@@ -373,9 +373,7 @@ static void retire(struct service *service, const struct rest *rest)
 			.generation = service->instance->id.generation},
 		"retired: %s", reasons[rest->reason]);
 	service_set_error(service, "it was retired");
-	service->stop_how = rest->how == POLICY_RETIRE_SHUTDOWN ? LAUNCHER_STOP_SHUTDOWN
-								: LAUNCHER_STOP_DESTROY;
-	service_post(service, rest->how == POLICY_RETIRE_SUSPEND ? EVENT_REST : EVENT_RETIRE);
+	service_retire(service, rest->how);
 }
 
 static void look(void *ctx)

@@ -92,11 +92,13 @@ const struct lifecycle_row lifecycle_rows[] = {
 	{STATE_STOPPING,   EVENT_START_FAILED,     STATE_ASLEEP,     DO(FORGET, EFFECT_CONSIDER)},
 	{STATE_STOPPING,   EVENT_DEMAND,           STATE_RESTARTING, NOTHING},
 	{STATE_STOPPING,   EVENT_GRACE_OVER,       STATE_STOPPING,   DO(EFFECT_DESTROY)},
+	{STATE_STOPPING,   EVENT_OPERATION_FAILED, STATE_STOPPING,   DO(EFFECT_TRY_AGAIN)},
 	{STATE_STOPPING,   EVENT_RETIRE,           STATE_STOPPING,   DO(EFFECT_STOP)},
 
 	{STATE_RESTARTING, EVENT_EXITED,           STATE_CREATING,   DO(BEGIN_AGAIN)},
 	{STATE_RESTARTING, EVENT_START_FAILED,     STATE_CREATING,   DO(BEGIN_AGAIN)},
 	{STATE_RESTARTING, EVENT_GRACE_OVER,       STATE_RESTARTING, DO(EFFECT_DESTROY)},
+	{STATE_RESTARTING, EVENT_OPERATION_FAILED, STATE_RESTARTING, DO(EFFECT_TRY_AGAIN)},
 	{STATE_RESTARTING, EVENT_RETIRE,           STATE_STOPPING,   DO(EFFECT_FAIL, EFFECT_DESTROY)},
 };
 const size_t lifecycle_row_count = COUNT(lifecycle_rows);
@@ -125,8 +127,8 @@ const struct lifecycle_ignored lifecycle_ignored_cells[] = {
 	{EVENT_SUSPENDED, EVERY & ~IN(SUSPENDING),
 		"late: a resume or a stop is queued behind the pause"},
 	{EVENT_OPERATION_FAILED, DOWN | QUIET | IN(PREPARING) | IN(HURRYING) | IN(WARMING) |
-			IN(CREATING) | IN(BOOTING) | GOING_DOWN,
-		"nothing that can fail in this way is open, or a stop settles it"},
+			IN(CREATING) | IN(BOOTING),
+		"nothing that can fail in this way is open"},
 	{EVENT_OPERATION_FAILED, IN(AWAKE), "the guest serves, whatever its resume reported"},
 	{EVENT_EXITED, DOWN | IN(PREPARING) | IN(HURRYING) | IN(CREATING),
 		"only a started guest exits; nothing has been started yet"},
@@ -195,6 +197,7 @@ static const char *const effect_names[] = {
 	[EFFECT_SUSPEND] = "suspend",
 	[EFFECT_STOP] = "stop",
 	[EFFECT_DESTROY] = "destroy",
+	[EFFECT_TRY_AGAIN] = "try-again",
 	[EFFECT_ANSWER] = "answer",
 	[EFFECT_FAIL] = "fail",
 	[EFFECT_COUNT_FAILURE] = "count-failure",

@@ -63,6 +63,7 @@ enum lifecycle_effect {
 	EFFECT_SUSPEND,
 	EFFECT_STOP, /* as service->stop_how says; arms the grace of a shutdown */
 	EFFECT_DESTROY,
+	EFFECT_TRY_AGAIN,     /* a stop has failed: destroy after a while */
 	EFFECT_ANSWER,        /* the summon has succeeded: answer its waiters */
 	EFFECT_FAIL,          /* the summon has failed: tell its waiters */
 	EFFECT_COUNT_FAILURE, /* for backoff */

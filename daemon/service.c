@@ -258,6 +258,23 @@ struct summon *service_demand(struct service *service, const char *cause, uint64
 	return service->summon;
 }
 
+void service_retire(struct service *service, enum policy_retire how)
+{
+	static const struct {
+		enum lifecycle_event event;
+		enum launcher_stop stop;
+		enum launcher_rest rest;
+	} ways[] = {
+		[POLICY_RETIRE_DESTROY] = {EVENT_RETIRE, .stop = LAUNCHER_STOP_DESTROY},
+		[POLICY_RETIRE_SHUTDOWN] = {EVENT_RETIRE, .stop = LAUNCHER_STOP_SHUTDOWN},
+		[POLICY_RETIRE_SUSPEND] = {EVENT_REST, .rest = LAUNCHER_REST_MEMORY},
+		[POLICY_RETIRE_SNAPSHOT] = {EVENT_REST, .rest = LAUNCHER_REST_DISK},
+	};
+	service->stop_how = ways[how].stop;
+	service->rest_where = ways[how].rest;
+	service_post(service, ways[how].event);
+}
+
 static void on_consider(void *ctx)
 {
 	service_consider(ctx);
@@ -279,6 +296,8 @@ void service_consider(struct service *service)
 		return;
 	}
 	enum ahead ahead = decide_ahead(policy, &load, now);
+	service->rest_where =
+		policy->start == POLICY_START_SNAPSHOT ? LAUNCHER_REST_DISK : LAUNCHER_REST_MEMORY;
 	if (load.pinned)
 		service_demand(service, "pin", now);
 	else if (ahead != AHEAD_NOTHING)

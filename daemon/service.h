@@ -41,10 +41,11 @@ struct service {
 	struct load load;           /* what decisions are made from; state and pinned are filled in
 	                               by service_load() */
 	enum launcher_stop stop_how;
-	struct instance *instance; /* what is in being, or NULL */
-	struct summon *summon;     /* the demand that is being met, or NULL */
-	struct console *console;   /* or NULL before the first byte */
-	struct timer *consider;    /* looks again when backoff is over */
+	enum launcher_rest rest_where; /* where EFFECT_SUSPEND keeps its memory */
+	struct instance *instance;     /* what is in being, or NULL */
+	struct summon *summon;         /* the demand that is being met, or NULL */
+	struct console *console;       /* or NULL before the first byte */
+	struct timer *consider;        /* looks again when backoff is over */
 	char last_error[256];
 	uint64_t last_summon;
 	bool removed; /* freed when nothing of it is left */
@@ -102,6 +103,9 @@ struct load service_load(const struct service *service);
 /* Demand from whoever it is, after decide_admit() said WAKE or JOIN: there is a summon from now
  * on. `wanted_at` is when it was asked for (monotonic). NULL: out of memory. */
 struct summon *service_demand(struct service *service, const char *cause, uint64_t wanted_at);
+
+/* Retires it in the way of a policy's word: posts RETIRE or REST. */
+void service_retire(struct service *service, enum policy_retire how);
 
 /* EFFECT_CONSIDER: asks policies what should be in being ahead of demand. */
 void service_consider(struct service *service);

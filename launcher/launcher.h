@@ -44,11 +44,12 @@ static inline bool instance_id_equal(struct instance_id a, struct instance_id b)
 }
 
 enum launcher_capability {
-	LAUNCHER_CAN_PREPARE = 1,  /* start paused, before the first instruction; resume */
-	LAUNCHER_CAN_SUSPEND = 2,  /* pause with memory kept; resume */
-	LAUNCHER_CAN_SHUTDOWN = 4, /* ask the guest to power off */
-	LAUNCHER_CAN_CONSOLE = 8,  /* OUTPUT */
-	LAUNCHER_CAN_OUTLIVE = 16, /* guests survive the daemon; `list` finds them */
+	LAUNCHER_CAN_PREPARE = 1,   /* start paused, before the first instruction; resume */
+	LAUNCHER_CAN_SUSPEND = 2,   /* pause with memory kept; resume */
+	LAUNCHER_CAN_SHUTDOWN = 4,  /* ask the guest to power off */
+	LAUNCHER_CAN_CONSOLE = 8,   /* OUTPUT */
+	LAUNCHER_CAN_OUTLIVE = 16,  /* guests survive the daemon; `list` finds them */
+	LAUNCHER_CAN_SNAPSHOT = 32, /* keep memory on disk, with nothing running; resume restores */
 };
 /* "prepare, suspend" of a mask, for a person; `text` holds at least 80 bytes. */
 const char *launcher_capabilities_print(unsigned mask, char text[80]);
@@ -68,6 +69,7 @@ struct guest_spec {
 };
 
 enum launcher_start { LAUNCHER_START_RUNNING, LAUNCHER_START_PAUSED };
+enum launcher_rest { LAUNCHER_REST_MEMORY, LAUNCHER_REST_DISK };
 enum launcher_stop { LAUNCHER_STOP_SHUTDOWN, LAUNCHER_STOP_DESTROY };
 
 enum launcher_event_type {
@@ -147,7 +149,11 @@ struct launcher_ops {
 	int (*start)(struct launcher *launcher, struct instance_id id,
 		const struct guest_spec *spec, enum launcher_start how, struct error *err);
 	int (*resume)(struct launcher *launcher, struct instance_id id, struct error *err);
-	int (*suspend)(struct launcher *launcher, struct instance_id id, struct error *err);
+	/* From memory a resume is quick; on disk (LAUNCHER_CAN_SNAPSHOT) nothing of the guest runs
+	 * and no memory is used. Either way SUSPENDED follows, the guest is still this instance, and
+	 * resume is what brings it back; `stop` then removes what is kept of it, and EXITED follows. */
+	int (*suspend)(struct launcher *launcher, struct instance_id id, enum launcher_rest where,
+		struct error *err);
 	int (*stop)(struct launcher *launcher, struct instance_id id, enum launcher_stop how,
 		struct error *err);
 	/* One line of facts for a person (version, URI, domain type and why). */

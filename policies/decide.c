@@ -104,6 +104,7 @@ enum ahead decide_ahead(const struct policy *policy, const struct load *load, ui
 	case POLICY_START_PREPARED:
 		return AHEAD_PREPARE;
 	case POLICY_START_SUSPENDED:
+	case POLICY_START_SNAPSHOT:
 		return AHEAD_WARM;
 	}
 	return AHEAD_NOTHING;

@@ -34,7 +34,8 @@ enum { KIND_WORD, KIND_FLAGS, KIND_DURATION, KIND_NUMBER, KIND_TEXT };
 static const struct word wake_words[] = {
 	{"none", 0}, {"A", POLICY_WAKE_A}, {"AAAA", POLICY_WAKE_AAAA}, {0}};
 static const struct word start_words[] = {{"cold", POLICY_START_COLD},
-	{"prepared", POLICY_START_PREPARED}, {"suspended", POLICY_START_SUSPENDED}, {0}};
+	{"prepared", POLICY_START_PREPARED}, {"suspended", POLICY_START_SUSPENDED},
+	{"snapshot", POLICY_START_SNAPSHOT}, {0}};
 static const struct word ready_words[] = {{"console", POLICY_READY_CONSOLE},
 	{"frame", POLICY_READY_FRAME}, {"tcp", POLICY_READY_TCP}, {"delay", POLICY_READY_DELAY},
 	{0}};
@@ -43,7 +44,8 @@ static const struct word deadline_words[] = {
 static const struct word activity_words[] = {{"none", 0}, {"queries", POLICY_ACTIVITY_QUERIES},
 	{"traffic", POLICY_ACTIVITY_TRAFFIC}, {0}};
 static const struct word retire_words[] = {{"destroy", POLICY_RETIRE_DESTROY},
-	{"shutdown", POLICY_RETIRE_SHUTDOWN}, {"suspend", POLICY_RETIRE_SUSPEND}, {0}};
+	{"shutdown", POLICY_RETIRE_SHUTDOWN}, {"suspend", POLICY_RETIRE_SUSPEND},
+	{"snapshot", POLICY_RETIRE_SNAPSHOT}, {0}};
 
 #define NS_PER_DAY (24 * 3600 * NS_PER_S)
 
@@ -66,7 +68,7 @@ static const struct range port_range = {0, UINT16_MAX, 1};
 const struct policy_option policy_options[] = {
 	OPTION(wake_on, KIND_FLAGS, "A AAAA", "any of A, AAAA; or none",
 		"Types of query that wake the service", wake_words),
-	OPTION(start, KIND_WORD, "cold", "cold | prepared | suspended",
+	OPTION(start, KIND_WORD, "cold", "cold | prepared | suspended | snapshot",
 		"How it rests while asleep: not at all, created but not booted, or booted and "
 		"paused",
 		start_words),
@@ -97,7 +99,7 @@ const struct policy_option policy_options[] = {
 		&any_span),
 	OPTION(max_life, KIND_DURATION, "0", SPAN_VALUES,
 		"When the guest is retired even if it is in use; 0 for never", &any_span),
-	OPTION(retire, KIND_WORD, "destroy", "destroy | shutdown | suspend",
+	OPTION(retire, KIND_WORD, "destroy", "destroy | shutdown | suspend | snapshot",
 		"What retiring does to the guest", retire_words),
 	OPTION(shutdown_grace, KIND_DURATION, "5s", "a duration from 0 to 1h, as in 5s",
 		"How long a shutdown may take before the guest is destroyed (retire shutdown)",

@@ -16,6 +16,7 @@ enum policy_start {
 	POLICY_START_COLD,      /* nothing exists: create and boot */
 	POLICY_START_PREPARED,  /* a created, never booted guest waits: boot */
 	POLICY_START_SUSPENDED, /* a booted guest is paused: resume */
+	POLICY_START_SNAPSHOT,  /* a booted guest lies on disk: restore */
 };
 
 /* How the daemon learns that a guest can serve. */
@@ -30,6 +31,7 @@ enum policy_retire {
 	POLICY_RETIRE_DESTROY,  /* at once */
 	POLICY_RETIRE_SHUTDOWN, /* ask it to power off; destroy after shutdown_grace */
 	POLICY_RETIRE_SUSPEND,  /* keep its memory, pause it */
+	POLICY_RETIRE_SNAPSHOT, /* write its memory to disk; nothing runs */
 };
 
 /* What is answered when a held query's time is up and the guest is not ready. */
@@ -47,6 +49,7 @@ enum policy_need {
 	POLICY_NEEDS_SUSPEND = 2,
 	POLICY_NEEDS_SHUTDOWN = 4,
 	POLICY_NEEDS_CONSOLE = 8,
+	POLICY_NEEDS_SNAPSHOT = 16,
 };
 
 /* Times in nanoseconds; 0 means "never" for idle_after and max_life. The fields are the options of

@@ -112,6 +112,8 @@ unsigned policy_needs(const struct policy *policy)
 		needs |= POLICY_NEEDS_PREPARE;
 	if (policy->start == POLICY_START_SUSPENDED || policy->retire == POLICY_RETIRE_SUSPEND)
 		needs |= POLICY_NEEDS_SUSPEND;
+	if (policy->start == POLICY_START_SNAPSHOT || policy->retire == POLICY_RETIRE_SNAPSHOT)
+		needs |= POLICY_NEEDS_SNAPSHOT;
 	if (policy->retire == POLICY_RETIRE_SHUTDOWN)
 		needs |= POLICY_NEEDS_SHUTDOWN;
 	if (policy->ready == POLICY_READY_CONSOLE)
@@ -128,6 +130,8 @@ const char *policy_need_reason(enum policy_need need)
 		return "start suspended or retire suspend";
 	case POLICY_NEEDS_SHUTDOWN:
 		return "retire shutdown";
+	case POLICY_NEEDS_SNAPSHOT:
+		return "start snapshot or retire snapshot";
 	case POLICY_NEEDS_CONSOLE:
 		return "ready console";
 	}

@@ -134,8 +134,11 @@ static int virt_resume(struct launcher *launcher, struct instance_id id, struct 
 	return instance_ask(instance, JOB_RESUME, NULL, err);
 }
 
-static int virt_suspend(struct launcher *launcher, struct instance_id id, struct error *err)
+static int virt_suspend(struct launcher *launcher, struct instance_id id, enum launcher_rest where,
+	struct error *err)
 {
+	if (where == LAUNCHER_REST_DISK)
+		return error_set(err, -ENOTSUP, "libvirt: guests are not kept on disk");
 	struct error why = ERROR_INIT;
 	struct instance *instance = instance_known(launcher, id, LAUNCHER_CAN_SUSPEND, &why);
 	if (!instance)

@@ -84,8 +84,11 @@ static int sim_resume(struct launcher *launcher, struct instance_id id, struct e
 	return sim_operate(launcher, id, OP_RESUME, 0, err);
 }
 
-static int sim_suspend(struct launcher *launcher, struct instance_id id, struct error *err)
+static int sim_suspend(struct launcher *launcher, struct instance_id id, enum launcher_rest where,
+	struct error *err)
 {
+	if (where == LAUNCHER_REST_DISK)
+		return error_set(err, -ENOTSUP, "sim: guests are not kept on disk");
 	return sim_operate(launcher, id, OP_SUSPEND, LAUNCHER_CAN_SUSPEND, err);
 }
 

@@ -240,7 +240,7 @@ int stage_resume(struct stage *stage, struct instance_id id, struct error *err)
 int stage_suspend(struct stage *stage, struct instance_id id, struct error *err)
 {
 	stage->inside = true;
-	int r = stage->launcher->ops->suspend(stage->launcher, id, err);
+	int r = stage->launcher->ops->suspend(stage->launcher, id, LAUNCHER_REST_MEMORY, err);
 	stage->inside = false;
 	stage->last_event = uv_hrtime();
 	if (r == 0)

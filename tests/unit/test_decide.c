@@ -132,6 +132,7 @@ static void ahead_by_start(void **state)
 		[POLICY_START_COLD] = AHEAD_NOTHING,
 		[POLICY_START_PREPARED] = AHEAD_PREPARE,
 		[POLICY_START_SUSPENDED] = AHEAD_WARM,
+		[POLICY_START_SNAPSHOT] = AHEAD_WARM,
 	};
 	struct policy p = fresh();
 	for (unsigned start = 0; start < COUNT(expected); start++) {

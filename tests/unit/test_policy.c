@@ -126,8 +126,8 @@ static void values_that_are_refused(void **state)
 		{"wake_on", "MX", "any of A, AAAA"},
 		{"wake_on", "none A", "any of A, AAAA"},
 		{"wake_on", "A none", "any of A, AAAA"},
-		{"start", "", "cold | prepared | suspended"},
-		{"start", "cold prepared", "cold | prepared | suspended"},
+		{"start", "", "cold | prepared | suspended | snapshot"},
+		{"start", "cold prepared", "cold | prepared | suspended | snapshot"},
 		{"ready", "tpc", "console | frame | tcp | delay"},
 		{"ready_line", "two\nlines", "printable"},
 		{"ready_line", "\xc3\xa9", "printable"},
@@ -144,7 +144,7 @@ static void values_that_are_refused(void **state)
 		{"activity", "luck", "queries, traffic"},
 		{"idle_after", "3651d", "0 to 3650d"},
 		{"idle_after", "99999999999999999999s", "0 to 3650d"},
-		{"retire", "kill", "destroy | shutdown | suspend"},
+		{"retire", "kill", "destroy | shutdown | suspend | snapshot"},
 		{"shutdown_grace", "2h", "0 to 1h"},
 	};
 	for (size_t i = 0; i < COUNT(bad); i++) {
