@@ -45,7 +45,7 @@ LIBRARIES = {
     'libxl.h': ['launcher/libxl/*'],
     'netlink/*': ['launcher/link/*'],
     'microhttpd.h': ['daemon/http*.c', 'daemon/http_internal.h'],
-    'uv.h': ['dns/*', 'launcher/*', 'daemon/*', 'summonctl/*'],
+    'uv.h': ['dns/*', 'launcher/*', 'daemon/*', 'summonctl/*', 'guest-kernel/host/*'],
 }
 
 # Folders whose code returns errors, and never writes or ends the program.
