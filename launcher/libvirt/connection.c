@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "launcher/libvirt/embed.h"
 #include "launcher/libvirt/probe.h"
+#include "launcher/libvirt/reaper.h"
 
 #define RETRY_FIRST          (100 * NS_PER_MS)
 #define RETRY_MAX            (30 * NS_PER_S)
@@ -155,6 +156,8 @@ static void *worker_main(void *ctx)
 	for (struct job *job; (job = job_take(connection, &open));) {
 		if (open) {
 			job_run(open, connection->config.prefix, job);
+			if (connection->config.settings->root) /* where a SIGCHLD was not seen */
+				reaper_run();
 		} else {
 			job->lost = true;
 			error_set(&job->error, -ENOTCONN, "libvirt: not connected");

@@ -85,6 +85,7 @@ void virt_emit(struct virt *virt, struct instance_id id, struct launcher_event e
 /* Frees the launcher, where it is closing and this was the last handle or console. */
 void virt_closed_one(struct virt *virt);
 void virt_handle_closed(uv_handle_t *handle);
+void virt_handles_close(struct virt *virt);
 /* Begins a look at the domains: FOUND, EXITED, LISTED and REGAINED come of it. */
 void virt_list_domains(struct virt *virt);
 /* Takes and handles the connection's messages. */

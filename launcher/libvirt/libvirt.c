@@ -210,6 +210,13 @@ void virt_closed_one(struct virt *virt)
 		closed(ctx);
 }
 
+/* Not before all threads have stopped: a destroy that is under way waits for the reaper. */
+void virt_handles_close(struct virt *virt)
+{
+	uv_close((uv_handle_t *)&virt->children, virt_handle_closed);
+	uv_close((uv_handle_t *)&virt->mail, virt_handle_closed);
+}
+
 static void virt_destroy(struct launcher *launcher, void (*closed)(void *ctx), void *ctx)
 {
 	struct virt *virt = (struct virt *)launcher;
@@ -218,11 +225,10 @@ static void virt_destroy(struct launcher *launcher, void (*closed)(void *ctx), v
 	virt->closed_ctx = ctx;
 	while (virt->instances)
 		instance_remove(virt->instances);
-	uv_close((uv_handle_t *)&virt->children, virt_handle_closed);
 	if (virt->connection)
-		connection_stop(virt->connection); /* its last message closes `mail` */
+		connection_stop(virt->connection); /* its last message closes the handles */
 	else
-		uv_close((uv_handle_t *)&virt->mail, virt_handle_closed);
+		virt_handles_close(virt);
 }
 
 static unsigned capabilities_of(const struct libvirt_settings *settings)

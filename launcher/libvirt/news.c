@@ -216,5 +216,5 @@ void virt_on_mail(uv_async_t *async)
 		free(message);
 	}
 	if (virt->stopped)
-		uv_close((uv_handle_t *)&virt->mail, virt_handle_closed);
+		virt_handles_close(virt);
 }

@@ -10,7 +10,7 @@
 
 /* Makes this process a subreaper. */
 void reaper_prepare(void);
-/* On SIGCHLD, loop thread: reaps dead QEMUs that became ours. Children that somebody in this
+/* Any thread; on SIGCHLD: reaps dead QEMUs that became ours. Children that somebody in this
  * process started and waits for himself are left alone: they are of our session, these are not. */
 void reaper_run(void);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* test_backend SUBJECT GUEST-IMAGE: the suite against one backend with its settings.
+/* test_backend SUBJECT GUEST-IMAGE [CASE]: the suite, or one case of it, against one backend with
+ * its settings.
  * (With two more arguments, one life of lives.c.) */
 #include "tests/backend/cases.h"
 #include "tests/backend/libvirtd.h"
@@ -49,22 +50,26 @@ static void kill_left_over(const char *pids)
 	}
 }
 
-static int suite_run(const struct subject *subject)
+/* `only`: a case's name, or NULL for all. */
+static int suite_run(const struct subject *subject, const char *only)
 {
 	struct CMUnitTest tests[64];
-	if (backend_case_count > 64 || !mkdtemp(places.state_dir))
-		return 2;
-	for (size_t i = 0; i < backend_case_count; i++) {
-		tests[i] = backend_cases[i];
-		tests[i].initial_state = (void *)(uintptr_t)subject;
+	size_t count = 0;
+	for (size_t i = 0; i < backend_case_count && count < 64; i++) {
+		if (only && strcmp(backend_cases[i].name, only) != 0)
+			continue;
+		tests[count] = backend_cases[i];
+		tests[count++].initial_state = (void *)(uintptr_t)subject;
 	}
+	if (count == 0 || backend_case_count > 64 || !mkdtemp(places.state_dir))
+		return 2;
 	if (subject->prepare)
 		subject->prepare();
 	int failed = 0;
 	if (subject->service_start && !subject->service_start())
 		printf("1..0 # SKIP %s cannot be started here\n", subject->name);
 	else
-		failed = tap_run(tests, backend_case_count);
+		failed = tap_run(tests, count);
 	if (subject->service_kill)
 		subject->service_kill();
 	kill_left_over("libvirt/run/qemu");
@@ -77,12 +82,12 @@ int main(int argc, char **argv)
 {
 	const struct subject *subject = argc >= 3 ? subject_find(argv[1]) : NULL;
 	if (!subject) {
-		fprintf(stderr, "usage: test_backend SUBJECT GUEST-IMAGE\n");
+		fprintf(stderr, "usage: test_backend SUBJECT GUEST-IMAGE [CASE]\n");
 		return 2;
 	}
 	places.guest_image = realpath(argv[2], NULL);
-	if (argc == 3)
-		return suite_run(subject);
+	if (argc <= 4)
+		return suite_run(subject, argc == 4 ? argv[3] : NULL);
 	snprintf(places.state_dir, sizeof(places.state_dir), "%s", argv[4]);
 	if (subject->prepare)
 		subject->prepare();
