@@ -33,26 +33,6 @@ int reload_zones(struct daemon *daemon, struct error *err)
 	return set_zones(daemon, daemon->config, err);
 }
 
-#define SWAP(a, b)                                                                                 \
-	do {                                                                                       \
-		__typeof__(a) swapped_ = (a);                                                      \
-		(a) = (b);                                                                         \
-		(b) = swapped_;                                                                    \
-	} while (0)
-
-/* Others point into the running configuration, so it stays and only trades what may change. */
-static void take(struct config *running, struct config *next)
-{
-	SWAP(running->zones, next->zones);
-	SWAP(running->zone_count, next->zone_count);
-	SWAP(running->default_backend, next->default_backend);
-	SWAP(running->images, next->images);
-	SWAP(running->guest, next->guest);
-	SWAP(running->journal, next->journal);
-	SWAP(running->limits, next->limits);
-	SWAP(running->log, next->log);
-}
-
 static void log_problem(void *ctx, const char *problem)
 {
 	struct daemon *daemon = ctx;
@@ -76,8 +56,9 @@ void reload(struct daemon *daemon)
 		config_destroy(next);
 		return;
 	}
-	take(daemon->config, next);
-	config_destroy(next);
+	/* What may not change is the same in both; the strings of each are its own. */
+	config_destroy(daemon->config);
+	daemon->config = next;
 	daemon->log.level = (enum log_level)daemon->config->log.level;
 	daemon->log.json = daemon->config->log.json;
 	log_line(&daemon->log, LOG_INFO, LOG_ABOUT_NOTHING, "configuration reloaded");

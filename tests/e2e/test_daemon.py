@@ -69,6 +69,17 @@ def test_reload_takes_new_zones_and_refuses_nonsense():
         assert summond.dig("more.test", "SOA").status == "NOERROR"
 
 
+def test_what_is_added_after_a_reload_has_the_new_defaults():
+    with Summond(backend="sim", network=False).start() as summond:
+        text = summond.config.read_text()
+        for size in ("40MiB", "48MiB"):
+            summond.config.write_text(text + f"guest {{ memory = {size} }}\n")
+            summond.process.send_signal(signal.SIGHUP)
+            wait_for(lambda size=size: summond.add(NAME)["memory"] == size, "the new default")
+            assert summond.service(NAME)["backend"] == "sim"
+            assert summond.dig(NAME).addresses
+
+
 def test_the_service_manager_is_told():
     summond = Summond(backend="sim", network=False)
     path = summond.folder / "notify"
