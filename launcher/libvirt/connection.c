@@ -15,6 +15,7 @@
 #include "launcher/libvirt/embed.h"
 #include "launcher/libvirt/probe.h"
 #include "launcher/libvirt/reaper.h"
+#include "launcher/libvirt/unfinished.h"
 
 #define RETRY_FIRST          (100 * NS_PER_MS)
 #define RETRY_MAX            (30 * NS_PER_S)
@@ -397,6 +398,8 @@ static void *manager_main(void *ctx)
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct message failed = {.type = MESSAGE_CONNECT_FAILED};
 	int r = settings->root ? embed_configure(settings->root, &failed.error) : 0;
+	if (settings->root)
+		unfinished_remove(settings->root, connection->config.identity);
 	host_inspect(connection);
 	pthread_once(&once, libvirt_prepare);
 	connection->events_run =

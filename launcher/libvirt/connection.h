@@ -68,7 +68,7 @@ struct message {
 
 struct connection_config {
 	const struct libvirt_settings *settings; /* stays as it is until the join */
-	const char *prefix;                      /* of our domains' names; likewise */
+	const char *identity, *prefix;           /* of our domains' names; likewise */
 	/* Any thread: there are messages to take. */
 	void (*wake)(void *ctx);
 	void *ctx;

@@ -265,7 +265,12 @@ static int virt_configure(
 static int virt_run(struct virt *virt, struct error *err)
 {
 	const struct connection_config config = {
-		.settings = &virt->settings, .prefix = virt->prefix, .wake = wake, .ctx = virt};
+		.settings = &virt->settings,
+		.identity = virt->identity,
+		.prefix = virt->prefix,
+		.wake = wake,
+		.ctx = virt,
+	};
 	uv_async_init(virt->loop, &virt->mail, virt_on_mail);
 	uv_signal_init(virt->loop, &virt->children);
 	virt->mail.data = virt->children.data = virt;

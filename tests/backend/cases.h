@@ -35,6 +35,7 @@ void keeps_promises_at_random(void **state);
 void adopts_after_leaving(void **state);
 void adopts_after_a_kill(void **state);
 void leaves_others_alone(void **state);
+void clears_after_a_kill_in_a_start(void **state);
 /* The program, started as one life of these cases. */
 int life_main(const struct subject *subject, const char *life);
 

@@ -11,8 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+
 #define OURS   "a1b2c3d4e5f60718"
 #define OTHERS "ffffffffffffffff"
+
+#define DELAY "TEST_BACKEND_DELAY" /* of a life that is killed, in ms */
 
 enum { UNABLE = 77 };
 enum { RUNNING = 1, PREPARED = 2, SUSPENDED = 3 };
@@ -120,6 +124,28 @@ static void life_other(const struct subject *subject)
 	stage_close(stage);
 }
 
+/* Killed in the middle of starting. */
+static void life_dying(const struct subject *subject)
+{
+	struct stage *stage = stage_open(subject, OURS);
+	bool prepare = can(stage, LAUNCHER_CAN_PREPARE);
+	for (unsigned number = 1; number <= 3; number++)
+		stage_start(stage, slot(number), TASK_READY,
+			number == 2 && prepare ? LAUNCHER_START_PAUSED : LAUNCHER_START_RUNNING,
+			NULL);
+	const char *delay = getenv(DELAY);
+	stage_idle(stage, delay ? (unsigned)atoi(delay) : 0);
+	kill(getpid(), SIGKILL);
+}
+
+/* Whatever is found can be ended. */
+static void life_clear(const struct subject *subject)
+{
+	struct stage *stage = stage_open(subject, OURS);
+	assert_true(stage->count <= 3);
+	stage_close(stage);
+}
+
 /* In a process of its own too: only one at a time can have the embedded driver's folder. */
 static void life_able(const struct subject *subject)
 {
@@ -140,6 +166,8 @@ static const struct {
 	{"adopt", life_adopt},
 	{"nothing", life_nothing},
 	{"other", life_other},
+	{"dying", life_dying},
+	{"clear", life_clear},
 };
 
 int life_main(const struct subject *subject, const char *life)
@@ -199,4 +227,38 @@ void leaves_others_alone(void **state)
 	assert_int_equal(life_run(*state, "leave"), 0);
 	assert_int_equal(life_run(*state, "other"), 0);
 	assert_int_equal(life_run(*state, "adopt"), 0);
+}
+
+/* Processes that have our folder in their command line: hypervisors. */
+static unsigned processes_left(void)
+{
+	unsigned left = 0;
+	CLEANUP(closedir) DIR *proc = opendir("/proc");
+	for (struct dirent *entry; proc && (entry = readdir(proc));) {
+		char path[sizeof(entry->d_name) + 16], line[4096];
+		snprintf(path, sizeof(path), "/proc/%s/cmdline", entry->d_name);
+		CLEANUP(fclose)
+		FILE *file = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' ? fopen(path, "re")
+										: NULL;
+		size_t length = file ? fread(line, 1, sizeof(line), file) : 0;
+		left += memmem(line, length, "guest=summond", 13) &&
+			memmem(line, length, places.state_dir, strlen(places.state_dir));
+	}
+	return left;
+}
+
+/* At many points of a start: what the next life finds can be ended, and then nothing is left. */
+void clears_after_a_kill_in_a_start(void **state)
+{
+	enum { ROUNDS = 12, STEP_MS = 11 };
+	need_outlive(*state);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		char delay[16];
+		snprintf(delay, sizeof(delay), "%u", round * STEP_MS);
+		setenv(DELAY, delay, 1);
+		assert_int_equal(life_run(*state, "dying"), -SIGKILL);
+		assert_int_equal(life_run(*state, "clear"), 0);
+		assert_int_equal(life_run(*state, "nothing"), 0);
+		assert_int_equal(processes_left(), 0);
+	}
 }
