@@ -37,18 +37,28 @@ static struct address_owner *find(
 	return owner;
 }
 
-int addresses_reserve(struct addresses *addresses, const struct ip_address *address,
-	const char *name, struct error *err)
+static void note_name(struct addresses *addresses, struct address_owner *owner)
+{
+	struct address_owner *before;
+	HASH_FIND(hh_name, addresses->named, owner->key, strlen(owner->key), before);
+	if (before)
+		HASH_DELETE(hh_name, addresses->named, before);
+	HASH_ADD_KEYPTR(hh_name, addresses->named, owner->key, strlen(owner->key), owner);
+}
+
+static int find_or_add(struct addresses *addresses, const struct ip_address *address,
+	const char *name, struct address_owner **out, struct error *err)
 {
 	char text[IP_ADDRESS_TEXT];
 	struct address_owner *owner = find(addresses, address);
-	if (owner && strcmp(owner->name, name) == 0)
-		return 0;
-	if (owner)
+	if (owner && strcmp(owner->name, name) != 0)
 		return error_set(err, -EEXIST,
 			"address %s belongs to %s, and clients may remember it for long: take "
 			"another",
 			ip_address_print(address, text), owner->name);
+	*out = owner;
+	if (owner)
+		return 0;
 	owner = calloc(1, sizeof(*owner));
 	if (!owner)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -56,17 +66,29 @@ int addresses_reserve(struct addresses *addresses, const struct ip_address *addr
 	snprintf(owner->name, sizeof(owner->name), "%s", name);
 	make_key(owner->key, address, name);
 	HASH_ADD(hh, addresses->owners, address, sizeof(owner->address), owner);
-	struct address_owner *before;
-	HASH_FIND(hh_name, addresses->named, owner->key, strlen(owner->key), before);
-	if (before)
-		HASH_DELETE(hh_name, addresses->named, before);
-	HASH_ADD_KEYPTR(hh_name, addresses->named, owner->key, strlen(owner->key), owner);
+	note_name(addresses, owner);
+	*out = owner;
 	return 0;
 }
 
-bool addresses_is_reserved(const struct addresses *addresses, const struct ip_address *address)
+int addresses_reserve(struct addresses *addresses, const struct ip_address *address,
+	const char *name, struct error *err)
 {
-	return find(addresses, address) != NULL;
+	struct address_owner *owner;
+	int rc = find_or_add(addresses, address, name, &owner, err);
+	if (rc >= 0)
+		owner->kept = true;
+	return rc;
+}
+
+int addresses_claim(struct addresses *addresses, const struct ip_address *address, const char *name,
+	struct error *err)
+{
+	struct address_owner *owner;
+	int rc = find_or_add(addresses, address, name, &owner, err);
+	if (rc >= 0)
+		owner->claims++;
+	return rc;
 }
 
 static bool is_broadcast(const struct ip_prefix *pool, uint64_t index)
@@ -83,6 +105,7 @@ int addresses_give(
 	make_key(key, &addresses->pool.address, name);
 	HASH_FIND(hh_name, addresses->named, key, strlen(key), before);
 	if (before) {
+		before->claims++;
 		*out = before->address;
 		return 0;
 	}
@@ -96,22 +119,43 @@ int addresses_give(
 				ip_prefix_print(&addresses->pool, text));
 		if (find(addresses, &address))
 			continue;
-		int rc = addresses_reserve(addresses, &address, name, err);
+		int rc = addresses_claim(addresses, &address, name, err);
 		if (rc >= 0)
 			*out = address;
 		return rc;
 	}
 }
 
-void addresses_release(struct addresses *addresses, const struct ip_address *address)
+void addresses_keep(struct addresses *addresses, const struct ip_address *address)
 {
 	struct address_owner *owner = find(addresses, address);
 	if (!owner)
 		return;
-	struct address_owner *named;
-	HASH_FIND(hh_name, addresses->named, owner->key, strlen(owner->key), named);
-	if (named == owner)
-		HASH_DELETE(hh_name, addresses->named, owner);
+	owner->claims--;
+	owner->kept = true;
+}
+
+/* A name whose last note is gone is known by an earlier one. */
+static void forget_name(struct addresses *addresses, struct address_owner *gone)
+{
+	struct address_owner *named, *owner, *next;
+	HASH_FIND(hh_name, addresses->named, gone->key, strlen(gone->key), named);
+	if (named != gone)
+		return;
+	HASH_DELETE(hh_name, addresses->named, gone);
+	HASH_ITER(hh, addresses->owners, owner, next)
+	{
+		if (owner != gone && strcmp(owner->key, gone->key) == 0)
+			note_name(addresses, owner);
+	}
+}
+
+void addresses_release(struct addresses *addresses, const struct ip_address *address)
+{
+	struct address_owner *owner = find(addresses, address);
+	if (!owner || --owner->claims > 0 || owner->kept)
+		return;
+	forget_name(addresses, owner);
 	HASH_DEL(addresses->owners, owner);
 	free(owner);
 	addresses->cursor = 1;

@@ -13,6 +13,8 @@ struct address_owner {
 	struct ip_address address;
 	char name[STORE_NAME_MAX + 1];
 	char key[STORE_NAME_MAX + 3]; /* the family's letter and the name */
+	bool kept;                    /* it is in the store */
+	unsigned claims;              /* puts under way that count on it */
 	UT_hash_handle hh, hh_name;
 };
 
@@ -26,15 +28,23 @@ struct addresses {
 void addresses_init(struct addresses *addresses, const struct ip_prefix *pool);
 void addresses_finish(struct addresses *addresses);
 
-/* Notes that the address is this name's. -EEXIST names the owner; -ENOMEM. */
+/* Notes that the address is this name's, as the store says. -EEXIST names the owner; -ENOMEM. */
 int addresses_reserve(struct addresses *addresses, const struct ip_address *address,
 	const char *name, struct error *err);
-/* The address of the pool's family that this name has or had, else a free one of the pool, which is
- * then reserved. The first and, for IPv4, the last of the pool are left out. -ENOSPC. */
+
+/* Two claims for a definition on its way to the store. Each ends with addresses_keep() or
+ * addresses_release(); until then nobody else gets the address. */
+
+/* Of this address. -EEXIST, -ENOMEM as above. */
+int addresses_claim(struct addresses *addresses, const struct ip_address *address, const char *name,
+	struct error *err);
+/* Of the address of the pool's family that this name has or had, else of a free one of the pool.
+ * The first and, for IPv4, the last of the pool are left out. -ENOSPC. */
 int addresses_give(
 	struct addresses *addresses, const char *name, struct ip_address *out, struct error *err);
-bool addresses_is_reserved(const struct addresses *addresses, const struct ip_address *address);
-/* Takes back a reservation that was never made durable. */
+/* It is in the store now. */
+void addresses_keep(struct addresses *addresses, const struct ip_address *address);
+/* It was not stored: free again, unless it was before or others claim it. */
 void addresses_release(struct addresses *addresses, const struct ip_address *address);
 
 #endif

@@ -18,7 +18,7 @@ struct put {
 	struct http_request *request;
 	struct store_service def;
 	bool created;
-	unsigned reserved;             /* addresses that were reserved for it */
+	unsigned claimed;              /* addresses that are held for it */
 	char image[4096];              /* path, or "" */
 	char upload[4096], site[4096]; /* a site's tar: where it is, where it belongs */
 	uint64_t memory;               /* the default */
@@ -82,7 +82,7 @@ static void put_free(struct put *put)
 
 static void put_refuse(struct put *put, int rc, const struct error *err)
 {
-	definition_unreserve(put->control->daemon, &put->def, put->reserved);
+	definition_settle(put->control->daemon, &put->def, put->claimed, false);
 	discard_site(put->control->daemon, put->site);
 	http_respond_error(put->request, control_status(rc), "%s", err->message);
 	put_free(put);
@@ -108,6 +108,8 @@ static void put_done(void *ctx, int rc, const struct error *err)
 		put_refuse(put, rc, err);
 		return;
 	}
+	definition_settle(daemon, &put->def, put->claimed, true);
+	put->claimed = 0;
 	const struct service *known = service_by_id(&daemon->registry, put->def.id);
 	if (known && known->def.initrd &&
 		(!put->def.initrd || strcmp(known->def.initrd, put->def.initrd) != 0))
@@ -157,7 +159,7 @@ static void put_go_on(struct put *put)
 	struct error err = ERROR_INIT;
 	int rc = definition_check(daemon, &put->def, &err);
 	if (rc >= 0)
-		rc = definition_reserve(daemon, &put->def, &put->reserved, &err);
+		rc = definition_claim(daemon, &put->def, &put->claimed, &err);
 	if (rc >= 0 && put->def.image &&
 		backend_by_name(&daemon->backends, put->def.backend)->ops->needs_image)
 		instance_image_path(daemon->config, put->def.image, put->image, sizeof(put->image));

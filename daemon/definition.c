@@ -234,46 +234,45 @@ static int check_reachable(const struct daemon *daemon, const struct ip_prefix *
 		ip_address_print(address, text), ip_prefix_print(network, prefix));
 }
 
-static int reserve_one(struct addresses *addresses, struct ip_address *address, const char *name,
-	bool *fresh, struct error *err)
+static int claim_one(struct addresses *addresses, struct ip_address *address, const char *name,
+	unsigned bit, unsigned *claimed, struct error *err)
 {
 	bool given = ip_address_is_set(address);
 	if (!given && !ip_address_is_set(&addresses->pool.address))
 		return 0;
-	*fresh = !given || !addresses_is_reserved(addresses, address);
-	return given ? addresses_reserve(addresses, address, name, err)
-		     : addresses_give(addresses, name, address, err);
-}
-
-int definition_reserve(
-	struct daemon *daemon, struct store_service *def, unsigned *reserved, struct error *err)
-{
-	bool fresh4 = false, fresh6 = false;
-	*reserved = 0;
-	const struct config *config = daemon->config;
-	int rc = check_reachable(daemon, &config->network.address, &def->ipv4, err);
+	int rc = given ? addresses_claim(addresses, address, name, err)
+		       : addresses_give(addresses, name, address, err);
 	if (rc >= 0)
-		rc = check_reachable(daemon, &config->network.address6, &def->ipv6, err);
-	if (rc < 0)
-		return rc;
-	rc = reserve_one(&daemon->addresses, &def->ipv4, def->name, &fresh4, err);
-	if (rc < 0)
-		return rc;
-	*reserved |= fresh4 ? 1 : 0;
-	rc = reserve_one(&daemon->addresses6, &def->ipv6, def->name, &fresh6, err);
-	if (rc >= 0)
-		*reserved |= fresh6 ? 2 : 0;
-	else
-		definition_unreserve(daemon, def, *reserved);
+		*claimed |= bit;
 	return rc;
 }
 
-void definition_unreserve(struct daemon *daemon, const struct store_service *def, unsigned reserved)
+int definition_claim(
+	struct daemon *daemon, struct store_service *def, unsigned *claimed, struct error *err)
 {
-	if (reserved & 1)
-		addresses_release(&daemon->addresses, &def->ipv4);
-	if (reserved & 2)
-		addresses_release(&daemon->addresses6, &def->ipv6);
+	const struct config *config = daemon->config;
+	*claimed = 0;
+	int rc = check_reachable(daemon, &config->network.address, &def->ipv4, err);
+	if (rc >= 0)
+		rc = check_reachable(daemon, &config->network.address6, &def->ipv6, err);
+	if (rc >= 0)
+		rc = claim_one(
+			&daemon->addresses, &def->ipv4, def->name, CLAIMED_IPV4, claimed, err);
+	if (rc >= 0)
+		rc = claim_one(
+			&daemon->addresses6, &def->ipv6, def->name, CLAIMED_IPV6, claimed, err);
+	return rc;
+}
+
+void definition_settle(
+	struct daemon *daemon, const struct store_service *def, unsigned claimed, bool stored)
+{
+	void (*settle)(struct addresses *, const struct ip_address *) =
+		stored ? addresses_keep : addresses_release;
+	if (claimed & CLAIMED_IPV4)
+		settle(&daemon->addresses, &def->ipv4);
+	if (claimed & CLAIMED_IPV6)
+		settle(&daemon->addresses6, &def->ipv6);
 }
 
 /* --- files --- */

@@ -19,12 +19,13 @@ int definition_parse(
 /* Whether this daemon can serve it: zone, policy, backend. */
 int definition_check(struct daemon *daemon, const struct store_service *def, struct error *err);
 
-/* Gives it the addresses that it lacks and reserves those it has. `reserved` says which were new,
- * for definition_unreserve(). */
-int definition_reserve(
-	struct daemon *daemon, struct store_service *def, unsigned *reserved, struct error *err);
-void definition_unreserve(
-	struct daemon *daemon, const struct store_service *def, unsigned reserved);
+/* Gives it the addresses that it lacks and claims those it has. `claimed` says which; it is set on
+ * failure, too, and definition_settle() ends the claims: stored for ever, or taken back. */
+enum { CLAIMED_IPV4 = 1, CLAIMED_IPV6 = 2 };
+int definition_claim(
+	struct daemon *daemon, struct store_service *def, unsigned *claimed, struct error *err);
+void definition_settle(
+	struct daemon *daemon, const struct store_service *def, unsigned claimed, bool stored);
 
 /* Blocking, for the storage thread: are its files there and of the right kind? `image` is the path
  * of its image or NULL. Fills in memory where it is 0 and there is an initrd: `memory` and as much

@@ -175,6 +175,15 @@ def test_an_address_is_never_given_to_another(summond):
     assert summond.add(NAME)["ipv4"] == first
 
 
+def test_a_refused_definition_takes_no_address_from_a_name(summond):
+    first = summond.add(NAME)["ipv4"]
+    summond.call("DELETE", f"/v1/services/{NAME}")
+    assert summond.call("PUT", f"/v1/services/{NAME}", {"initrd": "/no/such/file"})[0] == 400
+    # Its address is still its own, and others get one of theirs.
+    assert summond.add("other.example.test")["ipv4"] != first
+    assert summond.add(NAME)["ipv4"] == first
+
+
 def test_the_console_is_kept(summond):
     summond.add(NAME)
     summond.dig(NAME)

@@ -59,6 +59,32 @@ static void addresses_are_given_once(void **state)
 	addresses_finish(&addresses);
 }
 
+/* What a put that failed gives back is free only if nobody else counts on it. */
+static void claims_are_counted(void **state)
+{
+	(void)state;
+	struct addresses addresses = make("10.0.0.0/28");
+	struct ip_address two = ip("10.0.0.2"), nine = ip("10.0.0.9");
+	assert_int_equal(addresses_reserve(&addresses, &two, "a", NULL), 0);
+	assert_given(&addresses, "a", "10.0.0.2");
+	addresses_release(&addresses, &two); /* it is stored */
+	assert_given(&addresses, "b", "10.0.0.1");
+	assert_given(&addresses, "c", "10.0.0.3");
+	assert_given(&addresses, "c", "10.0.0.3");
+	struct ip_address three = ip("10.0.0.3");
+	addresses_release(&addresses, &three); /* the other put is still under way */
+	assert_given(&addresses, "d", "10.0.0.4");
+	addresses_keep(&addresses, &three);
+	assert_given(&addresses, "c", "10.0.0.3");
+	addresses_release(&addresses, &three);
+	assert_given(&addresses, "e", "10.0.0.5");
+	/* A claim of another address that comes to nothing does not lose the name its own. */
+	assert_int_equal(addresses_claim(&addresses, &nine, "a", NULL), 0);
+	addresses_release(&addresses, &nine);
+	assert_given(&addresses, "a", "10.0.0.2");
+	addresses_finish(&addresses);
+}
+
 static void both_families(void **state)
 {
 	(void)state;
@@ -75,6 +101,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_are_given_once),
+		cmocka_unit_test(claims_are_counted),
 		cmocka_unit_test(both_families),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
