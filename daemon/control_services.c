@@ -43,7 +43,9 @@ void control_get_service(void *ctx, struct http_request *request)
 		http_respond(request, 200, control_service_json(service));
 }
 
-/* --- files that a definition has left behind --- */
+/* --- sites: files of ours that definitions use, and leave behind --- */
+
+#define SITE_FOLDER_MAX 4000
 
 static int discard_work(struct store *store, void *ctx, struct error *err)
 {
@@ -60,12 +62,19 @@ static void discard_done(void *ctx, int rc, const struct error *err)
 	free(ctx);
 }
 
-/* Removes a site's tar of ours; a file of the user's is left alone. */
+static const char *site_folder(const struct daemon *daemon, char folder[SITE_FOLDER_MAX])
+{
+	snprintf(folder, SITE_FOLDER_MAX, "%s/sites", daemon->config->state_dir);
+	return folder;
+}
+
+/* Removes a site's tar of ours; a file of the user's is left alone, however its path is written. */
 static void discard_site(struct daemon *daemon, const char *path)
 {
-	char folder[4096];
-	int length = snprintf(folder, sizeof(folder), "%s/sites/", daemon->config->state_dir);
-	if (!path || strncmp(path, folder, (size_t)length) != 0)
+	char folder[SITE_FOLDER_MAX];
+	size_t length = strlen(site_folder(daemon, folder));
+	if (!path || strncmp(path, folder, length) != 0 || path[length] != '/' ||
+		strchr(path + length + 1, '/'))
 		return;
 	char *copy = strdup(path);
 	if (copy && storage_run(daemon->storage, discard_work, discard_done, copy, NULL) < 0)
@@ -88,14 +97,25 @@ static void put_refuse(struct put *put, int rc, const struct error *err)
 	put_free(put);
 }
 
+static int keep_site(struct put *put, struct error *err)
+{
+	char folder[SITE_FOLDER_MAX];
+	site_folder(put->control->daemon, folder);
+	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "cannot make %s: %s", folder, strerror(errno));
+	if (rename(put->upload, put->site) < 0)
+		return error_set(
+			err, -errno, "cannot keep the site as %s: %s", put->site, strerror(errno));
+	return 0;
+}
+
 static int put_work(struct store *store, void *ctx, struct error *err)
 {
 	struct put *put = ctx;
-	if (put->upload[0] && rename(put->upload, put->site) < 0)
-		return error_set(
-			err, -errno, "cannot keep the site as %s: %s", put->site, strerror(errno));
-	int rc = definition_check_files(
-		&put->def, put->image[0] ? put->image : NULL, put->memory, err);
+	int rc = put->upload[0] ? keep_site(put, err) : 0;
+	if (rc >= 0)
+		rc = definition_check_files(
+			&put->def, put->image[0] ? put->image : NULL, put->memory, err);
 	return rc < 0 ? rc : store_put_service(store, &put->def, err);
 }
 
@@ -187,7 +207,6 @@ void control_put_service(void *ctx, struct http_request *request)
 
 static int use_site(struct put *put, const struct service *known, struct error *err)
 {
-	const struct config *config = put->control->daemon->config;
 	if (known && store_service_copy(&put->def, &known->def) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (!known) {
@@ -197,13 +216,11 @@ static int use_site(struct put *put, const struct service *known, struct error *
 		if (rc < 0)
 			return rc;
 	}
-	char folder[4000];
-	snprintf(folder, sizeof(folder), "%s/sites", config->state_dir);
-	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
-		return error_set(err, -errno, "cannot make %s: %s", folder, strerror(errno));
+	char folder[SITE_FOLDER_MAX];
 	snprintf(put->upload, sizeof(put->upload), "%s", http_body_file(put->request));
 	/* A new file each time: the present one may be open in a guest's monitor. */
-	if ((size_t)snprintf(put->site, sizeof(put->site), "%s/%s.%llx.tar", folder, put->def.name,
+	if ((size_t)snprintf(put->site, sizeof(put->site), "%s/%s.%llx.tar",
+		    site_folder(put->control->daemon, folder), put->def.name,
 		    (unsigned long long)clock_real()) >= sizeof(put->site))
 		return error_set(err, -ENAMETOOLONG, "state_dir is too long a path");
 	free(put->def.initrd);

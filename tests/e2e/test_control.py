@@ -143,6 +143,28 @@ def test_bad_input_is_named_and_changes_nothing(summond, method, path, body, sta
     assert (summond.get("/v1/services"), summond.get("/v1/policies")) == before
 
 
+def test_a_refused_definition_gives_no_address_away(summond):
+    address = summond.add(NAME)["ipv4"]
+    assert summond.call("DELETE", f"/v1/services/{NAME}")[0] == 204
+    status, _ = summond.call("PUT", f"/v1/services/{NAME}", {"initrd": "/no/such/file"})
+    assert status == 400
+    assert summond.add("other.example.test")["ipv4"] != address
+    assert summond.add(NAME)["ipv4"] == address, "a name keeps its address for ever"
+    for name in (NAME, "other.example.test"):
+        summond.call("DELETE", f"/v1/services/{name}")
+
+
+def test_a_file_of_the_users_is_left_alone(summond):
+    kept = summond.folder / "state" / "kept"
+    (summond.folder / "state" / "sites").mkdir(exist_ok=True)
+    kept.write_text("mine")
+    summond.add(NAME, initrd=f"{summond.folder}/state/sites/../kept")
+    assert summond.call("DELETE", f"/v1/services/{NAME}")[0] == 204
+    summond.add(NAME)  # the storage thread does one thing after the other
+    assert kept.exists()
+    summond.call("DELETE", f"/v1/services/{NAME}")
+
+
 def test_a_policy_that_a_backend_cannot_follow_is_refused():
     config = 'backend "sim" { capabilities = "console" }'
     with Summond(config, backend="sim", network=False, port=5354).start() as summond:
