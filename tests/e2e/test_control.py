@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -86,9 +87,12 @@ def test_every_operation_answers_as_described(summond, api):
     seen.add(("GET", "/v1/services/{name}/log"))
     assert summond.call("GET", f"/v1/services/{NAME}/log", raw=True)[0] == 200
     seen.add(("GET", "/v1/events"))  # below
-    seen.add(("PUT", "/v1/services/{name}/site"))  # test_site.py
+    site = call("PUT", f"/v1/services/{NAME}/site", b"a tar, or not", 200)["initrd"]
+    assert Path(site).read_bytes() == b"a tar, or not"
+    other = call("PUT", f"/v1/services/{NAME}/site", b"another", 200)["initrd"]
     call("DELETE", f"/v1/services/{NAME}", expect=204)
     call("DELETE", "/v1/policies/p", expect=204)
+    assert not Path(site).exists() and not Path(other).exists()
     described = {(method.upper(), path) for path, item in api["paths"].items() for method in item
                  if method in ("get", "put", "post", "patch", "delete")}
     assert described == seen
