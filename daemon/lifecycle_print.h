@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-/* The lifecycle table as a Graphviz digraph, for the documentation. */
+/* The lifecycle tables as Markdown with a Mermaid diagram: docs/lifecycle.md is this, word for
+ * word, and a test compares. */
 void lifecycle_print(FILE *stream);
 
 #endif

@@ -20,7 +20,7 @@ static const char help[] =
 	"  -c, --config FILE   the configuration (" DEFAULT_CONFIG ")\n"
 	"      --check         read the configuration, say what is wrong with it, and end\n"
 	"      --help-config   print every option of the configuration with its default\n"
-	"      --lifecycle     print the lifecycle of a service as a Graphviz diagram\n"
+	"      --lifecycle     print the lifecycle of a service, as Markdown with a diagram\n"
 	"      --version       print the version and the backends that are built in\n"
 	"  -h, --help          print this\n"
 	"\n"

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/lifecycle.h"
+#include "daemon/lifecycle_print.h"
 
 /* What a state says about the world. The rows must keep these true. */
 static const struct {
@@ -150,6 +152,24 @@ static void a_stop_leads_to_asleep(void **state)
 	assert_int_equal(lifecycle_step(STATE_STOPPING, EVENT_START_FAILED)->next, STATE_ASLEEP);
 }
 
+static void the_document_is_the_table(void **state)
+{
+	(void)state;
+	char *printed = NULL, written[1 << 16];
+	size_t size;
+	FILE *memory = open_memstream(&printed, &size);
+	lifecycle_print(memory);
+	fclose(memory);
+	FILE *file = fopen(SOURCE_ROOT "/docs/lifecycle.md", "r");
+	assert_non_null(file);
+	size_t length = fread(written, 1, sizeof(written), file);
+	fclose(file);
+	/* Where this fails: summond --lifecycle > docs/lifecycle.md */
+	assert_int_equal(length, size);
+	assert_memory_equal(written, printed, size);
+	free(printed);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -160,6 +180,7 @@ int main(void)
 		cmocka_unit_test(lives_begin_and_end),
 		cmocka_unit_test(demand_is_never_lost),
 		cmocka_unit_test(a_stop_leads_to_asleep),
+		cmocka_unit_test(the_document_is_the_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
