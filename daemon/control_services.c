@@ -131,6 +131,8 @@ static void put_done(void *ctx, int rc, const struct error *err)
 	definition_settle(daemon, &put->def, put->claimed, true);
 	put->claimed = 0;
 	const struct service *known = service_by_id(&daemon->registry, put->def.id);
+	if (known)
+		put->def.pinned = known->def.pinned; /* it may have changed meanwhile */
 	if (known && known->def.initrd &&
 		(!put->def.initrd || strcmp(known->def.initrd, put->def.initrd) != 0))
 		discard_site(daemon, known->def.initrd);
@@ -167,7 +169,6 @@ static struct put *put_begin(struct control *control, struct http_request *reque
 		put->def.id = known->def.id;
 		put->def.ipv4 = known->def.ipv4;
 		put->def.ipv6 = known->def.ipv6;
-		put->def.pinned = known->def.pinned;
 		put->def.created_at = known->def.created_at;
 	}
 	return put;

@@ -147,7 +147,6 @@ static void bind_definition(struct query *query, const struct store_service *ser
 	bind_text(query, service->domain_xml);
 	bind_u64(query, service->memory);
 	bind_u64(query, service->vcpus);
-	bind_u64(query, service->pinned);
 }
 
 static int insert_service(struct store *store, const struct store_service *service,
@@ -156,6 +155,7 @@ static int insert_service(struct store *store, const struct store_service *servi
 	CLEANUP(query) struct query query = {0};
 	query_begin(&query, store, SERVICE_INSERT);
 	bind_definition(&query, service);
+	bind_u64(&query, service->pinned);
 	bind_u64(&query, created_at);
 	int rc = query_next(&query, err);
 	if (rc < 0)

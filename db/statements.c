@@ -28,7 +28,7 @@ const struct statement_text statement_texts[STATEMENT_COUNT] = {
 		"RETURNING id"},
 	[SERVICE_UPDATE] = {"store the service", "service",
 		"UPDATE service SET name = ?, backend = ?, policy = ?, image = ?, initrd = ?, "
-		"cmdline = ?, domain_xml = ?, memory = ?, vcpus = ?, pinned = ? WHERE id = ?"},
+		"cmdline = ?, domain_xml = ?, memory = ?, vcpus = ? WHERE id = ?"},
 	[SERVICE_DELETE] = {"remove the service", "service", "DELETE FROM service WHERE id = ?"},
 	[SERVICE_PIN] = {"pin the service", "service",
 		"UPDATE service SET pinned = ? WHERE id = ?"},

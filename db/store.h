@@ -52,7 +52,8 @@ void store_service_finish(struct store_service *service);
 /* Deep copy; `to` is initialised. -ENOMEM. */
 int store_service_copy(struct store_service *to, const struct store_service *from);
 
-/* Inserts where service->id is 0 (and sets id and created_at), else replaces that row. -EEXIST for
+/* Inserts where service->id is 0 (and sets id and created_at), else replaces that row but for its
+ * pin, which store_set_pinned() alone changes. -EEXIST for
  * a name or address in use (an address of a removed service stays reserved for that name; the same
  * name may have it back), -ENOENT for a policy that does not exist. Durable on return. */
 int store_put_service(struct store *store, struct store_service *service, struct error *err);

@@ -48,6 +48,10 @@ static void put_and_read(void **state)
 	assert_int_equal(store_set_pinned(store, 1, false, NULL), 0);
 	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
 	assert_false(found.last.pinned);
+	/* A put that was begun before the pin changed does not change it back. */
+	assert_int_equal(store_put_service(store, &s, NULL), 0);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_false(found.last.pinned);
 	store_service_finish(&found.last);
 	store_close(store);
 }
