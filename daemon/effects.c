@@ -144,6 +144,8 @@ static int drop_instance(struct service *service, struct error *err)
 	(void)err;
 	instance_destroy(service, service->instance);
 	service->instance = NULL;
+	/* Its definition may have changed meanwhile. */
+	service->backend = backend_by_name(&service->daemon->backends, service->def.backend);
 	return 0;
 }
 

@@ -53,7 +53,6 @@ int instance_create(struct service *service, struct instance **out, struct error
 			return rc;
 		}
 	}
-	service->backend = backend_by_name(&daemon->backends, service->def.backend);
 	instance->started_at = clock_real();
 	*out = instance;
 	record(service, HISTORY_INSTANCE_STARTED, instance->tap);

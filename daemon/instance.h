@@ -23,6 +23,7 @@ struct instance {
 	uint64_t started_at; /* real time */
 	bool linked;         /* its route is there */
 	bool found;          /* of an earlier life of the daemon */
+	bool outdated;       /* it was started from a definition that has changed since */
 	struct readiness *readiness;
 	struct timer *delay;           /* policy ready = delay */
 	struct timer *limit;           /* readiness has a limit */

@@ -270,6 +270,9 @@ void service_retire(struct service *service, enum policy_retire how)
 		[POLICY_RETIRE_SUSPEND] = {EVENT_REST, .rest = LAUNCHER_REST_MEMORY},
 		[POLICY_RETIRE_SNAPSHOT] = {EVENT_REST, .rest = LAUNCHER_REST_DISK},
 	};
+	/* What is kept of it would come back as it was before its definition changed. */
+	if (ways[how].event == EVENT_REST && service->instance && service->instance->outdated)
+		how = POLICY_RETIRE_SHUTDOWN;
 	service->stop_how = ways[how].stop;
 	service->rest_where = ways[how].rest;
 	service_post(service, ways[how].event);
@@ -400,14 +403,16 @@ static int replace(struct service *service, const struct store_service *def, str
 	struct store_service copy;
 	if (store_service_copy(&copy, def) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
-	bool stale = moved(&service->def, def) ||
-		     (service->state != STATE_AWAKE && boots_differently(&service->def, def));
+	bool differs = boots_differently(&service->def, def);
+	bool stale = moved(&service->def, def) || (service->state != STATE_AWAKE && differs);
 	service->policy->services--;
 	service->policy = policy_by_name(registry, def->policy);
 	service->policy->services++;
 	store_service_finish(&service->def);
 	service->def = copy;
-	if (!service->instance) /* else the next instance is of the new one */
+	if (service->instance)
+		service->instance->outdated |= differs; /* the next one is of the new one */
+	else
 		service->backend = backend_by_name(&service->daemon->backends, def->backend);
 	publish(service);
 	if (stale) {

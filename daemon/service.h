@@ -33,7 +33,7 @@ struct service {
 	struct daemon *daemon;
 	struct store_service def;
 	struct policy_entry *policy;
-	struct backend *backend;
+	struct backend *backend; /* of the instance; of the definition where there is none */
 	struct mac_address mac;
 
 	enum lifecycle_state state; /* written by service.c only */
@@ -83,8 +83,8 @@ int registry_put_policy(struct registry *registry, const struct policy *policy, 
 void registry_remove_policy(struct registry *registry, const char *name);
 
 /* Adds a service, or replaces the definition of the one with its id: what is prepared or suspended
- * of the old definition is retired; an awake guest stays, unless its address changed. The policy
- * and the backend must exist. Copies *def. */
+ * of the old definition is retired; an awake guest stays until it is retired, unless its address
+ * changed. The policy and the backend must exist. Copies *def. */
 int registry_put_service(
 	struct registry *registry, const struct store_service *def, struct error *err);
 /* Its name is gone at once; its guest is stopped. */
@@ -104,13 +104,14 @@ struct load service_load(const struct service *service);
  * on. `wanted_at` is when it was asked for (monotonic). NULL: out of memory. */
 struct summon *service_demand(struct service *service, const char *cause, uint64_t wanted_at);
 
-/* Retires it in the way of a policy's word: posts RETIRE or REST. */
+/* Retires it in the way of a policy's word: posts RETIRE or REST. A guest whose definition has
+ * changed is shut down instead of kept. */
 void service_retire(struct service *service, enum policy_retire how);
 
 /* EFFECT_CONSIDER: asks policies what should be in being ahead of demand. */
 void service_consider(struct service *service);
 
-/* Counts a failed start and keeps the reason. */
+/* Keeps the reason of what went wrong, for those who wait, the API and the journal. */
 void service_set_error(struct service *service, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 

@@ -189,3 +189,14 @@ def test_the_console_is_kept(summond):
     summond.dig(NAME)
     status, text = summond.call("GET", f"/v1/services/{NAME}/log", raw=True)
     assert status == 200 and "summond: ready" in text
+
+
+def test_an_awake_guest_of_an_old_definition_is_not_kept(summond):
+    summond.policy("keep", retire="suspend")
+    summond.add(NAME, policy="keep")
+    summond.dig(NAME)
+    summond.add(NAME, policy="keep", cmdline="new")
+    assert summond.state(NAME) == "awake", "it serves on"
+    assert summond.call("POST", f"/v1/services/{NAME}/retire", {})[0] == 202
+    summond.wait_state(NAME, "asleep", "suspended")
+    assert summond.state(NAME) == "asleep", "else it would come back as it was"
