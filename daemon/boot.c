@@ -288,6 +288,7 @@ void daemon_run(struct daemon *daemon)
 void daemon_finish(struct daemon *daemon)
 {
 	daemon->ending = true;
+	daemon->serving = false; /* a pin that becomes durable now starts nothing */
 	dns_server_destroy(daemon->dns, NULL, NULL);
 	journal_flush(&daemon->journal);
 	storage_destroy(daemon->storage);

@@ -159,6 +159,8 @@ static void reap(struct registry *registry, struct service *service)
 	for (size_t i = 0; i < registry->queue_count; i++)
 		if (registry->queue[i].service == service)
 			return;
+	/* Demand from before the daemon served, which no lifecycle has met. */
+	summon_fail(service, service->last_error);
 	registry->by_id[service->def.id] = NULL;
 	service->policy->services--;
 	service_free(service);
