@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/units.h"
 #include "launcher/libvirt/embed.h"
@@ -23,6 +24,9 @@
 #define KEEPALIVE_INTERVAL_S 1
 #define KEEPALIVE_COUNT      3
 
+/* Between two tries to get memory, on a thread that can wait. */
+#define MEMORY_RETRY_US 10000
+
 struct queue {
 	struct job *first, **end;
 };
@@ -33,6 +37,7 @@ struct connection {
 	unsigned worker_count;
 	bool events_run;
 	atomic_bool events_stop;
+	struct stream_set *streams;
 
 	pthread_mutex_t lock;  /* of all that follows */
 	pthread_cond_t work;   /* for the workers */
@@ -49,9 +54,9 @@ struct connection {
 
 static void post(struct connection *connection, const struct message *message)
 {
-	struct message *copy = malloc(sizeof(*copy));
-	if (!copy) /* a message that is lost would break a promise: nothing sane is left to do */
-		abort();
+	struct message *copy;
+	while (!(copy = malloc(sizeof(*copy)))) /* a lost message would break a promise */
+		usleep(MEMORY_RETRY_US);
 	*copy = *message;
 	copy->next = NULL;
 	pthread_mutex_lock(&connection->lock);
@@ -59,6 +64,16 @@ static void post(struct connection *connection, const struct message *message)
 	connection->messages_end = &copy->next;
 	pthread_mutex_unlock(&connection->lock);
 	connection->config.wake(connection->config.ctx);
+}
+
+void message_destroy(struct message *message)
+{
+	size_t length;
+	bool ended;
+	if (message->stream)
+		free(stream_take(message->stream, &length, &ended));
+	job_destroy(message->job);
+	free(message);
 }
 
 struct message *connection_take(struct connection *connection)
@@ -156,7 +171,7 @@ static void *worker_main(void *ctx)
 	virConnectPtr open;
 	for (struct job *job; (job = job_take(connection, &open));) {
 		if (open) {
-			job_run(open, connection->config.prefix, job);
+			job_run(open, connection->config.prefix, connection->streams, job);
 			if (connection->config.settings->root) /* where a SIGCHLD was not seen */
 				reaper_run();
 		} else {
@@ -201,6 +216,11 @@ static void on_qemu_shutdown(virConnectPtr open, virDomainPtr domain, const char
 		return;
 	snprintf(message.name, sizeof(message.name), "%s", name);
 	post(connection, &message);
+}
+
+static void on_output(void *ctx, struct stream *stream)
+{
+	post(ctx, &(struct message){.type = MESSAGE_OUTPUT, .stream = stream});
 }
 
 static void on_close(virConnectPtr open, int reason, void *ctx)
@@ -264,8 +284,10 @@ static virConnectPtr connect_once(struct connection *connection, struct callback
 	return open;
 }
 
-static void disconnect(virConnectPtr open, const struct callbacks *callbacks)
+static void disconnect(
+	struct connection *connection, virConnectPtr open, const struct callbacks *callbacks)
 {
+	stream_set_close(connection->streams);
 	virConnectUnregisterCloseCallback(open, on_close);
 	virConnectDomainEventDeregisterAny(open, callbacks->lifecycle);
 	if (callbacks->qemu >= 0)
@@ -342,7 +364,7 @@ static void manager_connects(struct connection *connection)
 		connection_set(connection, NULL);
 		if (!stopping)
 			post(connection, &(struct message){.type = MESSAGE_LOST});
-		disconnect(open, &callbacks);
+		disconnect(connection, open, &callbacks);
 	}
 }
 
@@ -426,6 +448,11 @@ int connection_start(
 	struct connection *connection = calloc(1, sizeof(*connection));
 	if (!connection)
 		return error_set(err, -ENOMEM, "out of memory");
+	connection->streams = stream_set_create(on_output, connection);
+	if (!connection->streams) {
+		free(connection);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
 	connection->config = *config;
 	connection->urgent.end = &connection->urgent.first;
 	connection->patient.end = &connection->patient.first;
@@ -437,6 +464,7 @@ int connection_start(
 	int r = pthread_create(&connection->manager, NULL, manager_main, connection);
 	if (r != 0) {
 		*out = NULL;
+		stream_set_destroy(connection->streams);
 		free(connection);
 		return error_set(err, -r, "libvirt: no thread can be made: %s", strerror(r));
 	}
@@ -466,9 +494,9 @@ void connection_join(struct connection *connection)
 	while (connection->messages) {
 		struct message *message = connection->messages;
 		connection->messages = message->next;
-		job_destroy(message->job);
-		free(message);
+		message_destroy(message);
 	}
+	stream_set_destroy(connection->streams);
 	pthread_mutex_destroy(&connection->lock);
 	pthread_cond_destroy(&connection->work);
 	pthread_cond_destroy(&connection->change);

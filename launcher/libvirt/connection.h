@@ -6,6 +6,7 @@
 
 #include "launcher/libvirt/domain_xml.h"
 #include "launcher/libvirt/settings.h"
+#include "launcher/libvirt/stream.h"
 
 /*
  * The threads that call libvirt, and what they say to the loop thread.
@@ -19,7 +20,16 @@
  */
 struct connection;
 
-enum job_type { JOB_LIST, JOB_START, JOB_RESUME, JOB_SUSPEND, JOB_SHUTDOWN, JOB_DESTROY, JOB_MARK };
+enum job_type {
+	JOB_LIST,
+	JOB_START,
+	JOB_RESUME,
+	JOB_SUSPEND,
+	JOB_SHUTDOWN,
+	JOB_DESTROY,
+	JOB_MARK,
+	JOB_CONSOLE
+};
 
 struct listed_domain {
 	struct domain_facts facts;
@@ -33,6 +43,7 @@ struct job {
 	char name[64]; /* of the domain */
 	char *xml;     /* JOB_START; owned */
 	bool paused;   /* JOB_START */
+	bool stream;   /* JOB_START: its console is none of our sockets */
 	bool again;    /* asked before, on a connection that was lost: it may have been done */
 	/* results */
 	struct error error;         /* code 0: done */
@@ -43,7 +54,8 @@ struct job {
 };
 void job_destroy(struct job *job);
 /* Blocks. jobs.c */
-void job_run(virConnectPtr connection, const char *prefix, struct job *job);
+void job_run(
+	virConnectPtr connection, const char *prefix, struct stream_set *streams, struct job *job);
 
 enum message_type {
 	MESSAGE_HOST_KNOWN,     /* domain_type, text: why */
@@ -52,6 +64,7 @@ enum message_type {
 	MESSAGE_LOST,
 	MESSAGE_LIFECYCLE, /* name, event, detail: as libvirt's */
 	MESSAGE_RESET,     /* name: the guest has reset itself; its STOPPED follows */
+	MESSAGE_OUTPUT,    /* stream: something of it can be taken */
 	MESSAGE_JOB,       /* job, with its results */
 	MESSAGE_STOPPED,   /* the last one */
 };
@@ -63,7 +76,8 @@ struct message {
 	int event, detail;
 	enum domain_type domain_type;
 	struct error error;
-	struct job *job; /* owned by the receiver */
+	struct job *job;       /* owned by the receiver */
+	struct stream *stream; /* for the receiver to take */
 };
 
 struct connection_config {
@@ -78,9 +92,11 @@ int connection_start(
 	const struct connection_config *config, struct connection **out, struct error *err);
 /* Takes over the job; it comes back in a MESSAGE_JOB. */
 void connection_submit(struct connection *connection, struct job *job);
-/* All messages so far, oldest first; for free(). There are few: each is the result of a job, or one
+/* All messages so far, oldest first; for message_destroy. There are few: each is the result of a job, or one
  * of the handful of events in the life of a guest of ours. */
 struct message *connection_take(struct connection *connection);
+/* With its job, and what it says of a stream. */
+void message_destroy(struct message *message);
 /* Returns at once; jobs not begun are dropped. MESSAGE_STOPPED follows, then join is short. */
 void connection_stop(struct connection *connection);
 void connection_join(struct connection *connection);

@@ -25,6 +25,7 @@ struct virt_console {
 	uv_timer_t limit;
 	struct client *client; /* the one that talks, or NULL */
 	unsigned open_handles;
+	bool talking;          /* it is fed, and that has not ended */
 	bool destroyed, ended; /* ended: a client has come and gone */
 	void (*on_data)(void *ctx, const uint8_t *data, size_t length);
 	void (*drained)(void *ctx);
@@ -122,11 +123,35 @@ static void on_connection(uv_stream_t *stream, int status)
 	await_ends(console);
 }
 
+void virt_console_feed(struct virt_console *console, const char *data, size_t length)
+{
+	console->talking = true;
+	console->on_data(console->ctx, (const uint8_t *)data, length);
+}
+
+void virt_console_feed_end(struct virt_console *console)
+{
+	console->talking = false;
+	console->ended = true;
+	drain_ends(console);
+}
+
+static int listen_at(struct virt_console *console, const char *path)
+{
+	unlink(path);
+	int r = uv_pipe_bind(&console->listener, path);
+	if (r == 0) /* QEMU may run as another user; the folder decides who gets here */
+		r = uv_pipe_chmod(&console->listener, UV_READABLE | UV_WRITABLE);
+	if (r == 0)
+		r = uv_listen((uv_stream_t *)&console->listener, 4, on_connection);
+	return r;
+}
+
 int virt_console_create(
 	const struct virt_console_config *config, struct virt_console **out, struct error *err)
 {
 	/* uv_pipe_bind would cut a longer path short, silently. */
-	if (strlen(config->path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+	if (config->path && strlen(config->path) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return error_set(err, -ENAMETOOLONG,
 			"%s is too long for a socket; use a shorter state folder", config->path);
 	struct virt_console *console = calloc(1, sizeof(*console));
@@ -138,12 +163,7 @@ int virt_console_create(
 	uv_pipe_init(config->loop, &console->listener, 0);
 	uv_timer_init(config->loop, &console->limit);
 	console->listener.data = console->limit.data = console;
-	unlink(config->path);
-	int r = uv_pipe_bind(&console->listener, config->path);
-	if (r == 0) /* QEMU may run as another user; the folder decides who gets here */
-		r = uv_pipe_chmod(&console->listener, UV_READABLE | UV_WRITABLE);
-	if (r == 0)
-		r = uv_listen((uv_stream_t *)&console->listener, 4, on_connection);
+	int r = config->path ? listen_at(console, config->path) : 0;
 	if (r < 0) {
 		virt_console_destroy(console, NULL, NULL);
 		return error_set(err, r, "%s: %s", config->path, uv_strerror(r));
@@ -170,7 +190,8 @@ void virt_console_await(struct virt_console *console, void (*ready)(void *ctx))
 void virt_console_drain(struct virt_console *console, void (*drained)(void *ctx))
 {
 	console->drained = drained;
-	uint64_t limit = console->client ? DRAIN_LIMIT_MS : console->ended ? 0 : DRAIN_UNSEEN_MS;
+	bool talking = console->client || console->talking;
+	uint64_t limit = talking ? DRAIN_LIMIT_MS : console->ended ? 0 : DRAIN_UNSEEN_MS;
 	uv_timer_start(&console->limit, limit_reached, limit, 0);
 }
 

@@ -12,12 +12,14 @@
  * One guest's console: a listening unix socket of ours to which QEMU connects, and reconnects when
  * we come back after a restart. Loop thread only. Always drained: an undrained console stalls the
  * guest.
+ *
+ * Where libvirt's streams bring what it says (stream.h), it has no socket and is fed.
  */
 struct virt_console;
 
 struct virt_console_config {
 	uv_loop_t *loop;
-	const char *path; /* a stale socket there is replaced */
+	const char *path; /* a stale socket there is replaced; NULL: it is fed */
 	void (*on_data)(void *ctx, const uint8_t *data, size_t length);
 	void *ctx;
 };
@@ -25,6 +27,9 @@ struct virt_console_config {
 /* (QEMU tries again once a second.) What a guest prints while nobody is connected is lost. */
 int virt_console_create(
 	const struct virt_console_config *config, struct virt_console **out, struct error *err);
+/* What libvirt's stream has brought; and that it has ended. */
+void virt_console_feed(struct virt_console *console, const char *data, size_t length);
+void virt_console_feed_end(struct virt_console *console);
 /* Calls `ready` once, in a later turn: when QEMU has connected again, or after a while without. */
 void virt_console_await(struct virt_console *console, void (*ready)(void *ctx));
 /* The guest has ended: calls `drained` in a later turn, when all that it said has been delivered

@@ -58,6 +58,7 @@ static void metadata_fill(xmlNodePtr node, const struct domain_facts *facts)
 		{"generation", generation},
 		{"tap", facts->tap},
 		{"booted", facts->booted ? "yes" : "no"},
+		{"console", facts->stream ? "stream" : "socket"},
 		{"created", created},
 	};
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
@@ -88,7 +89,7 @@ bool domain_metadata_parse(const char *xml, struct domain_facts *facts)
 		XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
 	xmlNodePtr node = doc ? xmlDocGetRootElement(doc) : NULL;
 	uint64_t slot, generation;
-	char booted[4];
+	char booted[4], console[8];
 	memset(facts, 0, sizeof(*facts));
 	if (!node || !read_text(node, "identity", facts->identity, sizeof(facts->identity)) ||
 		!read_text(node, "service", facts->service, sizeof(facts->service)) ||
@@ -99,6 +100,8 @@ bool domain_metadata_parse(const char *xml, struct domain_facts *facts)
 		!read_number(node, "created", UINT64_MAX, &facts->started_at))
 		return false;
 	facts->booted = strcmp(booted, "yes") == 0;
+	facts->stream = read_text(node, "console", console, sizeof(console)) &&
+			strcmp(console, "stream") == 0;
 	facts->id = (struct instance_id){(uint32_t)slot, (uint32_t)generation};
 	return true;
 }
@@ -131,11 +134,13 @@ char *domain_metadata_print(const struct domain_facts *facts)
 	return text;
 }
 
-static int metadata_add(
-	xmlNodePtr domain, const struct guest_spec *spec, const struct domain_params *params)
+static int metadata_add(xmlNodePtr domain, const struct guest_spec *spec,
+	const struct domain_params *params, bool stream)
 {
-	struct domain_facts facts = {
-		.id = params->id, .booted = params->booted, .started_at = params->started_at};
+	struct domain_facts facts = {.id = params->id,
+		.booted = params->booted,
+		.stream = stream,
+		.started_at = params->started_at};
 	snprintf(facts.identity, sizeof(facts.identity), "%s", params->identity);
 	snprintf(facts.service, sizeof(facts.service), "%s", spec->service);
 	snprintf(facts.tap, sizeof(facts.tap), "%s", spec->tap ? spec->tap : "");
@@ -152,13 +157,16 @@ static int metadata_add(
 
 static void virt_console_add(xmlNodePtr devices, const struct domain_params *params)
 {
-	if (!params->console || !devices)
+	if (params->mute || !devices)
 		return;
-	xmlNodePtr serial = add(devices, "serial", NULL, "type", "unix", NULL);
-	xmlNodePtr source =
-		add(serial, "source", NULL, "mode", "connect", "path", params->console, NULL);
-	/* A daemon that is away must neither stop the guest nor lose it for good. */
-	add(source, "reconnect", NULL, "enabled", "yes", "timeout", "1", NULL);
+	const char *type = params->console ? "unix" : "pty";
+	xmlNodePtr serial = add(devices, "serial", NULL, "type", type, NULL);
+	if (params->console) {
+		xmlNodePtr source = add(
+			serial, "source", NULL, "mode", "connect", "path", params->console, NULL);
+		/* A daemon that is away must neither stop the guest nor lose it for good. */
+		add(source, "reconnect", NULL, "enabled", "yes", "timeout", "1", NULL);
+	}
 	add(serial, "target", NULL, "type", "isa-serial", "port", "0", NULL);
 }
 
@@ -239,8 +247,24 @@ static void cpu_report_skip(xmlNodePtr domain)
 	xmlSetProp(del, XML("capability"), XML("cpu-unavailable-features"));
 }
 
-static int finish(
-	xmlNodePtr domain, const struct guest_spec *spec, const struct domain_params *params)
+/* One of its consoles is the socket. */
+static bool has_socket(xmlNodePtr devices, const char *path)
+{
+	bool found = false;
+	for (xmlNodePtr device = devices->children; device && !found; device = device->next) {
+		const char *name = (const char *)device->name;
+		xmlNodePtr source = NULL;
+		if (strcmp(name, "serial") == 0 || strcmp(name, "console") == 0)
+			source = child_find(device, "source");
+		xmlChar *value = source ? xmlGetNoNsProp(source, XML("path")) : NULL;
+		found = value && strcmp((char *)value, path) == 0;
+		xmlFree(value);
+	}
+	return found;
+}
+
+static int finish(xmlNodePtr domain, const struct guest_spec *spec,
+	const struct domain_params *params, bool *stream)
 {
 	child_set(domain, "name", params->name);
 	child_set(domain, "uuid", NULL);
@@ -255,11 +279,13 @@ static int finish(
 		(strcmp((char *)type, "qemu") == 0 || strcmp((char *)type, "kvm") == 0))
 		cpu_report_skip(domain);
 	xmlFree(type);
-	return metadata_add(domain, spec, params);
+	*stream = !params->mute &&
+		  !(devices && params->console && has_socket(devices, params->console));
+	return metadata_add(domain, spec, params, *stream);
 }
 
-int domain_xml_build(const struct guest_spec *spec, const struct domain_params *params, char **xml,
-	struct error *err)
+int domain_xml_build(const struct guest_spec *spec, const struct domain_params *params,
+	bool *stream, char **xml, struct error *err)
 {
 	CLEANUP(doc) xmlDocPtr doc = NULL;
 	int r = 0;
@@ -272,7 +298,7 @@ int domain_xml_build(const struct guest_spec *spec, const struct domain_params *
 	xmlNodePtr domain = doc ? xmlDocGetRootElement(doc) : NULL;
 	xmlChar *text = NULL;
 	int size;
-	if (!domain || finish(domain, spec, params) < 0)
+	if (!domain || finish(domain, spec, params, stream) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	xmlDocDumpMemoryEnc(doc, &text, &size, "UTF-8");
 	*xml = text ? strdup((char *)text) : NULL;

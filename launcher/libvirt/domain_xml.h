@@ -11,7 +11,8 @@
  * replaced: {name} {mac} {tap} {memory_kib} {vcpus} {kernel} {initrd} {cmdline} {ipv4} {ipv6}
  * {console} (the path of the socket that takes the guest's console). A brace is written {{ or }}.
  * <name>, <uuid>, our <metadata> and the on_* reactions are set by us; a template without <serial>
- * and <console> gets a serial console.
+ * and <console> gets a serial console. One whose consoles are others than {console} is listened to
+ * by libvirt's stream: this is what `stream` says of it.
  */
 struct domain_params {
 	struct instance_id id;
@@ -19,21 +20,22 @@ struct domain_params {
 	const char *type;     /* "kvm", "qemu" */
 	const char *machine;  /* "microvm" */
 	const char *emulator; /* or NULL: libvirt's choice */
-	const char *console;  /* path of the socket that takes its console, or NULL */
+	const char *console;  /* path of the socket that takes its console, or NULL: a pty */
+	bool mute;            /* it gets no console of ours */
 	bool skip_cpu_report; /* see settings.h */
 	bool booted;          /* it will have run when the call is over */
 	uint64_t started_at;  /* real time */
 };
 
-/* *xml is for free(). -EINVAL names the line of a template that is no XML, or the placeholder. */
-int domain_xml_build(const struct guest_spec *spec, const struct domain_params *params, char **xml,
-	struct error *err);
+/* *stream: its console is not the socket. *xml is for free(). -EINVAL names the line of a template that is no XML, or the placeholder. */
+int domain_xml_build(const struct guest_spec *spec, const struct domain_params *params,
+	bool *stream, char **xml, struct error *err);
 
 /* What our metadata says. */
 struct domain_facts {
 	struct instance_id id;
 	char identity[64], service[256], tap[32];
-	bool booted;
+	bool booted, stream;
 	uint64_t started_at;
 };
 

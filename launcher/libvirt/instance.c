@@ -84,8 +84,9 @@ int instance_console_open(struct instance *instance, struct error *err)
 	struct virt *virt = instance->virt;
 	if (!(virt->capabilities & LAUNCHER_CAN_CONSOLE))
 		return 0;
-	CLEANUP(free) char *path = instance_console_path(virt, instance->id);
-	if (!path)
+	CLEANUP(free)
+	char *path = instance->stream ? NULL : instance_console_path(virt, instance->id);
+	if (!path && !instance->stream)
 		return error_set(err, -ENOMEM, "out of memory");
 	struct virt_console_config config = {
 		.loop = virt->loop, .path = path, .on_data = on_output, .ctx = instance};
@@ -106,6 +107,10 @@ void instance_console_reopen(struct instance *instance)
 {
 	if (instance_console_open(instance, NULL) < 0 || !instance->console)
 		return; /* without it the guest serves all the same */
+	if (instance->stream) {
+		instance_ask(instance, JOB_CONSOLE, NULL, NULL);
+		return;
+	}
 	instance->deaf = true;
 	virt_console_await(instance->console, virt_console_ready);
 }
@@ -237,6 +242,7 @@ void instance_advance(struct instance *instance)
 	memcpy(job->name, instance->name, sizeof(job->name));
 	job->again = operation->again;
 	job->paused = instance->how == LAUNCHER_START_PAUSED;
+	job->stream = instance->stream;
 	if (operation->xml)
 		job->xml = strdup(operation->xml);
 	/* A guest that stands still cannot hear a polite word. */
@@ -315,6 +321,11 @@ static void destroy_done(struct instance *instance, const struct job *job)
 		instance_ends(instance, LAUNCHER_EXIT_DESTROYED, NULL);
 }
 
+static void console_done(struct instance *instance, const struct job *job)
+{
+	(void)instance, (void)job; /* without it the guest serves all the same */
+}
+
 /* An operation on a guest that has gone by itself: its end says it all, and its STOPPED is on the
  * way where it has not come yet. */
 static bool ends_instead(const struct instance *instance, const struct job *job)
@@ -331,6 +342,7 @@ void instance_job_done(struct instance *instance, struct job *job)
 		[JOB_SUSPEND] = suspend_done,
 		[JOB_SHUTDOWN] = shutdown_done,
 		[JOB_DESTROY] = destroy_done,
+		[JOB_CONSOLE] = console_done,
 	};
 	struct virt *virt = instance->virt;
 	struct instance_id id = instance->id;

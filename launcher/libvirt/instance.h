@@ -30,6 +30,7 @@ struct instance {
 	bool reset;        /* the guest reset itself: what follows is a crash */
 	bool ended, going; /* its end is known; its end waits for its last words */
 	bool present;      /* in the last list */
+	bool stream;       /* its console is one of libvirt's streams, not our socket */
 	bool deaf;         /* found, its console not connected yet: a resume waits for that */
 	enum launcher_exit exit;
 	struct error error; /* of a crash */

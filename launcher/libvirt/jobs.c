@@ -81,16 +81,38 @@ static void job_list(virConnectPtr connection, const char *prefix, struct job *j
 	free(domains);
 }
 
-static void job_start(virConnectPtr connection, struct job *job)
+static virDomainPtr domain_create(virConnectPtr connection, const struct job *job, bool *paused)
+{
+	*paused = job->paused || job->stream; /* so that its console is open before it speaks */
+	virDomainPtr domain = virDomainCreateXML(
+		connection, job->xml, *paused ? VIR_DOMAIN_START_PAUSED : VIR_DOMAIN_NONE);
+	const virError *last = domain ? NULL : virGetLastError();
+	if (!last || last->code != VIR_ERR_INVALID_ARG || job->paused || !job->stream)
+		return domain;
+	*paused = false; /* this driver cannot */
+	return virDomainCreateXML(connection, job->xml, VIR_DOMAIN_NONE);
+}
+
+/* A guest whose console cannot be had serves all the same. */
+static void job_start(virConnectPtr connection, struct stream_set *streams, struct job *job)
 {
 	CLEANUP(domain) virDomainPtr domain = NULL;
-	if (job->again)
-		domain = virDomainLookupByName(connection, job->name);
+	bool paused = false;
+	if (job->again && (domain = virDomainLookupByName(connection, job->name)))
+		paused = is_paused(domain);
 	if (!domain)
-		domain = virDomainCreateXML(
-			connection, job->xml, job->paused ? VIR_DOMAIN_START_PAUSED : 0);
-	if (!domain)
+		domain = domain_create(connection, job, &paused);
+	if (!domain) {
 		job_fail(connection, job);
+		return;
+	}
+	if (job->stream)
+		stream_open(streams, domain);
+	if (paused && !job->paused && virDomainResume(domain) < 0) {
+		job_fail(connection, job);
+		if (!job->lost)
+			virDomainDestroy(domain);
+	}
 }
 
 static int resume(virDomainPtr domain, const struct job *job)
@@ -131,7 +153,8 @@ static int mark(virDomainPtr domain, const struct job *job)
 		DOMAIN_METADATA_PREFIX, DOMAIN_METADATA_URI, VIR_DOMAIN_AFFECT_LIVE);
 }
 
-void job_run(virConnectPtr connection, const char *prefix, struct job *job)
+void job_run(
+	virConnectPtr connection, const char *prefix, struct stream_set *streams, struct job *job)
 {
 	static int (*const run[])(virDomainPtr domain, const struct job *job) = {
 		[JOB_RESUME] = resume,
@@ -146,10 +169,12 @@ void job_run(virConnectPtr connection, const char *prefix, struct job *job)
 		return;
 	}
 	if (job->type == JOB_START) {
-		job_start(connection, job);
+		job_start(connection, streams, job);
 		return;
 	}
 	CLEANUP(domain) virDomainPtr domain = virDomainLookupByName(connection, job->name);
-	if (!domain || run[job->type](domain, job) < 0)
+	if (domain && job->type == JOB_CONSOLE)
+		stream_open(streams, domain);
+	else if (!domain || run[job->type](domain, job) < 0)
 		job_fail(connection, job);
 }

@@ -54,7 +54,7 @@ static int spec_check(const struct virt *virt, const struct guest_spec *spec, st
 }
 
 static int xml_make(struct virt *virt, struct instance_id id, const struct guest_spec *spec,
-	enum launcher_start how, char **xml, struct error *err)
+	enum launcher_start how, bool *stream, char **xml, struct error *err)
 {
 	CLEANUP(free) char *console = instance_console_path(virt, id);
 	char name[64];
@@ -66,12 +66,13 @@ static int xml_make(struct virt *virt, struct instance_id id, const struct guest
 		.type = virt->domain_type == DOMAIN_KVM ? "kvm" : "qemu",
 		.machine = virt->settings.machine,
 		.emulator = virt->settings.emulator,
-		.console = virt->capabilities & LAUNCHER_CAN_CONSOLE ? console : NULL,
+		.console = virt->settings.qemu && virt->settings.local ? console : NULL,
+		.mute = !(virt->capabilities & LAUNCHER_CAN_CONSOLE),
 		.skip_cpu_report = virt->settings.skip_cpu_report && virt->settings.qemu,
 		.booted = how == LAUNCHER_START_RUNNING,
 		.started_at = clock_real(),
 	};
-	return domain_xml_build(spec, &params, xml, err);
+	return domain_xml_build(spec, &params, stream, xml, err);
 }
 
 static int virt_start(struct launcher *launcher, struct instance_id id,
@@ -79,6 +80,7 @@ static int virt_start(struct launcher *launcher, struct instance_id id,
 {
 	struct virt *virt = (struct virt *)launcher;
 	char *xml = NULL;
+	bool stream = false;
 	if (instance_find(virt, id))
 		return error_set(err, -EEXIST, "libvirt: instance %u.%u exists already", id.slot,
 			id.generation);
@@ -90,7 +92,7 @@ static int virt_start(struct launcher *launcher, struct instance_id id,
 			"libvirt: whether this host has KVM is not known yet; list first");
 	int r = spec_check(virt, spec, err);
 	if (r == 0)
-		r = xml_make(virt, id, spec, how, &xml, err);
+		r = xml_make(virt, id, spec, how, &stream, &xml, err);
 	if (r < 0)
 		return r;
 	struct instance *instance = instance_add(virt, id);
@@ -99,6 +101,7 @@ static int virt_start(struct launcher *launcher, struct instance_id id,
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	instance->how = how;
+	instance->stream = stream;
 	r = instance_console_open(instance, err);
 	if (r < 0)
 		free(xml);
@@ -236,10 +239,7 @@ static unsigned capabilities_of(const struct libvirt_settings *settings)
 	unsigned mask = LAUNCHER_CAN_SUSPEND | LAUNCHER_CAN_SHUTDOWN;
 	if (strncmp(settings->uri, "test:", 5) == 0)
 		return mask; /* its guests live in our memory */
-	mask |= LAUNCHER_CAN_PREPARE | LAUNCHER_CAN_OUTLIVE;
-	if (settings->qemu && settings->local)
-		mask |= LAUNCHER_CAN_CONSOLE;
-	return mask;
+	return mask | LAUNCHER_CAN_PREPARE | LAUNCHER_CAN_OUTLIVE | LAUNCHER_CAN_CONSOLE;
 }
 
 static int virt_configure(

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+
 void virt_emit(struct virt *virt, struct instance_id id, struct launcher_event event)
 {
 	if (virt->closing)
@@ -46,6 +48,8 @@ static void domain_is_there(struct virt *virt, const struct listed_domain *domai
 	if (instance) {
 		instance->present = true;
 		instance->paused = domain->paused;
+		if (virt->lost && instance->stream && instance->started)
+			instance_ask(instance, JOB_CONSOLE, NULL, NULL);
 		return;
 	}
 	instance = instance_add(virt, facts->id);
@@ -54,6 +58,7 @@ static void domain_is_there(struct virt *virt, const struct listed_domain *domai
 	instance->started = instance->present = true;
 	instance->paused = domain->paused;
 	instance->booted = facts->booted;
+	instance->stream = facts->stream;
 	instance_console_reopen(instance);
 	virt_emit(virt, facts->id,
 		(struct launcher_event){.type = LAUNCHER_FOUND,
@@ -171,6 +176,23 @@ static void on_reset(struct virt *virt, struct message *message)
 		instance->reset = true;
 }
 
+static void on_output(struct virt *virt, struct message *message)
+{
+	struct instance *instance = instance_named(virt, stream_domain(message->stream));
+	struct instance_id id = instance ? instance->id : (struct instance_id){0};
+	size_t length;
+	bool ended;
+	CLEANUP(free) char *data = stream_take(message->stream, &length, &ended);
+	message->stream = NULL;
+	if (!instance || !instance->console)
+		return;
+	if (length)
+		virt_console_feed(instance->console, data, length);
+	/* The event's receiver may have done anything. */
+	if (ended && !virt->closing && (instance = instance_find(virt, id)) && instance->console)
+		virt_console_feed_end(instance->console);
+}
+
 static void on_job(struct virt *virt, struct message *message)
 {
 	struct job *job = message->job;
@@ -203,6 +225,7 @@ void virt_on_mail(uv_async_t *async)
 		[MESSAGE_LOST] = on_lost,
 		[MESSAGE_LIFECYCLE] = on_lifecycle,
 		[MESSAGE_RESET] = on_reset,
+		[MESSAGE_OUTPUT] = on_output,
 		[MESSAGE_JOB] = on_job,
 		[MESSAGE_STOPPED] = on_stopped,
 	};
@@ -212,8 +235,7 @@ void virt_on_mail(uv_async_t *async)
 		next = message->next;
 		if (!virt->closing || message->type == MESSAGE_STOPPED)
 			handle[message->type](virt, message);
-		job_destroy(message->job);
-		free(message);
+		message_destroy(message);
 	}
 	if (virt->stopped)
 		virt_handles_close(virt);

@@ -74,6 +74,18 @@ static void embed_spec(enum task task, struct guest_spec *spec)
 					    : places.guest_image;
 }
 
+/* A domain of the user's own, with a console that only libvirt can bring us. */
+static void pty_spec(enum task task, struct guest_spec *spec)
+{
+	embed_spec(task, spec);
+	spec->domain_xml = "<domain type='qemu'><memory unit='KiB'>{memory_kib}</memory>"
+			   "<vcpu>{vcpus}</vcpu><os><type machine='microvm'>hvm</type>"
+			   "<kernel>{kernel}</kernel><cmdline>{cmdline}</cmdline></os>"
+			   "<features><acpi/></features><devices>"
+			   "<controller type='usb' model='none'/><serial type='pty'/>"
+			   "<memballoon model='none'/></devices></domain>";
+}
+
 static void murder_in(const char *folder, struct instance_id id)
 {
 	char path[256];
@@ -158,6 +170,13 @@ const struct subject subjects[] = {
 		.backend = "libvirt",
 		.unable = nothing_unable,
 		.spec = embed_spec,
+		.murder = embed_murder,
+		.random_steps = 60},
+	{.name = "libvirt-pty",
+		.backend = "libvirt",
+		SETTINGS(embed_tcg),
+		.unable = nothing_unable,
+		.spec = pty_spec,
 		.murder = embed_murder,
 		.random_steps = 60},
 	{.name = "libvirtd",

@@ -28,13 +28,13 @@ static const struct domain_params params = {.id = {3, 9},
 	.booted = true,
 	.started_at = 12345};
 
-static char *build(const char *template)
+static char *build(const char *template, bool *stream)
 {
 	struct guest_spec with = spec;
 	char *xml = NULL;
 	struct error err = ERROR_INIT;
 	with.domain_xml = template;
-	if (domain_xml_build(&with, &params, &xml, &err) < 0)
+	if (domain_xml_build(&with, &params, stream, &xml, &err) < 0)
 		fail_msg("%s", err.message);
 	return xml;
 }
@@ -42,7 +42,9 @@ static char *build(const char *template)
 static void escapes_everything(void **state)
 {
 	(void)state;
-	char *xml = build(NULL);
+	bool stream = true;
+	char *xml = build(NULL, &stream);
+	assert_false(stream);
 	assert_non_null(strstr(xml, "<kernel>/boot/it's &lt;here&gt;</kernel>"));
 	assert_non_null(strstr(xml, "&lt;y&gt; ]]&gt;</cmdline>"));
 	assert_non_null(strstr(xml, "service=\"a&lt;b&gt;&amp;&quot;c.example\""));
@@ -56,11 +58,14 @@ static void escapes_everything(void **state)
 static void fills_a_template(void **state)
 {
 	(void)state;
+	bool stream = true;
 	char *xml = build("<domain type='qemu'><name>mine</name><uuid>1</uuid>"
 			  "<memory unit='KiB'>{memory_kib}</memory><vcpu>{vcpus}</vcpu>"
 			  "<on_crash>preserve</on_crash><os><cmdline>{{a}} {cmdline}</cmdline></os>"
 			  "<devices><interface><mac address='{mac}'/><target dev='{tap}'/>"
-			  "<script path='{kernel}'/></interface></devices></domain>");
+			  "<script path='{kernel}'/></interface></devices></domain>",
+		&stream);
+	assert_false(stream);
 	assert_non_null(strstr(xml, "<name>summond-0011-3-9</name>"));
 	assert_null(strstr(xml, "mine"));
 	assert_null(strstr(xml, "uuid"));
@@ -70,8 +75,16 @@ static void fills_a_template(void **state)
 	assert_non_null(strstr(xml, "<script path=\"/boot/it's &lt;here&gt;\"/>"));
 	assert_non_null(strstr(xml, "<serial type=\"unix\">"));
 	free(xml);
-	xml = build("<domain type='qemu'><devices><serial type='pty'/></devices></domain>");
+	xml = build(
+		"<domain type='qemu'><devices><serial type='pty'/></devices></domain>", &stream);
+	assert_true(stream);
 	assert_null(strstr(xml, "type=\"unix\""));
+	assert_non_null(strstr(xml, "console=\"stream\""));
+	free(xml);
+	xml = build("<domain type='qemu'><devices><serial type='pty'/><console type='unix'>"
+		    "<source path='{console}' mode='connect'/></console></devices></domain>",
+		&stream);
+	assert_false(stream);
 	free(xml);
 }
 
@@ -94,8 +107,9 @@ static void refuses_a_template(void **state)
 		struct guest_spec with = spec;
 		struct error err = ERROR_INIT;
 		char *xml = NULL;
+		bool stream;
 		with.domain_xml = bad[i].xml;
-		assert_int_equal(domain_xml_build(&with, &params, &xml, &err), -EINVAL);
+		assert_int_equal(domain_xml_build(&with, &params, &stream, &xml, &err), -EINVAL);
 		assert_null(xml);
 		if (!strstr(err.message, bad[i].message))
 			fail_msg("\"%s\" lacks \"%s\"", err.message, bad[i].message);
@@ -105,8 +119,12 @@ static void refuses_a_template(void **state)
 static void metadata_comes_back(void **state)
 {
 	(void)state;
-	struct domain_facts facts = {
-		.id = {7, 8}, .identity = "id", .service = "s<&>", .tap = "t0", .started_at = 99};
+	struct domain_facts facts = {.id = {7, 8},
+		.identity = "id",
+		.service = "s<&>",
+		.tap = "t0",
+		.stream = true,
+		.started_at = 99};
 	char *xml = domain_metadata_print(&facts);
 	struct domain_facts read;
 	assert_non_null(xml);
