@@ -274,6 +274,7 @@ int instance_watch(struct service *service, struct error *err)
 	const struct policy *policy = &service->policy->policy;
 	timer_start(&service->daemon->loop, &service->instance->limit, policy->ready_timeout,
 		on_limit, service);
+	service->instance->ready = policy->ready;
 	return watches[policy->ready](service, err);
 }
 
@@ -301,7 +302,7 @@ static void on_line(void *ctx, const char *line)
 	struct service *service = ctx;
 	const struct policy *policy = &service->policy->policy;
 	struct instance *instance = service->instance;
-	bool watching = instance && instance->limit && policy->ready == POLICY_READY_CONSOLE;
+	bool watching = instance && instance->limit && instance->ready == POLICY_READY_CONSOLE;
 	if (!watching || !strstr(line, policy->ready_line))
 		return;
 	uint64_t now = clock_monotonic();

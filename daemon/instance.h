@@ -10,6 +10,7 @@
 #include "launcher/launcher.h"
 #include "launcher/link/link.h"
 #include "launcher/link/readiness.h"
+#include "policies/policy.h"
 
 /* One guest, from before it exists until after it is gone: its id, its link, the watches on it.
  * What it is made from is copied, because the definition may change while it lives. */
@@ -20,10 +21,11 @@ struct instance {
 	struct instance_id id;
 	char tap[IFNAMSIZ]; /* "" for none */
 	struct ip_address ipv4, ipv6;
-	uint64_t started_at; /* real time */
-	bool linked;         /* its route is there */
-	bool found;          /* of an earlier life of the daemon */
-	bool outdated;       /* it was started from a definition that has changed since */
+	uint64_t started_at;     /* real time */
+	bool linked;             /* its route is there */
+	bool found;              /* of an earlier life of the daemon */
+	bool outdated;           /* it was started from a definition that has changed since */
+	enum policy_ready ready; /* how it is watched for; the policy may change meanwhile */
 	struct readiness *readiness;
 	struct timer *delay;           /* policy ready = delay */
 	struct timer *limit;           /* readiness has a limit */

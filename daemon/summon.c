@@ -98,6 +98,7 @@ static void arm_deadline(struct summon *summon)
 		if (at && (!first || at < first))
 			first = at;
 	}
+	summon->deadline_at = first;
 	if (!first)
 		timer_cancel(&summon->deadline);
 	else
@@ -142,8 +143,9 @@ int summon_join(struct summon *summon, const struct waiter *waiter)
 		summon->waiter_size = size;
 	}
 	summon->waiters[summon->waiter_count++] = *waiter;
-	/* Times of one policy come in order: only the first of them needs a timer. */
-	if (waiter->hold_until && !summon->deadline)
+	/* Times of one policy come in order: mostly the first of them is the one with the timer. */
+	bool earlier = !summon->deadline || waiter->hold_until < summon->deadline_at;
+	if (waiter->hold_until && earlier)
 		arm_deadline(summon);
 	return 0;
 }

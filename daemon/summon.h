@@ -53,6 +53,7 @@ struct summon {
 	unsigned waiter_count, waiter_size;
 	unsigned answered;      /* waiters that have been told something */
 	struct timer *deadline; /* of the waiter that is first to be told */
+	uint64_t deadline_at;
 };
 
 struct summon *summon_create(struct service *service, const char *cause, uint64_t began);

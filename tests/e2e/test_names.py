@@ -134,6 +134,29 @@ def test_made_ready_ahead(summond, start, rest):
     assert [summon["outcome"] for summon in summond.summons(NAME)] == ["ready", "ready"]
 
 
+def test_a_policy_that_changes_while_a_guest_starts(summond):
+    summond.policy("late", ready="console", hold="5s", ready_timeout="1min")
+    summond.add(NAME, policy="late", cmdline="sim.boot_delay=500ms")
+    query = summond.dig_start(NAME)
+    summond.wait_state(NAME, "booting")
+    summond.policy("late", ready="delay", ready_delay="1min", hold="5s", ready_timeout="2min")
+    # It is known to be ready as was agreed when it started.
+    assert summond.service(NAME)["ipv4"] in query.communicate()[0]
+    assert summond.state(NAME) == "awake"
+
+
+def test_a_shorter_hold_counts_for_the_next_query(summond):
+    summond.policy("less", hold="5s", ready_timeout="1min")
+    summond.add(NAME, policy="less", cmdline="sim.never_ready=yes")
+    first = summond.dig_start(NAME)
+    summond.wait_state(NAME, "booting")
+    summond.policy("less", hold="10ms", ready_timeout="1min")
+    assert summond.dig(NAME).ede == 14
+    assert first.poll() is None, "the first still waits"
+    summond.call("DELETE", f"/v1/services/{NAME}")
+    assert "SERVFAIL" in first.communicate()[0]
+
+
 def test_a_pinned_service_is_awake_and_stays(summond):
     summond.policy("short", idle_after="200ms", min_life="0", ttl="0")
     summond.add(NAME, policy="short", cmdline="sim.die_after=700ms")
