@@ -105,6 +105,8 @@ static int answer(struct service *service, struct error *err)
 {
 	(void)err;
 	service->load.failures = 0;
+	if (!service->def.pinned)
+		service->unasked = 0;
 	service->last_error[0] = '\0';
 	summon_succeed(service);
 	return 0;

@@ -280,6 +280,19 @@ void service_retire(struct service *service, enum policy_retire how)
 	service_post(service, ways[how].event);
 }
 
+/* How long nothing may be started ahead or for a pin: starts that fail are spaced, and so are
+ * those that come to nothing in other ways, as when a guest dies whenever it is suspended. */
+static uint64_t time_off(const struct service *service, uint64_t now)
+{
+	const struct policy *policy = &service->policy->policy;
+	uint64_t failed = decide_backoff(policy, service->load.failures);
+	uint64_t unasked = decide_backoff(policy, service->unasked);
+	uint64_t after_failure = now - service->load.failed_at, after = now - service->unasked_at;
+	failed = failed > after_failure ? failed - after_failure : 0;
+	unasked = unasked > after ? unasked - after : 0;
+	return failed > unasked ? failed : unasked;
+}
+
 static void on_consider(void *ctx)
 {
 	service_consider(ctx);
@@ -294,18 +307,21 @@ void service_consider(struct service *service)
 	const struct policy *policy = &service->policy->policy;
 	struct load load = service_load(service);
 	uint64_t now = clock_monotonic();
-	uint64_t backoff = load.failures ? decide_backoff(policy, load.failures) : 0;
-	if (backoff > now - load.failed_at) {
-		timer_start(&daemon->loop, &service->consider, backoff - (now - load.failed_at),
-			on_consider, service);
+	enum ahead ahead = decide_ahead(policy, &load, now);
+	uint64_t wait = time_off(service, now);
+	if (wait > 0) {
+		timer_start(&daemon->loop, &service->consider, wait, on_consider, service);
 		return;
 	}
-	enum ahead ahead = decide_ahead(policy, &load, now);
+	if (!load.pinned && ahead == AHEAD_NOTHING)
+		return;
+	service->unasked++;
+	service->unasked_at = now;
 	service->rest_where =
 		policy->start == POLICY_START_SNAPSHOT ? LAUNCHER_REST_DISK : LAUNCHER_REST_MEMORY;
 	if (load.pinned)
 		service_demand(service, "pin", now);
-	else if (ahead != AHEAD_NOTHING)
+	else
 		service_post(service, ahead == AHEAD_PREPARE ? EVENT_PREPARE : EVENT_WARM);
 }
 
@@ -347,6 +363,7 @@ int registry_put_policy(struct registry *registry, const struct policy *policy, 
 		if (!service || service->policy != entry || service->removed)
 			continue;
 		publish(service);
+		service->unasked = 0;
 		service_consider(service);
 		if (service->state == STATE_AWAKE)
 			instance_live(service);
@@ -405,6 +422,7 @@ static int replace(struct service *service, const struct store_service *def, str
 	struct store_service copy;
 	if (store_service_copy(&copy, def) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
+	service->unasked = 0;
 	bool differs = boots_differently(&service->def, def);
 	bool stale = moved(&service->def, def) || (service->state != STATE_AWAKE && differs);
 	service->policy->services--;

@@ -46,6 +46,8 @@ struct service {
 	struct summon *summon;         /* the demand that is being met, or NULL */
 	struct console *console;       /* or NULL before the first byte */
 	struct timer *consider;        /* looks again when backoff is over */
+	unsigned unasked;              /* starts for nobody's query, in a row */
+	uint64_t unasked_at;           /* the last of them (monotonic) */
 	char last_error[256];
 	uint64_t last_summon;
 	bool removed; /* freed when nothing of it is left */

@@ -168,6 +168,30 @@ def test_a_pinned_service_is_awake_and_stays(summond):
     summond.wait_state(NAME, "asleep")
 
 
+def events(summond, name):
+    return [t["event"] for t in summond.get(f"/v1/transitions?service={name}")["transitions"]]
+
+
+@pytest.mark.parametrize("words", ["sim.fail_suspend=yes", "sim.die_after=20ms"])
+def test_what_cannot_be_kept_suspended_is_not_booted_over_and_over(summond, words):
+    summond.policy("warm", start="suspended", backoff_first="1h", backoff_max="1h")
+    summond.add(NAME, policy="warm", cmdline=f"{words} sim.boot_delay=20ms sim.suspend_delay=1s")
+    wait_for(lambda: "exited" in events(summond, NAME), "the guest to end")
+    summond.wait_state(NAME, "asleep")
+    assert events(summond, NAME).count("warm") == 1
+    assert summond.dig(NAME).addresses, "a query is not held up by it"
+
+
+def test_a_pinned_guest_that_always_dies_is_not_started_over_and_over(summond):
+    summond.policy("dies", backoff_first="1h", backoff_max="1h")
+    summond.add(NAME, policy="dies", cmdline="sim.die_after=60ms")
+    summond.call("POST", f"/v1/services/{NAME}/pin")
+    wait_for(lambda: events(summond, NAME).count("exited") >= 2, "it to have died twice")
+    summond.wait_state(NAME, "asleep")
+    assert summond.dig(NAME).addresses
+    assert [s["cause"] for s in summond.summons(NAME)] == ["query A 127.0.0.1", "pin", "pin"]
+
+
 def test_wake_and_retire_by_hand(summond):
     summond.add(NAME)
     status, body = summond.call("POST", f"/v1/services/{NAME}/wake", {"wait": True})
