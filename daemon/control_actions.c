@@ -9,6 +9,21 @@
 #include "daemon/instance.h"
 #include "daemon/summon.h"
 
+/* False after a 400 has been sent: a misspelt key must not read as an absent one. */
+static bool has_only(struct http_request *request, const char *known)
+{
+	const char *key;
+	json_t *value;
+	json_object_foreach(http_body(request), key, value)
+	{
+		if (strcmp(key, known) == 0)
+			continue;
+		http_respond_error(request, 400, "'%.40s' is no key here: write %s", key, known);
+		return false;
+	}
+	return true;
+}
+
 /* --- wake --- */
 
 static void on_woken(void *ctx, const struct summon *summon, const char *failure)
@@ -27,8 +42,7 @@ static void wake(struct service *service, struct http_request *request, bool wai
 {
 	struct summon *summon = service_demand(service, "operator", clock_monotonic());
 	if (!summon) {
-		http_respond_error(request, 502, "%s",
-			service->last_error[0] ? service->last_error : "out of memory");
+		http_respond_error(request, 500, "out of memory");
 		return;
 	}
 	json_int_t id = (json_int_t)summon->id;
@@ -45,14 +59,17 @@ void control_wake(void *ctx, struct http_request *request)
 	struct service *service = control_service(control, request);
 	if (!service)
 		return;
+	if (!has_only(request, "wait"))
+		return;
 	json_t *wait = json_object_get(http_body(request), "wait");
 	if (wait && !json_is_boolean(wait)) {
 		http_respond_error(request, 400, "wait: write true or false");
 		return;
 	}
 	if (service->state == STATE_AWAKE) {
-		http_respond(
-			request, 200, json_pack("{s:s, s:i}", "state", "awake", "elapsed_ns", 0));
+		http_respond(request, 200,
+			json_pack(
+				"{s:i, s:s, s:i}", "summon", 0, "state", "awake", "elapsed_ns", 0));
 		return;
 	}
 	if (service->backend->failure[0]) {
@@ -105,7 +122,7 @@ static unsigned needed(enum policy_retire how)
 void control_retire(void *ctx, struct http_request *request)
 {
 	struct service *service = control_service(ctx, request);
-	if (!service)
+	if (!service || !has_only(request, "how"))
 		return;
 	enum policy_retire how = service->policy->policy.retire;
 	unsigned able = service->backend->ops->capabilities(service->backend->launcher);

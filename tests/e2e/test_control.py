@@ -39,11 +39,12 @@ class Checker:
     def check(self, method, path, status, body):
         pattern, operation = self.operation(method, path)
         responses = operation["responses"]
-        response = responses.get(str(status)) or responses.get("default")
+        response = responses.get(str(status))
         assert response, f"{method} {pattern} does not describe {status}"
         if "$ref" in response:
             response = self.api["components"]["responses"][response["$ref"].split("/")[-1]]
         content = response.get("content", {}).get("application/json")
+        assert bool(content) == (body is not None), f"{method} {pattern}: the body of {status}"
         if content:
             schema = {**content["schema"], "components": self.api["components"]}
             jsonschema.Draft4Validator(schema).validate(body)
@@ -75,6 +76,7 @@ def test_every_operation_answers_as_described(summond, api):
     call("GET", f"/v1/services/{NAME}", expect=200)
     call("GET", "/v1/services", expect=200)
     summon = call("POST", f"/v1/services/{NAME}/wake", {"wait": True}, 200)["summon"]
+    assert call("POST", f"/v1/services/{NAME}/wake", expect=200)["summon"] == 0
     call("GET", "/v1/instances", expect=200)
     call("GET", "/v1/summons", expect=200)
     call("GET", f"/v1/summons/{summon}", expect=200)
@@ -84,6 +86,10 @@ def test_every_operation_answers_as_described(summond, api):
     call("POST", f"/v1/services/{NAME}/unpin", expect=200)
     call("POST", f"/v1/services/{NAME}/retire", {"how": "destroy"}, 202)
     summond.wait_state(NAME, "asleep")
+    call("POST", f"/v1/services/{NAME}/retire", expect=409)
+    call("POST", f"/v1/services/{NAME}/wake", {"wiat": True}, 400)
+    call("POST", f"/v1/services/{NAME}/retire", {"now": True}, 400)
+    call("DELETE", "/v1/policies/default", expect=403)
     seen.add(("GET", "/v1/services/{name}/log"))
     assert summond.call("GET", f"/v1/services/{NAME}/log", raw=True)[0] == 200
     seen.add(("GET", "/v1/events"))  # below
