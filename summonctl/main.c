@@ -39,7 +39,7 @@ static const struct command_option wake_options[] = {
 	{0},
 };
 static const struct command_option retire_options[] = {
-	{"how", 0, "HOW", "destroy, shutdown or suspend; else what its policy says"},
+	{"how", 0, "HOW", "destroy, shutdown, suspend or snapshot; else what its policy says"},
 	{0},
 };
 static const struct command_option logs_options[] = {
