@@ -268,7 +268,7 @@ def completion(case):
                            ("policy ", "list show set remove"), ("policy sh", "show"),
                            ("policy show q", "quick"), ("policy set quick idle", "idle_after="),
                            ("list --n", "--names"), ("add x --policy q", "quick"),
-                           ("retire x --how s", "shutdown suspend"), ("--json logs -f w", NAME),
+                           ("retire x --how s", "shutdown suspend snapshot"), ("--json logs -f w", NAME),
                            ("policy remove --h", "--help")):
         words = ["summonctl", *line.split(" ")]
         script = (f". {ROOT}/deploy/completions/summonctl; compopt() {{ :; }}\n"
