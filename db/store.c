@@ -41,11 +41,13 @@ static void distrust(sqlite3 *db)
 }
 
 /* locking_mode EXCLUSIVE: the lock is taken by the first look at the file and kept, so that a
- * second summond is refused, and kept out even while this one only reads. */
+ * second summond is refused, and kept out even while this one only reads. temp_store: what a large
+ * batch may have to take back is kept in memory, not in a file of some other file system. */
 static const char pragmas[] = "PRAGMA locking_mode = EXCLUSIVE;"
 			      "PRAGMA cell_size_check = ON;"
 			      "PRAGMA foreign_keys = ON;"
 			      "PRAGMA synchronous = FULL;"
+			      "PRAGMA temp_store = MEMORY;"
 			      "PRAGMA journal_size_limit = 16777216;";
 
 static int connect_file(struct store *store, struct error *err)
