@@ -9,6 +9,7 @@
 #include "daemon/console.h"
 #include "daemon/control_internal.h"
 #include "daemon/instance.h"
+#include "daemon/json_text.h"
 #include "daemon/summon.h"
 
 /* clang-format off */
@@ -178,12 +179,12 @@ void control_announce_summon(struct control *control, const struct summon *summo
 	uint64_t end =
 		summon->stages[STAGE_ANSWERED] ? summon->stages[STAGE_ANSWERED] : clock_monotonic();
 	announce(control, 0, "summon",
-		json_pack("{s:I, s:s, s:s, s:s, s:o, s:I, s:i, s:s, s:o}", "id",
+		json_pack("{s:I, s:s, s:s, s:s, s:o, s:I, s:i, s:o, s:o}", "id",
 			(json_int_t)summon->id, "service", summon->service->def.name, "cause",
 			summon->cause, "outcome", outcome, "started",
 			control_time_json(summon->began_real), "elapsed_ns",
 			(json_int_t)(end - summon->began), "waiters", (int)summon->answered,
-			"detail", detail, "stages", stages));
+			"detail", json_text(detail), "stages", stages));
 }
 
 void control_announce_service(struct control *control, const char *name, const char *change)
@@ -193,22 +194,6 @@ void control_announce_service(struct control *control, const char *name, const c
 			json_pack("{s:s, s:s}", "name", name, "change", change));
 }
 
-/* A guest may write any bytes; what is no UTF-8 becomes a question mark. */
-static json_t *text_json(const uint8_t *data, size_t length)
-{
-	json_t *text = json_stringn((const char *)data, length);
-	if (text)
-		return text;
-	char *copy = malloc(length);
-	if (!copy)
-		return json_string("");
-	for (size_t i = 0; i < length; i++)
-		copy[i] = data[i] < 0x80 && data[i] ? (char)data[i] : '?';
-	text = json_stringn(copy, length);
-	free(copy);
-	return text;
-}
-
 void control_follow(
 	struct control *control, struct http_request *request, const struct service *service)
 {
@@ -216,7 +201,7 @@ void control_follow(
 	char *text = service->console ? console_copy(service->console, &length) : NULL;
 	struct http_stream *stream = control_listen(control, request, service->def.id);
 	if (stream && text) {
-		json_t *data = json_pack("{s:o}", "text", text_json((uint8_t *)text, length));
+		json_t *data = json_pack("{s:o}", "text", json_text_of(text, length));
 		http_stream_event(stream, "output", data);
 		json_decref(data);
 	}
@@ -228,5 +213,5 @@ void control_announce_output(
 {
 	if (anyone(control, service->def.id))
 		announce(control, service->def.id, "output",
-			json_pack("{s:o}", "text", text_json(data, length)));
+			json_pack("{s:o}", "text", json_text_of((const char *)data, length)));
 }

@@ -5,6 +5,7 @@
 
 #include "base/units.h"
 #include "daemon/control_internal.h"
+#include "daemon/json_text.h"
 #include "db/history.h"
 
 /* What happened, read from the journal on the storage thread, where the answer is built too. */
@@ -45,11 +46,11 @@ static int add_stage(void *ctx, const struct history_entry *entry)
 
 static json_t *summon_json(const struct history_entry *entry)
 {
-	return json_pack("{s:I, s:I, s:s, s:s, s:o, s:I, s:i, s:s, s:[]}", "id",
+	return json_pack("{s:I, s:I, s:s, s:s, s:o, s:I, s:i, s:o, s:[]}", "id",
 		(json_int_t)entry->summon, "service", (json_int_t)entry->service, "cause",
 		entry->from, "outcome", entry->word, "started", control_time_json(entry->at),
 		"elapsed_ns", (json_int_t)entry->elapsed, "waiters", (int)entry->waiters, "detail",
-		entry->detail, "stages");
+		json_text(entry->detail), "stages");
 }
 
 static int add_summon(void *ctx, const struct history_entry *entry)

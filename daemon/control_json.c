@@ -2,6 +2,7 @@
 #include "base/units.h"
 #include "daemon/control_internal.h"
 #include "daemon/instance.h"
+#include "daemon/json_text.h"
 #include "daemon/summon.h"
 
 json_t *control_time_json(uint64_t real)
@@ -13,7 +14,7 @@ json_t *control_time_json(uint64_t real)
 static void set_text(json_t *object, const char *key, const char *value)
 {
 	if (value && value[0])
-		json_object_set_new(object, key, json_string(value));
+		json_object_set_new(object, key, json_text(value));
 }
 
 static void set_address(json_t *object, const char *key, const struct ip_address *address)

@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "daemon/control_internal.h"
 #include "daemon/instance.h"
+#include "daemon/json_text.h"
 #include "daemon/openapi.h"
 
 /* --- status --- */
@@ -42,11 +43,11 @@ static json_t *backends_json(const struct backends *backends)
 	for (const struct backend *b = backends->first; b; b = b->next) {
 		char text[512] = "";
 		b->ops->describe(b->launcher, text, sizeof(text));
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:b, s:s, s:o}", "name", b->ops->name,
-				      "summary", b->ops->summary, "description", text, "usable",
-				      !b->failure[0], "failure", b->failure, "capabilities",
-				      capabilities_json(b->ops->capabilities(b->launcher))));
+		json_array_append_new(list,
+			json_pack("{s:s, s:s, s:o, s:b, s:o, s:o}", "name", b->ops->name, "summary",
+				b->ops->summary, "description", json_text(text), "usable",
+				!b->failure[0], "failure", json_text(b->failure), "capabilities",
+				capabilities_json(b->ops->capabilities(b->launcher))));
 	}
 	return list;
 }
@@ -106,9 +107,9 @@ void control_get_openapi(void *ctx, struct http_request *request)
 
 static void add(json_t *list, const char *name, const char *level, const char *message)
 {
-	json_array_append_new(
-		list, json_pack("{s:s, s:b, s:s, s:s}", "name", name, "ok",
-			      strcmp(level, "ok") == 0, "level", level, "message", message));
+	json_array_append_new(list,
+		json_pack("{s:s, s:b, s:s, s:o}", "name", name, "ok", strcmp(level, "ok") == 0,
+			"level", level, "message", json_text(message)));
 }
 
 static void check_dns(struct daemon *daemon, json_t *list)

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "daemon/json_text.h"
+
 /* --- life --- */
 
 static void request_destroy(struct http_request *request)
@@ -233,15 +235,7 @@ static struct MHD_Response *make_error(const char *format, va_list args)
 {
 	char text[1024];
 	vsnprintf(text, sizeof(text), format, args);
-	json_t *message = json_string(text);
-	if (!message) {
-		/* Not UTF-8: it quotes a piece of bad input. */
-		for (char *c = text; *c; c++)
-			if ((unsigned char)*c >= 0x80)
-				*c = '?';
-		message = json_string(text);
-	}
-	return make_json(json_pack("{s:o}", "error", message));
+	return make_json(json_pack("{s:o}", "error", json_text(text)));
 }
 
 void http_request_fail(struct http_request *request, int status, const char *format, ...)

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "daemon/json_text.h"
 
 static const char *const level_names[] = {"debug", "info", "warning", "error"};
 
@@ -25,8 +26,8 @@ const char *log_time(uint64_t real, char text[32])
 static void write_json(const struct log *log, const char *time, enum log_level level,
 	const struct log_about *about, const char *message)
 {
-	json_t *line = json_pack(
-		"{s:s, s:s, s:s}", "time", time, "level", level_names[level], "message", message);
+	json_t *line = json_pack("{s:s, s:s, s:o}", "time", time, "level", level_names[level],
+		"message", json_text(message));
 	if (!line)
 		return;
 	if (about->service)

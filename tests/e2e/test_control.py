@@ -175,6 +175,18 @@ def test_a_file_of_the_users_is_left_alone(summond):
     summond.call("DELETE", f"/v1/services/{NAME}")
 
 
+def test_a_reason_that_was_cut_within_a_letter_is_still_told():
+    env = {"SUMMOND_LOG_FORMAT": "json"}
+    with Summond(backend="sim", network=False, port=5355, env=env).start() as summond:
+        for padding in ("", "x"):
+            summond.add(NAME, cmdline=f"sim.{padding}{'ö' * 600}=1")
+            assert summond.call("POST", f"/v1/services/{NAME}/wake", {"wait": True})[0] == 502
+        assert [row["outcome"] for row in summond.summons(NAME)] == ["failed", "failed"]
+        assert summond.service(NAME)["last_error"]
+        failed = [json.loads(line) for line in summond.log().splitlines() if "failed: " in line]
+        assert len(failed) == 2
+
+
 def test_a_policy_that_a_backend_cannot_follow_is_refused():
     config = 'backend "sim" { capabilities = "console" }'
     with Summond(config, backend="sim", network=False, port=5354).start() as summond:
