@@ -8,7 +8,8 @@
 
 #include "daemon/daemon.h"
 
-#define JOURNAL_BATCH_MAX 8192
+#define JOURNAL_BATCH_MAX   8192
+#define JOURNAL_BATCHES_MAX 8 /* with the storage thread; more are not given to it */
 
 struct batch {
 	struct daemon *daemon;
@@ -76,17 +77,22 @@ static int write_batch(struct store *store, void *ctx, struct error *err)
 static void on_written(void *ctx, int rc, const struct error *err)
 {
 	struct batch *batch = ctx;
+	struct journal *journal = &batch->daemon->journal;
 	if (rc < 0)
 		log_line(&batch->daemon->log, LOG_ERROR, LOG_ABOUT_NOTHING,
 			"%zu journal entries are lost: %s", batch->count, err->message);
 	free(batch->entries);
 	free(batch);
+	journal->writing--;
+	if (!journal->flush)
+		journal_flush(journal); /* what had to wait */
 }
 
 void journal_flush(struct journal *journal)
 {
 	timer_cancel(&journal->flush);
-	if (journal->count == 0)
+	bool behind = journal->writing >= JOURNAL_BATCHES_MAX && !journal->daemon->ending;
+	if (journal->count == 0 || behind)
 		return;
 	struct batch *batch = malloc(sizeof(*batch));
 	struct history_entry *fresh = new_entries();
@@ -103,6 +109,7 @@ void journal_flush(struct journal *journal)
 		free(fresh);
 		return;
 	}
+	journal->writing++;
 	journal->entries = fresh;
 	journal->count = 0;
 	if (journal->dropped) {

@@ -16,6 +16,7 @@ struct journal {
 	struct daemon *daemon;
 	struct history_entry *entries;
 	size_t count;
+	unsigned writing; /* batches that the storage thread has */
 	uint64_t dropped;
 	uint64_t next_summon;
 	struct timer *flush;
@@ -27,7 +28,7 @@ void journal_finish(struct journal *journal);
 
 /* A zeroed entry to be filled in before the next call, or NULL where there is no room. */
 struct history_entry *journal_add(struct journal *journal, enum history_kind kind);
-/* Hands what there is to the storage thread now. */
+/* Hands what there is to the storage thread, at once where it is not far behind. */
 void journal_flush(struct journal *journal);
 
 #endif
