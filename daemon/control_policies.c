@@ -13,6 +13,7 @@ struct change {
 	struct http_request *request;
 	struct policy policy;
 	bool created;
+	bool found; /* a patch: in the store */
 };
 
 void control_list_policies(void *ctx, struct http_request *request)
@@ -84,7 +85,7 @@ static int check_services(struct control *control, const struct policy *policy, 
 	return 0;
 }
 
-static int fill(struct control *control, struct policy *policy, json_t *options, struct error *err)
+static int set_options(struct policy *policy, json_t *options, struct error *err)
 {
 	const char *key;
 	json_t *value;
@@ -93,14 +94,36 @@ static int fill(struct control *control, struct policy *policy, json_t *options,
 		if (set_option(policy, key, value, err) < 0)
 			return -EINVAL;
 	}
-	int rc = policy_validate(policy, err);
-	return rc < 0 ? rc : check_services(control, policy, err);
+	return policy_validate(policy, err);
 }
 
-static int change_work(struct store *store, void *ctx, struct error *err)
+static int put_work(struct store *store, void *ctx, struct error *err)
 {
 	struct change *change = ctx;
 	return store_put_policy(store, &change->policy, err);
+}
+
+static int take_stored(void *ctx, const struct policy *policy)
+{
+	struct change *change = ctx;
+	if (strcmp(policy->name, change->policy.name) == 0) {
+		change->policy = *policy;
+		change->found = true;
+	}
+	return 0;
+}
+
+/* A patch changes what is stored: changes that were under way when it came are in it by now. */
+static int patch_work(struct store *store, void *ctx, struct error *err)
+{
+	struct change *change = ctx;
+	int rc = store_each_policy(store, take_stored, change, err);
+	if (rc >= 0 && !change->found)
+		rc = error_set(
+			err, -ENOENT, "policy %s was removed meanwhile", change->policy.name);
+	if (rc >= 0)
+		rc = set_options(&change->policy, http_body(change->request), err);
+	return rc < 0 ? rc : put_work(store, change, err);
 }
 
 static void change_done(void *ctx, int rc, const struct error *err)
@@ -120,18 +143,20 @@ static void change_done(void *ctx, int rc, const struct error *err)
 	free(change);
 }
 
-static void put(struct control *control, struct http_request *request,
-	const struct policy_entry *known, const struct policy *base)
+/* `base` with the body's options is judged here, before anything is stored. */
+static void start_change(struct control *control, struct http_request *request,
+	const struct policy *base, bool created, storage_work_fn work)
 {
 	struct error err = ERROR_INIT;
 	struct change *change = malloc(sizeof(*change));
 	int rc = change ? 0 : error_set(&err, -ENOMEM, "out of memory");
 	if (change) {
-		*change = (struct change){control, request, *base, known == NULL};
-		rc = fill(control, &change->policy, http_body(request), &err);
+		*change = (struct change){control, request, *base, created, false};
+		rc = set_options(&change->policy, http_body(request), &err);
 		if (rc >= 0)
-			rc = storage_run(
-				control->daemon->storage, change_work, change_done, change, &err);
+			rc = check_services(control, &change->policy, &err);
+		if (rc >= 0)
+			rc = storage_run(control->daemon->storage, work, change_done, change, &err);
 	}
 	if (rc < 0) {
 		http_respond_error(request, control_status(rc), "%s", err.message);
@@ -150,14 +175,15 @@ void control_put_policy(void *ctx, struct http_request *request)
 		return;
 	}
 	policy_init(&policy, name);
-	put(control, request, policy_by_name(&control->daemon->registry, name), &policy);
+	bool created = !policy_by_name(&control->daemon->registry, name);
+	start_change(control, request, &policy, created, put_work);
 }
 
 void control_patch_policy(void *ctx, struct http_request *request)
 {
 	struct policy_entry *entry = find(ctx, request);
 	if (entry)
-		put(ctx, request, entry, &entry->policy);
+		start_change(ctx, request, &entry->policy, false, patch_work);
 }
 
 /* --- delete --- */
@@ -190,7 +216,7 @@ void control_delete_policy(void *ctx, struct http_request *request)
 	struct change *change = malloc(sizeof(*change));
 	int rc = change ? 0 : error_set(&err, -ENOMEM, "out of memory");
 	if (change) {
-		*change = (struct change){control, request, entry->policy, false};
+		*change = (struct change){control, request, entry->policy, false, false};
 		rc = storage_run(control->daemon->storage, remove_work, remove_done, change, &err);
 	}
 	if (rc < 0) {

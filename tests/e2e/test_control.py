@@ -198,6 +198,23 @@ def test_a_policy_that_a_backend_cannot_follow_is_refused():
         assert status == 400 and NAME in body["error"]
 
 
+def test_patches_at_the_same_time_all_count(summond):
+    summond.policy("both")
+    for i in range(1, 20):
+        changes = {"hold": f"{i}ms", "min_life": f"{i}s", "ready_port": str(i)}
+        connections = []
+        for option, value in changes.items():
+            connection = UnixConnection(summond.socket)
+            connection.request("PATCH", "/v1/policies/both", json.dumps({option: value}))
+            connections.append(connection)
+        for connection in connections:
+            assert connection.getresponse().status == 200
+            connection.close()
+        options = summond.get("/v1/policies/both")["options"]
+        assert {option: options[option] for option in changes} == changes
+    summond.call("DELETE", "/v1/policies/both")
+
+
 def test_events_are_streamed(summond):
     summond.add(NAME)
     connection = UnixConnection(summond.socket)
