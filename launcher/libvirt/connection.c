@@ -42,7 +42,7 @@ struct connection {
 	pthread_mutex_t lock;  /* of all that follows */
 	pthread_cond_t work;   /* for the workers */
 	pthread_cond_t change; /* for the manager: lost, stopping */
-	/* Destroying takes 200 ms of waiting: at most half of the workers do that at a time. */
+	/* Ending a process takes 200 ms of waiting: at most half of the workers do that at a time. */
 	struct queue urgent, patient;
 	unsigned patient_running;
 	bool stopping, lost;
@@ -105,7 +105,7 @@ static struct job *queue_take(struct queue *queue)
 
 static bool is_patient(const struct job *job)
 {
-	return job->type == JOB_DESTROY || job->type == JOB_MARK;
+	return job->type == JOB_DESTROY || job->type == JOB_MARK || job->type == JOB_SAVE;
 }
 
 void connection_submit(struct connection *connection, struct job *job)
@@ -168,10 +168,16 @@ static void job_done(struct connection *connection, struct job *job, virConnectP
 static void *worker_main(void *ctx)
 {
 	struct connection *connection = ctx;
+	const struct job_context context = {
+		.identity = connection->config.identity,
+		.prefix = connection->config.prefix,
+		.saved_folder = connection->config.saved_folder,
+		.streams = connection->streams,
+	};
 	virConnectPtr open;
 	for (struct job *job; (job = job_take(connection, &open));) {
 		if (open) {
-			job_run(open, connection->config.prefix, connection->streams, job);
+			job_run(open, &context, job);
 			if (connection->config.settings->root) /* where a SIGCHLD was not seen */
 				reaper_run();
 		} else {

@@ -28,34 +28,43 @@ enum job_type {
 	JOB_SHUTDOWN,
 	JOB_DESTROY,
 	JOB_MARK,
-	JOB_CONSOLE
+	JOB_CONSOLE,
+	JOB_SAVE
 };
 
 struct listed_domain {
 	struct domain_facts facts;
 	bool paused;
+	bool saved; /* on disk (saved.h): not a domain, for now */
 };
 
 struct job {
 	struct job *next;
 	enum job_type type;
 	struct instance_id id;
-	char name[64]; /* of the domain */
-	char *xml;     /* JOB_START; owned */
-	bool paused;   /* JOB_START */
-	bool stream;   /* JOB_START: its console is none of our sockets */
-	bool again;    /* asked before, on a connection that was lost: it may have been done */
+	char name[64];    /* of the domain */
+	char *xml;        /* JOB_START; owned */
+	bool paused;      /* JOB_START */
+	bool stream;      /* JOB_START: its console is none of our sockets */
+	bool saved;       /* the guest is on disk */
+	char *saved_path; /* of its file there; owned */
+	bool again;       /* asked before, on a connection that was lost: it may have been done */
 	/* results */
 	struct error error;         /* code 0: done */
 	bool lost;                  /* not known whether it was done: the connection went away */
 	bool gone;                  /* there is no such domain (any more) */
-	struct listed_domain *list; /* JOB_LIST: the domains with our prefix; owned */
+	struct listed_domain *list; /* JOB_LIST: domains with our prefix, saved guests; owned */
 	size_t count;
 };
 void job_destroy(struct job *job);
+
+struct job_context {
+	const char *identity, *prefix; /* of our domains' names */
+	const char *saved_folder;      /* NULL: guests are not kept on disk */
+	struct stream_set *streams;
+};
 /* Blocks. jobs.c */
-void job_run(
-	virConnectPtr connection, const char *prefix, struct stream_set *streams, struct job *job);
+void job_run(virConnectPtr connection, const struct job_context *context, struct job *job);
 
 enum message_type {
 	MESSAGE_HOST_KNOWN,     /* domain_type, text: why */
@@ -83,6 +92,7 @@ struct message {
 struct connection_config {
 	const struct libvirt_settings *settings; /* stays as it is until the join */
 	const char *identity, *prefix;           /* of our domains' names; likewise */
+	const char *saved_folder;                /* likewise; NULL: none are kept on disk */
 	/* Any thread: there are messages to take. */
 	void (*wake)(void *ctx);
 	void *ctx;

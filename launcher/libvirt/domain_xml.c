@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "launcher/libvirt/template.h"
 
+#define XML_MAX  (1 << 20)
 #define QEMU_URI "http://libvirt.org/schemas/domain/qemu/1.0"
 
 CLEANUP_DEFINE(doc, xmlDocPtr, xmlFreeDoc)
@@ -82,12 +83,8 @@ static bool read_number(xmlNodePtr node, const char *name, uint64_t max, uint64_
 	       number_parse(text, 0, max, out, NULL) == 0;
 }
 
-bool domain_metadata_parse(const char *xml, struct domain_facts *facts)
+static bool facts_read(xmlNodePtr node, struct domain_facts *facts)
 {
-	CLEANUP(doc)
-	xmlDocPtr doc = xmlReadMemory(xml, (int)strnlen(xml, 65536), NULL, NULL,
-		XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-	xmlNodePtr node = doc ? xmlDocGetRootElement(doc) : NULL;
 	uint64_t slot, generation;
 	char booted[4], console[8];
 	memset(facts, 0, sizeof(*facts));
@@ -104,6 +101,30 @@ bool domain_metadata_parse(const char *xml, struct domain_facts *facts)
 			strcmp(console, "stream") == 0;
 	facts->id = (struct instance_id){(uint32_t)slot, (uint32_t)generation};
 	return true;
+}
+
+static xmlDocPtr text_parse(const char *xml)
+{
+	return xmlReadMemory(xml, (int)strnlen(xml, XML_MAX), NULL, NULL,
+		XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+}
+
+bool domain_metadata_parse(const char *xml, struct domain_facts *facts)
+{
+	CLEANUP(doc) xmlDocPtr doc = text_parse(xml);
+	return facts_read(doc ? xmlDocGetRootElement(doc) : NULL, facts);
+}
+
+bool domain_xml_facts(const char *xml, struct domain_facts *facts)
+{
+	CLEANUP(doc) xmlDocPtr doc = text_parse(xml);
+	xmlNodePtr domain = doc ? xmlDocGetRootElement(doc) : NULL;
+	xmlNodePtr node = domain ? child_find(domain, "metadata") : NULL;
+	for (node = node ? node->children : NULL; node; node = node->next)
+		if (node->type == XML_ELEMENT_NODE && node->ns &&
+			strcmp((const char *)node->ns->href, DOMAIN_METADATA_URI) == 0)
+			break;
+	return facts_read(node, facts);
 }
 
 static xmlNodePtr metadata_node(const struct domain_facts *facts)

@@ -45,6 +45,8 @@ struct domain_facts {
 /* The metadata element alone, as virDomainGetMetadata gives and virDomainSetMetadata takes it.
  * `parse`: false where it is not ours or damaged. `print`: for free(), NULL without memory. */
 bool domain_metadata_parse(const char *xml, struct domain_facts *facts);
+/* The same of a whole domain's XML. */
+bool domain_xml_facts(const char *xml, struct domain_facts *facts);
 char *domain_metadata_print(const struct domain_facts *facts);
 
 #endif

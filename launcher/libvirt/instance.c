@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "launcher/libvirt/saved.h"
 
 /* A bound, not a limit to plan with. */
 #define QUEUE_MAX 64
@@ -105,7 +106,7 @@ static void virt_console_ready(void *ctx)
 
 void instance_console_reopen(struct instance *instance)
 {
-	if (instance_console_open(instance, NULL) < 0 || !instance->console)
+	if (instance_console_open(instance, NULL) < 0 || !instance->console || instance->saved)
 		return; /* without it the guest serves all the same */
 	if (instance->stream) {
 		instance_ask(instance, JOB_CONSOLE, NULL, NULL);
@@ -177,7 +178,7 @@ static void stopped(struct instance *instance, int detail)
 
 void instance_lifecycle(struct instance *instance, int event, int detail)
 {
-	if (event == VIR_DOMAIN_EVENT_STOPPED)
+	if (event == VIR_DOMAIN_EVENT_STOPPED && detail != VIR_DOMAIN_EVENT_STOPPED_SAVED)
 		stopped(instance, detail);
 }
 
@@ -235,10 +236,15 @@ void instance_advance(struct instance *instance)
 	if (operation->type == JOB_RESUME && instance->deaf)
 		return;
 	struct job *job = calloc(1, sizeof(*job));
-	if (!job)
+	if (job && virt->saved_folder)
+		job->saved_path = saved_path(virt->saved_folder, virt->identity, instance->id);
+	if (!job || (virt->saved_folder && !job->saved_path)) {
+		free(job);
 		return; /* the next news tries again */
+	}
 	job->type = operation->type;
 	job->id = instance->id;
+	job->saved = instance->saved;
 	memcpy(job->name, instance->name, sizeof(job->name));
 	job->again = operation->again;
 	job->paused = instance->how == LAUNCHER_START_PAUSED;
@@ -279,7 +285,7 @@ static void resume_done(struct instance *instance, const struct job *job)
 		operation_fails(instance, job);
 		return;
 	}
-	instance->paused = false;
+	instance->paused = instance->saved = false;
 	if (!instance->booted) { /* behind its back: nobody waits for this */
 		struct job *mark = calloc(1, sizeof(*mark));
 		if (mark) {
@@ -302,6 +308,13 @@ static void suspend_done(struct instance *instance, const struct job *job)
 	instance->paused = true;
 	virt_emit(
 		instance->virt, instance->id, (struct launcher_event){.type = LAUNCHER_SUSPENDED});
+}
+
+static void save_done(struct instance *instance, const struct job *job)
+{
+	if (!job->error.code)
+		instance->saved = true;
+	suspend_done(instance, job);
 }
 
 /* A guest that cannot be asked is ended all the same. */
@@ -343,6 +356,7 @@ void instance_job_done(struct instance *instance, struct job *job)
 		[JOB_SHUTDOWN] = shutdown_done,
 		[JOB_DESTROY] = destroy_done,
 		[JOB_CONSOLE] = console_done,
+		[JOB_SAVE] = save_done,
 	};
 	struct virt *virt = instance->virt;
 	struct instance_id id = instance->id;

@@ -31,6 +31,7 @@ struct instance {
 	bool ended, going; /* its end is known; its end waits for its last words */
 	bool present;      /* in the last list */
 	bool stream;       /* its console is one of libvirt's streams, not our socket */
+	bool saved;        /* on disk; paused too */
 	bool deaf;         /* found, its console not connected yet: a resume waits for that */
 	enum launcher_exit exit;
 	struct error error; /* of a crash */
@@ -45,7 +46,8 @@ struct virt {
 	launcher_event_fn on_event;
 	void *ctx;
 	char *identity, *state_dir;
-	char prefix[24]; /* of our domains' names */
+	char *saved_folder; /* NULL: guests are not kept on disk */
+	char prefix[24];    /* of our domains' names */
 	struct libvirt_settings settings;
 	unsigned capabilities;
 	enum domain_type domain_type; /* AUTO until the host is known */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "launcher/libvirt/saved.h"
 
 CLEANUP_DEFINE(domain, virDomainPtr, virDomainFree)
 
@@ -16,6 +17,7 @@ void job_destroy(struct job *job)
 	if (!job)
 		return;
 	free(job->xml);
+	free(job->saved_path);
 	free(job->list);
 	free(job);
 }
@@ -62,7 +64,7 @@ static bool domain_inspect(virDomainPtr domain, const char *prefix, struct liste
 	return is_active(domain);
 }
 
-static void job_list(virConnectPtr connection, const char *prefix, struct job *job)
+static void job_list(virConnectPtr connection, const struct job_context *context, struct job *job)
 {
 	virDomainPtr *domains = NULL;
 	int count = virConnectListAllDomains(connection, &domains, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
@@ -74,11 +76,14 @@ static void job_list(virConnectPtr connection, const char *prefix, struct job *j
 	if (!job->list)
 		error_set(&job->error, -ENOMEM, "out of memory");
 	for (int i = 0; i < count; i++) {
-		if (job->list && domain_inspect(domains[i], prefix, &job->list[job->count]))
+		if (job->list &&
+			domain_inspect(domains[i], context->prefix, &job->list[job->count]))
 			job->count++;
 		virDomainFree(domains[i]);
 	}
 	free(domains);
+	if (job->list && context->saved_folder)
+		saved_list(connection, context, job);
 }
 
 static virDomainPtr domain_create(virConnectPtr connection, const struct job *job, bool *paused)
@@ -153,8 +158,7 @@ static int mark(virDomainPtr domain, const struct job *job)
 		DOMAIN_METADATA_PREFIX, DOMAIN_METADATA_URI, VIR_DOMAIN_AFFECT_LIVE);
 }
 
-void job_run(
-	virConnectPtr connection, const char *prefix, struct stream_set *streams, struct job *job)
+void job_run(virConnectPtr connection, const struct job_context *context, struct job *job)
 {
 	static int (*const run[])(virDomainPtr domain, const struct job *job) = {
 		[JOB_RESUME] = resume,
@@ -162,19 +166,25 @@ void job_run(
 		[JOB_SHUTDOWN] = shut_down,
 		[JOB_DESTROY] = destroy,
 		[JOB_MARK] = mark,
+		[JOB_SAVE] = saved_make,
 	};
 	virResetLastError();
 	if (job->type == JOB_LIST) {
-		job_list(connection, prefix, job);
+		job_list(connection, context, job);
 		return;
 	}
 	if (job->type == JOB_START) {
-		job_start(connection, streams, job);
+		job_start(connection, context->streams, job);
+		return;
+	}
+	if (job->saved) {
+		if (saved_job(connection, context->streams, job) < 0 && !job->error.code)
+			job_fail(connection, job);
 		return;
 	}
 	CLEANUP(domain) virDomainPtr domain = virDomainLookupByName(connection, job->name);
 	if (domain && job->type == JOB_CONSOLE)
-		stream_open(streams, domain);
+		stream_open(context->streams, domain);
 	else if (!domain || run[job->type](domain, job) < 0)
 		job_fail(connection, job);
 }

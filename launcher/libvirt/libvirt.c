@@ -140,13 +140,13 @@ static int virt_resume(struct launcher *launcher, struct instance_id id, struct 
 static int virt_suspend(struct launcher *launcher, struct instance_id id, enum launcher_rest where,
 	struct error *err)
 {
-	if (where == LAUNCHER_REST_DISK)
-		return error_set(err, -ENOTSUP, "libvirt: guests are not kept on disk");
 	struct error why = ERROR_INIT;
-	struct instance *instance = instance_known(launcher, id, LAUNCHER_CAN_SUSPEND, &why);
+	bool disk = where == LAUNCHER_REST_DISK;
+	struct instance *instance = instance_known(
+		launcher, id, disk ? LAUNCHER_CAN_SNAPSHOT : LAUNCHER_CAN_SUSPEND, &why);
 	if (!instance)
 		return error_set(err, why.code, "%s", why.message);
-	return instance_ask(instance, JOB_SUSPEND, NULL, err);
+	return instance_ask(instance, disk ? JOB_SAVE : JOB_SUSPEND, NULL, err);
 }
 
 static int virt_stop(
@@ -197,6 +197,7 @@ static void virt_free(struct virt *virt)
 	libvirt_settings_finish(&virt->settings);
 	free(virt->identity);
 	free(virt->state_dir);
+	free(virt->saved_folder);
 	free(virt);
 }
 
@@ -239,7 +240,10 @@ static unsigned capabilities_of(const struct libvirt_settings *settings)
 	unsigned mask = LAUNCHER_CAN_SUSPEND | LAUNCHER_CAN_SHUTDOWN;
 	if (strncmp(settings->uri, "test:", 5) == 0)
 		return mask; /* its guests live in our memory */
-	return mask | LAUNCHER_CAN_PREPARE | LAUNCHER_CAN_OUTLIVE | LAUNCHER_CAN_CONSOLE;
+	mask |= LAUNCHER_CAN_PREPARE | LAUNCHER_CAN_OUTLIVE | LAUNCHER_CAN_CONSOLE;
+	if (settings->qemu && settings->local) /* the file is one of this host */
+		mask |= LAUNCHER_CAN_SNAPSHOT;
+	return mask;
 }
 
 static int virt_configure(
@@ -259,6 +263,12 @@ static int virt_configure(
 		return error_set(err, -errno, "%s: %s", config->state_dir, strerror(errno));
 	if (mkdir(consoles, 0755) < 0 && errno != EEXIST)
 		return error_set(err, -errno, "%s: %s", consoles, strerror(errno));
+	if (!(virt->capabilities & LAUNCHER_CAN_SNAPSHOT))
+		return 0;
+	if (asprintf(&virt->saved_folder, "%s/saved", virt->state_dir) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (mkdir(virt->saved_folder, 0700) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "%s: %s", virt->saved_folder, strerror(errno));
 	return 0;
 }
 
@@ -268,6 +278,7 @@ static int virt_run(struct virt *virt, struct error *err)
 		.settings = &virt->settings,
 		.identity = virt->identity,
 		.prefix = virt->prefix,
+		.saved_folder = virt->saved_folder,
 		.wake = wake,
 		.ctx = virt,
 	};

@@ -48,7 +48,8 @@ static void domain_is_there(struct virt *virt, const struct listed_domain *domai
 	if (instance) {
 		instance->present = true;
 		instance->paused = domain->paused;
-		if (virt->lost && instance->stream && instance->started)
+		instance->saved = domain->saved;
+		if (virt->lost && instance->stream && instance->started && !domain->saved)
 			instance_ask(instance, JOB_CONSOLE, NULL, NULL);
 		return;
 	}
@@ -57,7 +58,8 @@ static void domain_is_there(struct virt *virt, const struct listed_domain *domai
 		return;
 	instance->started = instance->present = true;
 	instance->paused = domain->paused;
-	instance->booted = facts->booted;
+	instance->saved = domain->saved;
+	instance->booted = facts->booted || domain->saved;
 	instance->stream = facts->stream;
 	instance_console_reopen(instance);
 	virt_emit(virt, facts->id,
@@ -65,7 +67,7 @@ static void domain_is_there(struct virt *virt, const struct listed_domain *domai
 			.found = {.service = facts->service,
 				.tap = facts->tap,
 				.paused = domain->paused,
-				.booted = facts->booted || !domain->paused,
+				.booted = instance->booted || !domain->paused,
 				.started_at = facts->started_at}});
 }
 

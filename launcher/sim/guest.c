@@ -221,7 +221,7 @@ static void life_happens(uv_timer_t *timer)
 
 void guest_run(struct guest *guest)
 {
-	guest->record.paused = false;
+	guest->record.paused = guest->record.saved = false;
 	guest->record.booted = true;
 	guest->running_since = uv_hrtime();
 	guest_plan(guest);

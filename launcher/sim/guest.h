@@ -13,7 +13,7 @@
  * the launcher), the guest in hand is still there when it returns; `gone` tells.
  */
 
-enum operation_type { OP_START, OP_RESUME, OP_SUSPEND, OP_DESTROY, OP_SHUTDOWN };
+enum operation_type { OP_START, OP_RESUME, OP_SUSPEND, OP_SAVE, OP_DESTROY, OP_SHUTDOWN };
 
 struct operation {
 	enum operation_type type;

@@ -18,9 +18,11 @@ static uint64_t operation_delay(const struct guest *guest, enum operation_type t
 	case OP_START:
 		return behaviour->create_delay;
 	case OP_RESUME:
-		return behaviour->resume_delay;
+		return guest->record.saved ? behaviour->restore_delay : behaviour->resume_delay;
 	case OP_SUSPEND:
 		return behaviour->suspend_delay;
+	case OP_SAVE:
+		return behaviour->save_delay;
 	case OP_DESTROY:
 		return behaviour->stop_delay;
 	case OP_SHUTDOWN:
@@ -105,18 +107,29 @@ static void resume_done(struct guest *guest)
 	}
 }
 
-static void suspend_done(struct guest *guest)
+static void rest(struct guest *guest, bool disk)
 {
 	struct sim *sim = guest->sim;
-	if (guest->record.paused) {
-		operation_fails(guest, -EALREADY, "the guest is paused already");
+	if (disk ? guest->record.saved : guest->record.paused) {
+		operation_fails(guest, -EALREADY, "the guest rests already");
 	} else if (chance_strikes(sim, guest->behaviour.fail_suspend, ++sim->suspends)) {
 		operation_fails(guest, -EIO, "suspend failed, as it was told to");
 	} else {
 		guest_pause(guest);
+		guest->record.saved = disk;
 		sim_save(sim, NULL);
 		guest_emit(guest, (struct launcher_event){.type = LAUNCHER_SUSPENDED});
 	}
+}
+
+static void suspend_done(struct guest *guest)
+{
+	rest(guest, false);
+}
+
+static void save_done(struct guest *guest)
+{
+	rest(guest, true);
 }
 
 static void shutdown_done(struct guest *guest)
@@ -145,6 +158,7 @@ static void operation_done(uv_timer_t *timer)
 		[OP_START] = start_done,
 		[OP_RESUME] = resume_done,
 		[OP_SUSPEND] = suspend_done,
+		[OP_SAVE] = save_done,
 		[OP_DESTROY] = destroy_done,
 		[OP_SHUTDOWN] = shutdown_done,
 	};

@@ -11,7 +11,7 @@
 /*
  * <state_dir>/guests: one guest a line, fields separated by tabs, the command line last:
  *   slot generation paused booted started_at ran since identity service tap cmdline
- * A string that could break a line is refused at `start`, so that nothing needs escapes.
+ * paused: 0, 1, or 2 for a guest on disk. A string that could break a line is refused at `start`, so that nothing needs escapes.
  */
 enum { NUMBERS = 7, STRINGS = 4 };
 
@@ -56,6 +56,7 @@ static bool record_parse(struct sim_record *record, char *line)
 	*record = (struct sim_record){
 		.id = {(uint32_t)n[0], (uint32_t)n[1]},
 		.paused = n[2],
+		.saved = n[2] == 2,
 		.booted = n[3],
 		.started_at = n[4],
 		.ran = n[5],
@@ -97,9 +98,9 @@ void sim_records_put(FILE *file, const struct sim_record *record)
 	fprintf(file,
 		"%" PRIu32 "\t%" PRIu32 "\t%d\t%d\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
 		"\t%s\t%s\t%s\t%s\n",
-		record->id.slot, record->id.generation, record->paused, record->booted,
-		record->started_at, record->ran, record->since, record->identity, record->service,
-		record->tap, record->cmdline);
+		record->id.slot, record->id.generation, record->saved ? 2 : record->paused,
+		record->booted, record->started_at, record->ran, record->since, record->identity,
+		record->service, record->tap, record->cmdline);
 }
 
 static char *file_path(const char *state_dir, const char *name)

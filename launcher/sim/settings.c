@@ -23,6 +23,8 @@ static const struct key {
 	KEY(DURATION, boot_delay),
 	KEY(DURATION, resume_delay),
 	KEY(DURATION, suspend_delay),
+	KEY(DURATION, save_delay),
+	KEY(DURATION, restore_delay),
 	KEY(DURATION, stop_delay),
 	KEY(DURATION, shutdown_delay),
 	KEY(DURATION, die_after),
@@ -46,11 +48,12 @@ static const struct {
 	{"shutdown", LAUNCHER_CAN_SHUTDOWN},
 	{"console", LAUNCHER_CAN_CONSOLE},
 	{"outlive", LAUNCHER_CAN_OUTLIVE},
+	{"snapshot", LAUNCHER_CAN_SNAPSHOT},
 };
 
 #define ALL_CAPABILITIES                                                                           \
 	(LAUNCHER_CAN_PREPARE | LAUNCHER_CAN_SUSPEND | LAUNCHER_CAN_SHUTDOWN |                     \
-		LAUNCHER_CAN_CONSOLE | LAUNCHER_CAN_OUTLIVE)
+		LAUNCHER_CAN_CONSOLE | LAUNCHER_CAN_OUTLIVE | LAUNCHER_CAN_SNAPSHOT)
 #define LONGEST_DELAY (24 * 3600 * NS_PER_S)
 
 void sim_settings_init(struct sim_settings *settings)
@@ -62,6 +65,8 @@ void sim_settings_init(struct sim_settings *settings)
 				.boot_delay = 20 * NS_PER_MS,
 				.resume_delay = 2 * NS_PER_MS,
 				.suspend_delay = 2 * NS_PER_MS,
+				.save_delay = 30 * NS_PER_MS,
+				.restore_delay = 15 * NS_PER_MS,
 				.stop_delay = 5 * NS_PER_MS,
 				.shutdown_delay = 10 * NS_PER_MS,
 				.die_after = UINT64_MAX,
@@ -182,7 +187,9 @@ static int capabilities_set(unsigned *out, const char *value, struct error *err)
 			i++;
 		if (i == count && *word)
 			return error_set(err, -EINVAL,
-				"\"%s\" is not one of prepare, suspend, shutdown, console, outlive",
+				"\"%s\" is not one of prepare, suspend, shutdown, console, "
+				"outlive, "
+				"snapshot",
 				word);
 		if (i < count)
 			mask |= capability_names[i].bit;

@@ -88,7 +88,7 @@ static int sim_suspend(struct launcher *launcher, struct instance_id id, enum la
 	struct error *err)
 {
 	if (where == LAUNCHER_REST_DISK)
-		return error_set(err, -ENOTSUP, "sim: guests are not kept on disk");
+		return sim_operate(launcher, id, OP_SAVE, LAUNCHER_CAN_SNAPSHOT, err);
 	return sim_operate(launcher, id, OP_SUSPEND, LAUNCHER_CAN_SUSPEND, err);
 }
 
@@ -108,7 +108,7 @@ static void guest_announce(struct guest *guest)
 				  .found = {.service = guest->record.service,
 					  .tap = guest->record.tap,
 					  .paused = guest->record.paused,
-					  .booted = guest->record.booted,
+					  .booted = guest->record.booted || guest->record.saved,
 					  .started_at = guest->record.started_at}});
 }
 

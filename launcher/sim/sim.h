@@ -18,6 +18,8 @@
  *                         "summond: ready after <boot_delay in us> us"
  *   resume_delay    2ms   from `resume` to RESUMED
  *   suspend_delay   2ms   from `suspend` to SUSPENDED
+ *   save_delay      30ms  the same, to disk
+ *   restore_delay   15ms  from `resume` of a guest on disk to RESUMED
  *   stop_delay      5ms   from `stop`, destroy, to EXITED
  *   shutdown_delay  10ms  from `stop`, shutdown, to the guest's powering off
  *   die_after       never the guest crashes after so long a time of running
@@ -25,7 +27,7 @@
  *   jitter          0     percent by which each delay varies, up or down (0 to 100)
  *   never_ready     no    the guest prints nothing
  *   ignore_shutdown no    the guest does not react to shutdown
- *   fail_start, fail_resume, fail_suspend
+ *   fail_start, fail_resume, fail_suspend (of memory and disk alike)
  *                   no    "no", "yes", "3" (every third), "25%" (at random)
  *   fail                  "start", "resume", "suspend" or "ready": short for the one of these with
  *                         "yes" (for "ready": never_ready)
@@ -34,7 +36,8 @@
  *
  *   seed            1     of the random numbers: the same seed, the same run
  *   check_images    yes   refuse a kernel or initrd that is not there
- *   capabilities    all   e.g. "prepare,suspend,shutdown,console,outlive", or "none"
+ *   capabilities    all   e.g. "prepare,suspend,shutdown,console,outlive,snapshot", or
+ *                         "none"
  *   persist         no    guests outlive the daemon: they are kept in <state_dir>/guests, and time
  *                         goes on for them while it is away
  */
@@ -46,6 +49,7 @@ struct sim_chance {
 
 struct sim_behaviour {
 	uint64_t create_delay, boot_delay, resume_delay, suspend_delay, stop_delay, shutdown_delay;
+	uint64_t save_delay, restore_delay;
 	uint64_t die_after, off_after; /* UINT64_MAX: never */
 	uint64_t jitter;               /* percent */
 	bool never_ready, ignore_shutdown;
@@ -72,6 +76,7 @@ struct sim_record {
 	struct instance_id id;
 	char *identity, *service, *tap, *cmdline; /* tap: "" for none */
 	bool paused, booted;
+	bool saved;          /* on disk; paused too */
 	uint64_t started_at; /* real time */
 	uint64_t ran;        /* nanoseconds of running until `since` */
 	uint64_t since;      /* real time from which it runs, where it is not paused */

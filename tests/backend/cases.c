@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+
 struct stage *case_open(void **state, enum task task)
 {
 	const struct subject *subject = *state;
@@ -36,6 +38,23 @@ void case_wait_ready(struct stage *stage, struct watched *guest)
 {
 	if (case_has_console(stage))
 		STAGE_WAIT(stage, guest_is_ready(guest));
+}
+
+unsigned hypervisors_left(void)
+{
+	unsigned left = 0;
+	CLEANUP(closedir) DIR *proc = opendir("/proc");
+	for (struct dirent *entry; proc && (entry = readdir(proc));) {
+		char path[sizeof(entry->d_name) + 16], line[4096];
+		snprintf(path, sizeof(path), "/proc/%s/cmdline", entry->d_name);
+		CLEANUP(fclose)
+		FILE *file = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' ? fopen(path, "re")
+										: NULL;
+		size_t length = file ? fread(line, 1, sizeof(line), file) : 0;
+		left += memmem(line, length, "guest=summond", 13) &&
+			memmem(line, length, places.state_dir, strlen(places.state_dir));
+	}
+	return left;
 }
 
 static void refuses_unknown_settings(void **state)
@@ -119,12 +138,67 @@ static void suspends_and_resumes(void **state)
 	struct watched *guest = case_start(stage, FIRST, TASK_READY, LAUNCHER_START_RUNNING);
 	case_wait_ready(stage, guest);
 	for (unsigned round = 1; round <= 3; round++) {
-		assert_int_equal(stage_suspend(stage, FIRST, NULL), 0);
+		assert_int_equal(stage_suspend(stage, FIRST, LAUNCHER_REST_MEMORY, NULL), 0);
 		STAGE_WAIT(stage, guest->counts[LAUNCHER_SUSPENDED] == round);
 		assert_int_equal(stage_resume(stage, FIRST, NULL), 0);
 		STAGE_WAIT(stage, guest->counts[LAUNCHER_RESUMED] == round);
 	}
 	assert_int_equal(guest->counts[LAUNCHER_OPERATION_FAILED], 0);
+	stage_close(stage);
+}
+
+/* It goes on where it was: it does not boot again, and hears what it heard before. */
+static void rests_on_disk(void **state)
+{
+	struct stage *stage = case_open(state, TASK_OBEY);
+	stage_need(stage, LAUNCHER_CAN_SNAPSHOT);
+	stage_need(stage, LAUNCHER_CAN_SHUTDOWN);
+	struct watched *guest = case_start(stage, FIRST, TASK_OBEY, LAUNCHER_START_RUNNING);
+	case_wait_ready(stage, guest);
+	for (unsigned round = 1; round <= 2; round++) {
+		assert_int_equal(stage_suspend(stage, FIRST, LAUNCHER_REST_DISK, NULL), 0);
+		STAGE_WAIT(stage, guest->counts[LAUNCHER_SUSPENDED] == round);
+		assert_int_equal(hypervisors_left(), 0);
+		assert_int_equal(stage_resume(stage, FIRST, NULL), 0);
+		STAGE_WAIT(stage, guest->counts[LAUNCHER_RESUMED] == round);
+	}
+	assert_int_equal(guest->counts[LAUNCHER_OPERATION_FAILED], 0);
+	assert_int_equal(stage_stop(stage, FIRST, LAUNCHER_STOP_SHUTDOWN, NULL), 0);
+	STAGE_WAIT(stage, guest_is_over(guest));
+	assert_int_equal(guest->exit, LAUNCHER_EXIT_SHUTDOWN);
+	const char *line = strstr(guest->output, READY_LINE);
+	assert_true(!line || !strstr(line + 1, READY_LINE));
+	stage_close(stage);
+}
+
+static unsigned files_kept(void)
+{
+	char path[128];
+	unsigned count = 0;
+	snprintf(path, sizeof(path), "%s/saved", places.state_dir);
+	CLEANUP(closedir) DIR *dir = opendir(path);
+	for (struct dirent *entry; dir && (entry = readdir(dir));)
+		count += entry->d_name[0] != '.';
+	return count;
+}
+
+static void stops_on_disk(void **state)
+{
+	static const enum launcher_stop ways[] = {LAUNCHER_STOP_DESTROY, LAUNCHER_STOP_SHUTDOWN};
+	struct stage *stage = case_open(state, TASK_READY);
+	stage_need(stage, LAUNCHER_CAN_SNAPSHOT);
+	stage_need(stage, LAUNCHER_CAN_SHUTDOWN);
+	for (unsigned i = 0; i < 2; i++) {
+		struct instance_id id = {1, i + 1};
+		struct watched *guest = case_start(stage, id, TASK_READY, LAUNCHER_START_RUNNING);
+		case_wait_ready(stage, guest);
+		assert_int_equal(stage_suspend(stage, id, LAUNCHER_REST_DISK, NULL), 0);
+		STAGE_WAIT(stage, guest->counts[LAUNCHER_SUSPENDED]);
+		assert_int_equal(stage_stop(stage, id, ways[i], NULL), 0);
+		STAGE_WAIT(stage, guest_is_over(guest));
+		assert_int_equal(guest->exit, LAUNCHER_EXIT_DESTROYED);
+		assert_int_equal(files_kept(), 0);
+	}
 	stage_close(stage);
 }
 
@@ -138,7 +212,7 @@ static void keeps_the_order(void **state)
 	stage_need(stage, LAUNCHER_CAN_SUSPEND);
 	assert_int_equal(stage_start(stage, FIRST, TASK_READY, LAUNCHER_START_PAUSED, NULL), 0);
 	assert_int_equal(stage_resume(stage, FIRST, NULL), 0);
-	assert_int_equal(stage_suspend(stage, FIRST, NULL), 0);
+	assert_int_equal(stage_suspend(stage, FIRST, LAUNCHER_REST_MEMORY, NULL), 0);
 	assert_int_equal(stage_resume(stage, FIRST, NULL), 0);
 	struct watched *guest = stage_guest(stage, FIRST);
 	STAGE_WAIT(stage, guest->counts[LAUNCHER_RESUMED] == 2 || guest_is_over(guest));
@@ -253,7 +327,7 @@ static void refuses_unknown_instances(void **state)
 	struct watched *guest = case_start(stage, FIRST, TASK_READY, LAUNCHER_START_RUNNING);
 	assert_true(stage_start(stage, FIRST, TASK_READY, LAUNCHER_START_RUNNING, NULL) < 0);
 	assert_true(stage_resume(stage, SECOND, NULL) < 0);
-	assert_true(stage_suspend(stage, SECOND, NULL) < 0);
+	assert_true(stage_suspend(stage, SECOND, LAUNCHER_REST_MEMORY, NULL) < 0);
 	assert_true(stage_stop(stage, SECOND, LAUNCHER_STOP_DESTROY, NULL) < 0);
 	case_wait_ready(stage, guest);
 	assert_true(guest_is_alive(guest));
@@ -297,6 +371,8 @@ const struct CMUnitTest backend_cases[] = {
 	cmocka_unit_test(prepares_and_resumes),
 	cmocka_unit_test(refuses_to_prepare),
 	cmocka_unit_test(suspends_and_resumes),
+	cmocka_unit_test(rests_on_disk),
+	cmocka_unit_test(stops_on_disk),
 	cmocka_unit_test(keeps_the_order),
 	cmocka_unit_test(shuts_down),
 	cmocka_unit_test(destroys_after_shutdown),

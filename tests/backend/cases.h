@@ -21,6 +21,9 @@ bool case_has_console(const struct stage *stage);
 /* Until the guest has said that it is ready, where it has a console. */
 void case_wait_ready(struct stage *stage, struct watched *guest);
 
+/* How many processes have our folder in their command line: hypervisors. */
+unsigned hypervisors_left(void);
+
 /* fates.c */
 void tells_of_power_off(void **state);
 void tells_of_crash(void **state);

@@ -237,10 +237,11 @@ int stage_resume(struct stage *stage, struct instance_id id, struct error *err)
 	return r;
 }
 
-int stage_suspend(struct stage *stage, struct instance_id id, struct error *err)
+int stage_suspend(
+	struct stage *stage, struct instance_id id, enum launcher_rest where, struct error *err)
 {
 	stage->inside = true;
-	int r = stage->launcher->ops->suspend(stage->launcher, id, LAUNCHER_REST_MEMORY, err);
+	int r = stage->launcher->ops->suspend(stage->launcher, id, where, err);
 	stage->inside = false;
 	stage->last_event = uv_hrtime();
 	if (r == 0)

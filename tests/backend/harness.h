@@ -98,7 +98,8 @@ bool guest_is_ready(const struct watched *guest);
 int stage_start(struct stage *stage, struct instance_id id, enum task task, enum launcher_start how,
 	struct error *err);
 int stage_resume(struct stage *stage, struct instance_id id, struct error *err);
-int stage_suspend(struct stage *stage, struct instance_id id, struct error *err);
+int stage_suspend(
+	struct stage *stage, struct instance_id id, enum launcher_rest where, struct error *err);
 int stage_stop(
 	struct stage *stage, struct instance_id id, enum launcher_stop how, struct error *err);
 

@@ -11,15 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-
 #define OURS   "a1b2c3d4e5f60718"
 #define OTHERS "ffffffffffffffff"
 
 #define DELAY "TEST_BACKEND_DELAY" /* of a life that is killed, in ms */
 
 enum { UNABLE = 77 };
-enum { RUNNING = 1, PREPARED = 2, SUSPENDED = 3 };
+enum { RUNNING = 1, PREPARED = 2, SUSPENDED = 3, ON_DISK = 4, ON_DISK_TO_STOP = 5 };
 
 static struct instance_id slot(unsigned number)
 {
@@ -44,30 +42,38 @@ static bool can(const struct stage *stage, unsigned capability)
 	return stage->launcher->ops->capabilities(stage->launcher) & capability;
 }
 
-static struct stage *three_guests(const struct subject *subject)
+static void begin_and_suspend(struct stage *stage, unsigned number, enum launcher_rest where)
+{
+	begin(stage, number, LAUNCHER_START_RUNNING);
+	assert_int_equal(stage_suspend(stage, slot(number), where, NULL), 0);
+	struct watched *guest = stage_guest(stage, slot(number));
+	STAGE_WAIT(stage, guest->counts[LAUNCHER_SUSPENDED]);
+}
+
+static struct stage *guests_of_all_kinds(const struct subject *subject)
 {
 	struct stage *stage = stage_open(subject, OURS);
 	assert_int_equal(stage->count, 0);
 	begin(stage, RUNNING, LAUNCHER_START_RUNNING);
 	if (can(stage, LAUNCHER_CAN_PREPARE))
 		begin(stage, PREPARED, LAUNCHER_START_PAUSED);
-	if (can(stage, LAUNCHER_CAN_SUSPEND)) {
-		begin(stage, SUSPENDED, LAUNCHER_START_RUNNING);
-		assert_int_equal(stage_suspend(stage, slot(SUSPENDED), NULL), 0);
-		struct watched *guest = stage_guest(stage, slot(SUSPENDED));
-		STAGE_WAIT(stage, guest->counts[LAUNCHER_SUSPENDED]);
+	if (can(stage, LAUNCHER_CAN_SUSPEND))
+		begin_and_suspend(stage, SUSPENDED, LAUNCHER_REST_MEMORY);
+	if (can(stage, LAUNCHER_CAN_SNAPSHOT)) {
+		begin_and_suspend(stage, ON_DISK, LAUNCHER_REST_DISK);
+		begin_and_suspend(stage, ON_DISK_TO_STOP, LAUNCHER_REST_DISK);
 	}
 	return stage;
 }
 
 static void life_leave(const struct subject *subject)
 {
-	stage_leave(three_guests(subject));
+	stage_leave(guests_of_all_kinds(subject));
 }
 
 static void life_killed(const struct subject *subject)
 {
-	struct stage *stage = three_guests(subject);
+	struct stage *stage = guests_of_all_kinds(subject);
 	stage_idle(stage, 500); /* that a guest has run is written down after its SUSPENDED */
 	kill(getpid(), SIGKILL);
 }
@@ -101,6 +107,13 @@ static void life_adopt(const struct subject *subject)
 	}
 	if (can(stage, LAUNCHER_CAN_SUSPEND))
 		found_check(stage, SUSPENDED, true, true);
+	if (can(stage, LAUNCHER_CAN_SNAPSHOT)) {
+		found_check(stage, ON_DISK_TO_STOP, true, true);
+		found_check(stage, ON_DISK, true, true);
+		assert_int_equal(stage_resume(stage, slot(ON_DISK), NULL), 0);
+		struct watched *guest = stage_guest(stage, slot(ON_DISK));
+		STAGE_WAIT(stage, guest->counts[LAUNCHER_RESUMED]);
+	}
 	struct instance_id next = {RUNNING, 8};
 	assert_int_equal(stage_start(stage, next, TASK_READY, LAUNCHER_START_RUNNING, NULL), 0);
 	STAGE_WAIT(stage, guest_is_ready(stage_guest(stage, next)));
@@ -229,24 +242,6 @@ void leaves_others_alone(void **state)
 	assert_int_equal(life_run(*state, "adopt"), 0);
 }
 
-/* Processes that have our folder in their command line: hypervisors. */
-static unsigned processes_left(void)
-{
-	unsigned left = 0;
-	CLEANUP(closedir) DIR *proc = opendir("/proc");
-	for (struct dirent *entry; proc && (entry = readdir(proc));) {
-		char path[sizeof(entry->d_name) + 16], line[4096];
-		snprintf(path, sizeof(path), "/proc/%s/cmdline", entry->d_name);
-		CLEANUP(fclose)
-		FILE *file = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' ? fopen(path, "re")
-										: NULL;
-		size_t length = file ? fread(line, 1, sizeof(line), file) : 0;
-		left += memmem(line, length, "guest=summond", 13) &&
-			memmem(line, length, places.state_dir, strlen(places.state_dir));
-	}
-	return left;
-}
-
 /* At many points of a start: what the next life finds can be ended, and then nothing is left. */
 void clears_after_a_kill_in_a_start(void **state)
 {
@@ -259,6 +254,6 @@ void clears_after_a_kill_in_a_start(void **state)
 		assert_int_equal(life_run(*state, "dying"), -SIGKILL);
 		assert_int_equal(life_run(*state, "clear"), 0);
 		assert_int_equal(life_run(*state, "nothing"), 0);
-		assert_int_equal(processes_left(), 0);
+		assert_int_equal(hypervisors_left(), 0);
 	}
 }

@@ -31,7 +31,7 @@ static void cold(struct stage *stage, struct instance_id id, double figures[FIGU
 			figures[FIRST_BYTE] = since(began);
 	}
 	began = clock_monotonic();
-	stage_suspend(stage, id, NULL);
+	stage_suspend(stage, id, LAUNCHER_REST_MEMORY, NULL);
 	STAGE_WAIT(stage, guest->counts[LAUNCHER_SUSPENDED]);
 	figures[SUSPENDED] = since(began);
 	began = clock_monotonic();

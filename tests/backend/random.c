@@ -38,8 +38,13 @@ static void random_step(struct stage *stage, unsigned generations[4], uint32_t *
 		stage_resume(stage, id, NULL);
 		break;
 	case 4:
+		if (stage->launcher->ops->capabilities(stage->launcher) & LAUNCHER_CAN_SNAPSHOT) {
+			stage_suspend(stage, id, LAUNCHER_REST_DISK, NULL);
+			break;
+		}
+		__attribute__((fallthrough));
 	case 5:
-		stage_suspend(stage, id, NULL);
+		stage_suspend(stage, id, LAUNCHER_REST_MEMORY, NULL);
 		break;
 	case 6:
 		stage_stop(stage, id, LAUNCHER_STOP_SHUTDOWN, NULL);
