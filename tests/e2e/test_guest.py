@@ -167,6 +167,7 @@ def test_traffic_keeps_a_guest_awake(summond):
     ("prepared", "destroy", "prepared"),
     ("suspended", "suspend", "suspended"),
     ("cold", "suspend", "suspended"),
+    ("snapshot", "snapshot", "suspended"),
 ])
 def test_tiers(summond, start, retire, rest):
     summond.policy("tier", start=start, retire=retire, idle_after="1s", min_life="0", ttl="0")
@@ -175,6 +176,8 @@ def test_tiers(summond, start, retire, rest):
     if start != "cold":
         summond.wait_state(NAME, rest)
     for _ in range(2):
+        if start == "snapshot":
+            assert not summond.monitors(), "on disk, nothing of it runs"
         assert fetch(summond) == (200, PAGES["index.html"])
         summond.wait_state(NAME, rest)
     assert [summon["outcome"] for summon in summond.summons(NAME)] == ["ready", "ready"]

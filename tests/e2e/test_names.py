@@ -123,7 +123,8 @@ def test_idle_guests_are_retired_and_come_back(summond):
     assert "retire" in events
 
 
-@pytest.mark.parametrize("start,rest", [("prepared", "prepared"), ("suspended", "suspended")])
+@pytest.mark.parametrize("start,rest", [("prepared", "prepared"), ("suspended", "suspended"),
+                                        ("snapshot", "suspended")])
 def test_made_ready_ahead(summond, start, rest):
     summond.policy("ahead", start=start, idle_after="400ms", min_life="0", ttl="0")
     summond.add(NAME, policy="ahead")
