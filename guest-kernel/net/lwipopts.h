@@ -30,6 +30,10 @@
 #define LWIP_ARP                      1
 #define ARP_TABLE_SIZE                64
 #define ETHARP_SUPPORT_STATIC_ENTRIES 0
+/* While a neighbour is asked for, several answers may wait for it. With one place, the last would
+ * push out the others: a client's first SYN would be answered a second late. */
+#define ARP_QUEUEING                  1
+#define ARP_QUEUE_LEN                 32
 #define LWIP_ICMP                     1
 #define LWIP_RAW                      0
 #define LWIP_DHCP                     1

@@ -141,6 +141,9 @@ const char *net_init(struct net_device *device, const char *command_line)
 	start_ipv6(&address6);
 	/* Announces the address to the neighbours. */
 	netif_set_up(&net.netif);
+	/* Most of what comes is answered through the gateway: it is known before the first packet. */
+	if (!ip4_addr_isany_val(gateway))
+		etharp_request(&net.netif, &gateway);
 	net.uses_dhcp = ip4_addr_isany_val(address) && ip6_addr_isany(&address6);
 	if (net.uses_dhcp && dhcp_start(&net.netif) != ERR_OK)
 		return "out of memory for DHCP";

@@ -19,6 +19,7 @@ QEMU = "qemu-system-x86_64"
 HOST, GUEST = "10.77.0.1", "10.77.0.5"
 HOST6, GUEST6 = "fd77::1", "fd77::5"
 FAR, FAR6 = "192.0.2.1", "2001:db8::1"  # of the host, but not on the guest's network
+STRANGER = "10.77.0.99"
 LINE = f"ip={GUEST}/16 gw={HOST} ip6={GUEST6}/64 gw6={HOST6}"
 MMIO, PCI = "virtio-net-device", "virtio-net-pci,romfile="
 
@@ -79,6 +80,18 @@ class Guest:
             time.sleep(0.02)
         raise AssertionError(f"no {pattern!r} on the console: {self.console()!r}")
 
+    def command(self, line):
+        """Has the monitor do something, and waits until it is done."""
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.settimeout(checks.HANG)
+            monitor.connect(self.monitor_path)
+            text = b""
+            for prompts in (1, 2):
+                while text.count(b"(qemu) ") < prompts:
+                    text += monitor.recv(1000)
+                if prompts == 1:
+                    monitor.sendall(line.encode() + b"\n")
+
     def press_power_button(self):
         with socket.socket(socket.AF_UNIX) as monitor:
             monitor.settimeout(checks.HANG)
@@ -118,6 +131,34 @@ def check_one_ready_line(guest):
     checks.expect(guest.console().count("ready after"), 1)
 
 
+def syn_retransmissions(client):
+    """tcpi_total_retrans of tcp(7)'s struct tcp_info."""
+    return struct.unpack_from("I", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0]
+
+
+def check_burst(guest):
+    """Many clients of an address that is new to the guest, at once: every one is answered at once.
+
+    While the guest asks for the neighbour it has more than one answer to keep."""
+    subprocess.run(["ip", "address", "add", f"{STRANGER}/32", "dev", "guest0"], check=True)
+    clients = []
+    guest.command("stop")
+    for _ in range(10):
+        client = socket.socket()
+        client.bind((STRANGER, 0))
+        client.setblocking(False)
+        client.connect_ex((GUEST, 80))
+        clients.append(client)
+    guest.command("cont")
+    for client in clients:
+        client.settimeout(checks.HANG)
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+        checks.expect(syn_retransmissions(client), 0)
+        client.close()
+    subprocess.run(["ip", "address", "del", f"{STRANGER}/32", "dev", "guest0"], check=True)
+
+
 def test_machine(tap, where, folder, images, archive):
     machine, device, more, has_button = MACHINES[where]
     with Guest(folder, os.path.join(images, "website.elf"), machine=machine, device=device,
@@ -125,6 +166,7 @@ def test_machine(tap, where, folder, images, archive):
         tap.run(f"{where}: is ready", guest.wait_for, READY)
         checks.check_web(tap, where, GUEST, 80)
         tap.run(f"{where}: ping", check_ping, GUEST)
+        tap.run(f"{where}: a burst of clients", check_burst, guest)
         tap.run(f"{where}: says ready once", check_one_ready_line, guest)
         if has_button:
             tap.run(f"{where}: powers off when asked", check_power_button, guest)
