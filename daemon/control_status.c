@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: ISC */
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,15 +146,6 @@ static void check_network(struct daemon *daemon, json_t *list)
 		daemon->link ? text : "network.enabled is false: guests have no link");
 }
 
-static void check_images(struct daemon *daemon, json_t *list)
-{
-	char path[4096], text[4200];
-	instance_image_path(daemon->config, "website", path, sizeof(path));
-	bool there = access(path, R_OK) == 0;
-	snprintf(text, sizeof(text), "%s%s", path, there ? "" : " is not there: set images");
-	add(list, "images", there ? "ok" : "warning", text);
-}
-
 static void check_services(struct daemon *daemon, json_t *list)
 {
 	char text[768];
@@ -176,13 +165,56 @@ static void check_services(struct daemon *daemon, json_t *list)
 	add(list, "services", failing ? "error" : "ok", text);
 }
 
+/* Files are looked at on the storage thread: a file system may take its time. */
+struct check {
+	struct http_request *request;
+	json_t *list;
+	char image[4096];
+	bool there;
+};
+
+static int check_files(struct store *store, void *ctx, struct error *err)
+{
+	struct check *check = ctx;
+	(void)store;
+	(void)err;
+	check->there = access(check->image, R_OK) == 0;
+	return 0;
+}
+
+static void check_done(void *ctx, int rc, const struct error *err)
+{
+	struct check *check = ctx;
+	char text[4200];
+	(void)rc;
+	(void)err;
+	snprintf(text, sizeof(text), "%s%s", check->image,
+		check->there ? "" : " is not there: set images");
+	add(check->list, "images", check->there ? "ok" : "warning", text);
+	http_respond(check->request, 200, json_pack("{s:o}", "checks", check->list));
+	free(check);
+}
+
 void control_get_check(void *ctx, struct http_request *request)
 {
 	static void (*const checks[])(struct daemon *, json_t *) = {
-		check_dns, check_backends, check_network, check_images, check_services};
+		check_dns, check_backends, check_network, check_services};
 	struct control *control = ctx;
-	json_t *list = json_array();
+	struct error err = ERROR_INIT;
+	struct check *check = calloc(1, sizeof(*check));
+	if (!check) {
+		http_respond_error(request, 500, "out of memory");
+		return;
+	}
+	check->request = request;
+	check->list = json_array();
 	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
-		checks[i](control->daemon, list);
-	http_respond(request, 200, json_pack("{s:o}", "checks", list));
+		checks[i](control->daemon, check->list);
+	instance_image_path(control->daemon->config, "website", check->image, sizeof(check->image));
+	int rc = storage_run(control->daemon->storage, check_files, check_done, check, &err);
+	if (rc < 0) {
+		http_respond_error(request, control_status(rc), "%s", err.message);
+		json_decref(check->list);
+		free(check);
+	}
 }
