@@ -15,7 +15,7 @@ import threading
 import time
 
 import pytest
-from harness import HANG, Summond, UnixConnection, wait_for
+from harness import HANG, Summond, wait_for
 
 SECONDS = float(os.environ.get("E2E_STORM", "6"))
 SEED = int(os.environ.get("E2E_SEED", "1"))
