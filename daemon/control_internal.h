@@ -10,7 +10,8 @@
 
 /* Shared by the files of the control API (control*.c) and by no others. */
 
-#define CONTROL_LISTENERS_MAX 64
+/* Fewer than the connections that the server takes: who listens must not shut out who asks. */
+#define CONTROL_LISTENERS_MAX 48
 
 struct listener {
 	struct http_stream *stream;

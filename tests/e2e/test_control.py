@@ -235,6 +235,21 @@ def test_events_are_streamed(summond):
     summond.call("DELETE", f"/v1/services/{NAME}")
 
 
+def test_listeners_do_not_shut_out_who_asks(summond):
+    listeners = []
+    for _ in range(48):
+        client = UnixConnection(summond.socket)
+        client.request("GET", "/v1/events")
+        assert client.getresponse().status == 200
+        listeners.append(client)
+    status, body = summond.call("GET", "/v1/events")
+    assert status == 503 and "listen" in body["error"]
+    assert summond.get("/v1/status")["serving"]
+    for client in listeners:
+        client.sock.close()
+        client.close()
+
+
 def test_a_client_that_leaves_while_it_waits_harms_nobody(summond):
     summond.add(NAME, cmdline="sim.boot_delay=300ms")
     client = socket.socket(socket.AF_UNIX)
