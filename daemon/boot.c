@@ -15,6 +15,7 @@
 #include "daemon/control.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
+#include "daemon/leftovers.h"
 #include "daemon/reload.h"
 #include "daemon/summon.h"
 
@@ -286,6 +287,8 @@ int daemon_init(
 		rc = backends_init(&daemon->backends, daemon, on_listed, err);
 	if (rc >= 0)
 		rc = load_definitions(daemon, store, err);
+	if (rc >= 0)
+		leftovers_remove(daemon, store);
 	if (rc >= 0)
 		rc = storage_create(&daemon->loop, store, &daemon->storage, err);
 	if (rc < 0) {

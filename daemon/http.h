@@ -35,6 +35,9 @@ struct http_route {
 	http_handler_fn handler;
 };
 
+/* Of the names of uploads on their way in. */
+#define HTTP_UPLOAD_PREFIX "upload-"
+
 struct http_config {
 	/* A stale socket of a dead server is replaced; a live one is -EADDRINUSE. */
 	const char *socket_path;

@@ -29,7 +29,8 @@ static void fail_too_large(struct http_request *request)
 
 static void open_file(struct http_request *request)
 {
-	if (asprintf(&request->file_path, "%s/upload-XXXXXX", request->server->file_dir) < 0)
+	if (asprintf(&request->file_path, "%s/" HTTP_UPLOAD_PREFIX "XXXXXX",
+		    request->server->file_dir) < 0)
 		request->file_path = NULL;
 	if (request->file_path)
 		request->file = mkostemp(request->file_path, O_CLOEXEC);

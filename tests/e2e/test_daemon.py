@@ -158,6 +158,25 @@ def test_guests_outlive_the_daemon_and_are_adopted(number):
         assert summond.dig(NAME).addresses
 
 
+def test_what_a_killed_daemon_left_behind_is_removed():
+    with Summond(backend="sim", network=False).start() as summond:
+        summond.call("PUT", f"/v1/services/{NAME}/site", b"a site", raw=True)
+        used = summond.service(NAME)["initrd"]
+        client = socket.socket(socket.AF_UNIX)
+        client.connect(str(summond.socket))
+        client.sendall(b"PUT /v1/services/%s/site HTTP/1.1\r\nHost: x\r\n"
+                       b"Content-Length: 100\r\n\r\nhalf" % NAME.encode())
+        state = summond.folder / "state"
+        wait_for(lambda: list(state.glob("upload-*")), "the upload to begin")
+        summond.kill()
+        client.close()
+        unused = state / "sites" / "gone.example.test.1.tar"
+        unused.write_bytes(b"of a put that was not stored")
+        summond.start()
+        assert not list(state.glob("upload-*")) and not unused.exists()
+        assert os.path.exists(used) and summond.service(NAME)["initrd"] == used
+
+
 def test_a_guest_of_a_removed_service_is_ended():
     config = 'backend "sim" { persist = yes }'
     with Summond(config, backend="sim", network=False).start() as summond:
