@@ -2,14 +2,12 @@
 #include "daemon/boot.h"
 
 #include <errno.h>
-#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include "base/units.h"
 #include "daemon/control.h"
@@ -92,19 +90,6 @@ static int make_dirs(struct daemon *daemon, struct error *err)
 {
 	int rc = make_dir(daemon->config->state_dir, 0755, err);
 	return rc < 0 ? rc : make_dir(daemon->config->run_dir, 0755, err);
-}
-
-/* Uploads that an earlier life was killed in. The store is locked, so no other daemon has any. */
-static void remove_old_uploads(const struct daemon *daemon)
-{
-	char pattern[4096];
-	glob_t found;
-	snprintf(pattern, sizeof(pattern), "%s/upload-??????", daemon->config->state_dir);
-	if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
-		return;
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		unlink(found.gl_pathv[i]);
-	globfree(&found);
 }
 
 static int open_store(struct daemon *daemon, struct store **store, struct error *err)
@@ -269,8 +254,6 @@ int daemon_init(
 	int rc = make_dirs(daemon, err);
 	if (rc >= 0)
 		rc = open_store(daemon, &store, err);
-	if (rc >= 0)
-		remove_old_uploads(daemon);
 	if (rc >= 0)
 		rc = history_next_summon(store, &next_summon, err);
 	if (rc >= 0)

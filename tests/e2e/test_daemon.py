@@ -41,16 +41,6 @@ def test_check_says_that_all_is_well():
     assert done.returncode == 0 and "no problem" in done.stdout
 
 
-def test_an_upload_of_an_earlier_life_is_removed():
-    summond = Summond(backend="sim", network=False)
-    state = summond.folder / "state"
-    state.mkdir()
-    (state / "upload-a1B2c3").write_text("half a site")
-    (state / "mine").write_text("")
-    with summond.start():
-        assert not (state / "upload-a1B2c3").exists() and (state / "mine").exists()
-
-
 def test_the_environment_overrides():
     env = {"SUMMOND_LOG_FORMAT": "json"}
     with Summond(backend="sim", network=False, env=env).start() as summond:
