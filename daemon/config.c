@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 
@@ -96,7 +97,13 @@ static void read_file(struct config_loader *loader, const char *path, struct con
 {
 	struct config_node *tree = NULL;
 	struct error err = ERROR_INIT;
-	if (config_syntax_read(path, &tree, &err) < 0)
+	struct stat info;
+	/* A pipe would block, and a reload reads on the loop. */
+	if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+		error_set(&err, -EINVAL, "%s: is no file", path);
+	else
+		config_syntax_read(path, &tree, &err);
+	if (err.code < 0)
 		report(loader, err.code, err.message);
 	else
 		config_node_merge(root, tree);

@@ -81,12 +81,12 @@ struct policy_entry *policy_by_name(const struct registry *registry, const char 
 /* --- events --- */
 
 /* The effects of a step that cannot be carried out end it; what then happened is an event. A stop
- * that a backend will not take means that it knows no such guest. */
+ * of a guest that the backend does not know has been reached already. */
 static enum lifecycle_event failure_event(
-	const struct lifecycle_row *row, enum lifecycle_effect failed)
+	const struct lifecycle_row *row, enum lifecycle_effect failed, int rc)
 {
 	if (failed == EFFECT_STOP || failed == EFFECT_DESTROY)
-		return EVENT_EXITED;
+		return rc == -ESRCH ? EVENT_EXITED : EVENT_OPERATION_FAILED;
 	for (size_t i = 0; row->effects[i]; i++)
 		if (row->effects[i] == EFFECT_START || row->effects[i] == EFFECT_START_PAUSED)
 			return EVENT_START_FAILED;
@@ -125,12 +125,13 @@ static void run_effects(struct service *service, const struct lifecycle_row *row
 {
 	for (size_t i = 0; row->effects[i]; i++) {
 		struct error err = ERROR_INIT;
-		if (effect_run(service, row->effects[i], &err) >= 0)
+		int rc = effect_run(service, row->effects[i], &err);
+		if (rc >= 0)
 			continue;
 		service_set_error(service, "%s", err.message);
 		log_line(&service->daemon->log, LOG_WARNING, service_about(service), "%s: %s",
 			lifecycle_effect_name(row->effects[i]), err.message);
-		service_post(service, failure_event(row, row->effects[i]));
+		service_post(service, failure_event(row, row->effects[i], rc));
 		return;
 	}
 }

@@ -15,7 +15,7 @@
  *
  * Operations run on the loop thread, never block, and never call back before they return: every
  * result is an event, delivered in a later turn of the loop. An operation that returns an error
- * has done nothing and no event follows.
+ * has done nothing and no event follows; -ESRCH means that there is no such instance.
  *
  * An instance is named by value. `slot` is the service's number, `generation` grows with every
  * start, so that a late result of an old life is recognised. The backend never reuses an id.
