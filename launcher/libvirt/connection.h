@@ -35,6 +35,7 @@ enum job_type {
 struct listed_domain {
 	struct domain_facts facts;
 	bool paused;
+	bool busy;  /* libvirt is at work on it: it may be going to disk */
 	bool saved; /* on disk (saved.h): not a domain, for now */
 };
 

@@ -171,14 +171,25 @@ static void stopped(struct instance *instance, int detail)
 	case VIR_DOMAIN_EVENT_STOPPED_CRASHED:
 		instance_ends(instance, LAUNCHER_EXIT_CRASHED, "the guest crashed");
 		return;
+	case VIR_DOMAIN_EVENT_STOPPED_SAVED:
+		instance_ends(instance, LAUNCHER_EXIT_CRASHED,
+			"the domain was saved to a file by somebody else");
+		return;
 	default:
 		instance_ends(instance, LAUNCHER_EXIT_CRASHED, "the hypervisor's process died");
 	}
 }
 
+/* On its way to disk, or there, as we asked. */
+static bool is_saved_by_us(const struct instance *instance)
+{
+	return instance->saved || (instance->queue && instance->queue->type == JOB_SAVE);
+}
+
 void instance_lifecycle(struct instance *instance, int event, int detail)
 {
-	if (event == VIR_DOMAIN_EVENT_STOPPED && detail != VIR_DOMAIN_EVENT_STOPPED_SAVED)
+	bool saved = detail == VIR_DOMAIN_EVENT_STOPPED_SAVED && is_saved_by_us(instance);
+	if (event == VIR_DOMAIN_EVENT_STOPPED && !saved)
 		stopped(instance, detail);
 }
 

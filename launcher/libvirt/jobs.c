@@ -6,9 +6,13 @@
 #include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "launcher/libvirt/saved.h"
+
+#define SETTLE_TRIES   250
+#define SETTLE_STEP_US 20000
 
 CLEANUP_DEFINE(domain, virDomainPtr, virDomainFree)
 
@@ -44,6 +48,24 @@ static bool is_paused(virDomainPtr domain)
 	return virDomainGetState(domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED;
 }
 
+static bool is_busy(virDomainPtr domain)
+{
+	virDomainJobInfo info;
+	return virDomainGetJobInfo(domain, &info) == 0 && info.type != VIR_DOMAIN_JOB_NONE;
+}
+
+/* A domain that libvirt still works on, for a client that is gone or after its own restart, may be
+ * going to disk; what it will be is known when that is over. */
+static bool settles(virDomainPtr domain)
+{
+	for (unsigned i = 0; is_busy(domain); i++) {
+		if (i == SETTLE_TRIES)
+			return false;
+		usleep(SETTLE_STEP_US);
+	}
+	return true;
+}
+
 static bool is_active(virDomainPtr domain)
 {
 	return virDomainIsActive(domain) == 1;
@@ -60,6 +82,7 @@ static bool domain_inspect(virDomainPtr domain, const char *prefix, struct liste
 		virDomainGetMetadata(domain, VIR_DOMAIN_METADATA_ELEMENT, DOMAIN_METADATA_URI, 0);
 	if (!xml || !domain_metadata_parse(xml, &out->facts))
 		return false;
+	out->busy = !settles(domain);
 	out->paused = is_paused(domain);
 	return is_active(domain);
 }
@@ -122,7 +145,14 @@ static void job_start(virConnectPtr connection, struct stream_set *streams, stru
 
 static int resume(virDomainPtr domain, const struct job *job)
 {
-	return job->again && is_active(domain) && !is_paused(domain) ? 0 : virDomainResume(domain);
+	if (job->again && is_active(domain) && !is_paused(domain))
+		return 0;
+	int r = virDomainResume(domain);
+	/* libvirt itself lets a guest go on whose way to disk it found broken off. */
+	if (r < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID && is_active(domain) &&
+		!is_paused(domain))
+		r = 0;
+	return r;
 }
 
 static int suspend(virDomainPtr domain, const struct job *job)

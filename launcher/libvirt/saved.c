@@ -61,12 +61,17 @@ int saved_job(virConnectPtr connection, struct stream_set *streams, struct job *
 	}
 }
 
-static bool is_listed(const struct job *job, struct instance_id id)
+static const struct listed_domain *active_find(
+	const struct job *job, const char *path, const struct job_context *context)
 {
-	for (size_t i = 0; i < job->count; i++)
-		if (!job->list[i].saved && instance_id_equal(job->list[i].facts.id, id))
-			return true;
-	return false;
+	for (size_t i = 0; i < job->count; i++) {
+		CLEANUP(free)
+		char *own =
+			saved_path(context->saved_folder, context->identity, job->list[i].facts.id);
+		if (!job->list[i].saved && own && strcmp(own, path) == 0)
+			return &job->list[i];
+	}
+	return NULL;
 }
 
 /* false where the file means nothing. */
@@ -90,8 +95,9 @@ static void file_add(virConnectPtr connection, const struct job_context *context
 	int length = snprintf(path, sizeof(path), "%s/%s", context->saved_folder, name);
 	if (length >= (int)sizeof(path))
 		return;
-	if (!file_inspect(connection, context, path, &found) || is_listed(job, found.facts.id)) {
-		if (virConnectIsAlive(connection) == 1)
+	const struct listed_domain *active = active_find(job, path, context);
+	if (active || !file_inspect(connection, context, path, &found)) {
+		if (virConnectIsAlive(connection) == 1 && !(active && active->busy))
 			unlink(path);
 		return;
 	}

@@ -394,6 +394,7 @@ const struct CMUnitTest backend_cases[] = {
 	cmocka_unit_test(adopts_after_a_kill),
 	cmocka_unit_test(leaves_others_alone),
 	cmocka_unit_test(clears_after_a_kill_in_a_start),
+	cmocka_unit_test(wakes_after_a_kill_in_a_save),
 	cmocka_unit_test(regains_the_connection),
 	cmocka_unit_test(keeps_promises_at_random),
 };

@@ -39,6 +39,7 @@ void adopts_after_leaving(void **state);
 void adopts_after_a_kill(void **state);
 void leaves_others_alone(void **state);
 void clears_after_a_kill_in_a_start(void **state);
+void wakes_after_a_kill_in_a_save(void **state);
 /* The program, started as one life of these cases. */
 int life_main(const struct subject *subject, const char *life);
 

@@ -137,6 +137,13 @@ static void life_other(const struct subject *subject)
 	stage_close(stage);
 }
 
+static void wait_and_die(struct stage *stage)
+{
+	const char *delay = getenv(DELAY);
+	stage_idle(stage, delay ? (unsigned)atoi(delay) : 0);
+	kill(getpid(), SIGKILL);
+}
+
 /* Killed in the middle of starting. */
 static void life_dying(const struct subject *subject)
 {
@@ -146,9 +153,54 @@ static void life_dying(const struct subject *subject)
 		stage_start(stage, slot(number), TASK_READY,
 			number == 2 && prepare ? LAUNCHER_START_PAUSED : LAUNCHER_START_RUNNING,
 			NULL);
-	const char *delay = getenv(DELAY);
-	stage_idle(stage, delay ? (unsigned)atoi(delay) : 0);
-	kill(getpid(), SIGKILL);
+	wait_and_die(stage);
+}
+
+static void two_on_disk(struct stage *stage, bool wait)
+{
+	begin(stage, 1, LAUNCHER_START_RUNNING);
+	begin(stage, 2, LAUNCHER_START_RUNNING);
+	for (unsigned number = 1; number <= 2; number++) {
+		struct watched *guest = stage_guest(stage, slot(number));
+		assert_int_equal(stage_suspend(stage, slot(number), LAUNCHER_REST_DISK, NULL), 0);
+		if (wait)
+			STAGE_WAIT(stage, guest->counts[LAUNCHER_SUSPENDED]);
+	}
+}
+
+/* Killed while guests go to disk, and while they come back. */
+static void life_dying_saving(const struct subject *subject)
+{
+	struct stage *stage = stage_open(subject, OURS);
+	two_on_disk(stage, false);
+	wait_and_die(stage);
+}
+
+static void life_dying_restoring(const struct subject *subject)
+{
+	struct stage *stage = stage_open(subject, OURS);
+	two_on_disk(stage, true);
+	for (unsigned number = 1; number <= 2; number++)
+		assert_int_equal(stage_resume(stage, slot(number), NULL), 0);
+	wait_and_die(stage);
+}
+
+/* They are all there, on disk or not; each runs again, and can then be ended. */
+static void life_wake(const struct subject *subject)
+{
+	struct stage *stage = stage_open(subject, OURS);
+	assert_int_equal(stage->count, 2);
+	for (unsigned number = 1; number <= 2; number++) {
+		struct watched *guest = stage_guest(stage, slot(number));
+		assert_int_equal(guest->counts[LAUNCHER_FOUND], 1);
+		if (guest->found.paused) {
+			assert_int_equal(stage_resume(stage, slot(number), NULL), 0);
+			STAGE_WAIT(stage, guest->counts[LAUNCHER_RESUMED] || guest_is_over(guest) ||
+						  guest->counts[LAUNCHER_OPERATION_FAILED]);
+			assert_int_equal(guest->counts[LAUNCHER_RESUMED], 1);
+		}
+	}
+	stage_close(stage);
 }
 
 /* Whatever is found can be ended. */
@@ -169,6 +221,15 @@ static void life_able(const struct subject *subject)
 		exit(UNABLE);
 }
 
+static void life_able_disk(const struct subject *subject)
+{
+	struct stage *stage = stage_open(subject, OURS);
+	bool able = can(stage, LAUNCHER_CAN_OUTLIVE) && can(stage, LAUNCHER_CAN_SNAPSHOT);
+	stage_leave(stage);
+	if (!able)
+		exit(UNABLE);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const struct subject *subject);
@@ -181,6 +242,10 @@ static const struct {
 	{"other", life_other},
 	{"dying", life_dying},
 	{"clear", life_clear},
+	{"dying-saving", life_dying_saving},
+	{"dying-restoring", life_dying_restoring},
+	{"wake", life_wake},
+	{"able-disk", life_able_disk},
 };
 
 int life_main(const struct subject *subject, const char *life)
@@ -208,14 +273,19 @@ static int life_run(const struct subject *subject, const char *life)
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static void need_outlive(const struct subject *subject)
+static void need_life(const struct subject *subject, const char *life, const char *what)
 {
-	int r = life_run(subject, "able");
+	int r = life_run(subject, life);
 	if (r == 0)
 		return;
 	assert_int_equal(r, UNABLE);
-	print_message("# skipped: %s cannot outlive\n", subject->name);
+	print_message("# skipped: %s cannot %s\n", subject->name, what);
 	skip();
+}
+
+static void need_outlive(const struct subject *subject)
+{
+	need_life(subject, "able", "outlive");
 }
 
 void adopts_after_leaving(void **state)
@@ -242,18 +312,32 @@ void leaves_others_alone(void **state)
 	assert_int_equal(life_run(*state, "adopt"), 0);
 }
 
-/* At many points of a start: what the next life finds can be ended, and then nothing is left. */
-void clears_after_a_kill_in_a_start(void **state)
+/* A life that is killed at many points of what it does; then the next one, after which nothing is
+ * left. */
+static void kill_at_many_points(
+	const struct subject *subject, const char *dying, const char *next, unsigned step_ms)
 {
-	enum { ROUNDS = 12, STEP_MS = 11 };
-	need_outlive(*state);
+	enum { ROUNDS = 12 };
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		char delay[16];
-		snprintf(delay, sizeof(delay), "%u", round * STEP_MS);
+		snprintf(delay, sizeof(delay), "%u", round * step_ms);
 		setenv(DELAY, delay, 1);
-		assert_int_equal(life_run(*state, "dying"), -SIGKILL);
-		assert_int_equal(life_run(*state, "clear"), 0);
-		assert_int_equal(life_run(*state, "nothing"), 0);
+		assert_int_equal(life_run(subject, dying), -SIGKILL);
+		assert_int_equal(life_run(subject, next), 0);
+		assert_int_equal(life_run(subject, "nothing"), 0);
 		assert_int_equal(hypervisors_left(), 0);
 	}
+}
+
+void clears_after_a_kill_in_a_start(void **state)
+{
+	need_outlive(*state);
+	kill_at_many_points(*state, "dying", "clear", 11);
+}
+
+void wakes_after_a_kill_in_a_save(void **state)
+{
+	need_life(*state, "able-disk", "keep guests on disk that outlive it");
+	kill_at_many_points(*state, "dying-saving", "wake", 30);
+	kill_at_many_points(*state, "dying-restoring", "wake", 10);
 }
