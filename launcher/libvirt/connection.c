@@ -14,7 +14,7 @@
 
 #include "base/units.h"
 #include "launcher/libvirt/embed.h"
-#include "launcher/libvirt/probe.h"
+#include "launcher/libvirt/host.h"
 #include "launcher/libvirt/reaper.h"
 #include "launcher/libvirt/unfinished.h"
 
@@ -374,27 +374,6 @@ static void manager_connects(struct connection *connection)
 	}
 }
 
-/* Decides about KVM, and hides it where it is no good, before libvirt looks. */
-static void host_inspect(struct connection *connection)
-{
-	const struct libvirt_settings *settings = connection->config.settings;
-	struct message message = {.type = MESSAGE_HOST_KNOWN, .domain_type = settings->type};
-	struct error err = ERROR_INIT;
-	snprintf(message.text, sizeof(message.text), "as configured");
-	if (settings->type == DOMAIN_AUTO && !settings->local) {
-		message.domain_type = DOMAIN_KVM;
-		snprintf(message.text, sizeof(message.text), "the host is not this one");
-	} else if (settings->type == DOMAIN_AUTO && settings->qemu) {
-		bool good = kvm_probe(&err) == 0;
-		message.domain_type = good ? DOMAIN_KVM : DOMAIN_QEMU;
-		snprintf(message.text, sizeof(message.text), "%.*s", (int)sizeof(message.text) - 1,
-			good ? "KVM runs guest code" : err.message);
-	}
-	if (settings->root && message.domain_type == DOMAIN_QEMU)
-		embed_hide_kvm(settings->root, NULL); /* without it libvirt is slow, no more */
-	post(connection, &message);
-}
-
 static void workers_start(struct connection *connection)
 {
 	unsigned wanted = connection->config.settings->workers;
@@ -425,10 +404,12 @@ static void *manager_main(void *ctx)
 	const struct libvirt_settings *settings = connection->config.settings;
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct message failed = {.type = MESSAGE_CONNECT_FAILED};
+	struct message host = {.type = MESSAGE_HOST_KNOWN};
 	int r = settings->root ? embed_configure(settings->root, &failed.error) : 0;
 	if (settings->root)
 		unfinished_remove(settings->root, connection->config.identity);
-	host_inspect(connection);
+	host.domain_type = host_inspect(settings, host.text, sizeof(host.text));
+	post(connection, &host);
 	pthread_once(&once, libvirt_prepare);
 	connection->events_run =
 		pthread_create(&connection->events, NULL, events_main, connection) == 0;
