@@ -36,6 +36,8 @@ struct subject {
 	size_t setting_count;
 	/* Why the task cannot be done here, or NULL. */
 	const char *(*unable)(enum task task);
+	/* Whether this machine has what the subject needs (then NULL), or why not; may be NULL. */
+	const char *(*absent)(void);
 	/* Fills kernel, cmdline and domain_xml. */
 	void (*spec)(enum task task, struct guest_spec *spec);
 	/* Kills what runs the guest, or NULL. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "launcher/libvirt/probe.h"
 #include "tests/backend/libvirtd.h"
 
 #define SETTINGS(list) .settings = list, .setting_count = sizeof(list) / sizeof(list[0])
@@ -137,6 +138,13 @@ static void test_spec(enum task task, struct guest_spec *spec)
 
 static const struct launcher_setting test_driver[] = {{"uri", "test:///default"}};
 static const struct launcher_setting embed_tcg[] = {{"domain_type", "qemu"}};
+static const struct launcher_setting embed_kvm[] = {{"domain_type", "kvm"}};
+
+static const char *kvm_absent(void)
+{
+	static struct error err;
+	return kvm_probe(&err) < 0 ? err.message : NULL;
+}
 #endif
 
 const struct subject subjects[] = {
@@ -162,6 +170,14 @@ const struct subject subjects[] = {
 	{.name = "libvirt-embed",
 		.backend = "libvirt",
 		SETTINGS(embed_tcg),
+		.unable = nothing_unable,
+		.spec = embed_spec,
+		.murder = embed_murder,
+		.random_steps = 60},
+	{.name = "libvirt-kvm",
+		.backend = "libvirt",
+		SETTINGS(embed_kvm),
+		.absent = kvm_absent,
 		.unable = nothing_unable,
 		.spec = embed_spec,
 		.murder = embed_murder,

@@ -66,7 +66,10 @@ static int suite_run(const struct subject *subject, const char *only)
 	if (subject->prepare)
 		subject->prepare();
 	int failed = 0;
-	if (subject->service_start && !subject->service_start())
+	const char *absent = subject->absent ? subject->absent() : NULL;
+	if (absent)
+		printf("1..0 # SKIP %s: %s\n", subject->name, absent);
+	else if (subject->service_start && !subject->service_start())
 		printf("1..0 # SKIP %s cannot be started here\n", subject->name);
 	else
 		failed = tap_run(tests, count);
