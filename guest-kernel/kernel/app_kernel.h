@@ -3,7 +3,7 @@
 #define KERNEL_APP_KERNEL_H
 
 #include "guest-kernel/include/app.h"
-#include "guest-kernel/platform/pvh.h"
+#include "guest-kernel/platform/boot_info.h"
 
 /* The application as the kernel sees it. */
 struct app {

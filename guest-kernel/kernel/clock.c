@@ -89,7 +89,10 @@ static struct sample take_sample(void)
 
 void clock_init(void)
 {
-	clock.hz = hz_from_hypervisor();
+	if (platform()->tsc_hz)
+		clock.hz = platform()->tsc_hz();
+	if (!clock.hz)
+		clock.hz = hz_from_hypervisor();
 	if (!clock.hz)
 		clock.hz = hz_from_cpu();
 	if (!clock.hz)

@@ -15,25 +15,31 @@
 #include "guest-kernel/kernel/words.h"
 #include "guest-kernel/net/net.h"
 #include "guest-kernel/platform/platform.h"
+#include "guest-kernel/platform/pvh.h"
+#include "guest-kernel/platform/vmm.h"
 
 #define MSR_FS_BASE    0xc0000100
 #define NS_PER_US      1000
 #define TURNS_PER_LOOK 256 /* of a busy loop, between two looks at the power button */
 
-noreturn void kernel_main(uintptr_t start_info);
+noreturn void kernel_main_pvh(uintptr_t start_info);
+noreturn void kernel_main_vmm(const struct summon_boot *boot);
 
 /* musl's functions find errno and the locale through a thread descriptor, whose first word points
- * to itself. */
-static void thread_init(void)
-{
-	static uintptr_t thread[64];
-	thread[0] = (uintptr_t)thread;
-	wrmsr(MSR_FS_BASE, (uintptr_t)thread);
-}
+ * to itself. The FS base points to it; summon-vmm has set it as the note of kernel/start.S says. */
+extern uintptr_t thread[];
+uintptr_t thread[64] = {(uintptr_t)thread};
+
+static struct app app;
 
 static void seed_random(const char *command_line)
 {
 	char seed[129];
+	size_t size;
+	if (platform()->random_seed) {
+		const uint8_t *bytes = platform()->random_seed(&size);
+		random_add(bytes, size);
+	}
 	bool given = word_value(command_line, "seed", seed, sizeof(seed));
 	random_init(given ? seed : NULL);
 }
@@ -55,6 +61,8 @@ static void report_ready(const struct app *app)
 		return;
 	reported = true;
 	console_line("ready after %" PRIu64 " us", clock_now() / NS_PER_US);
+	if (platform()->report_ready)
+		platform()->report_ready();
 }
 
 static void idle(void)
@@ -80,15 +88,10 @@ static noreturn void run(struct app *app)
 	platform()->power_off(app->status ? POWER_OFF_FAILED : POWER_OFF_DONE);
 }
 
-/* Called by kernel/start.S with the PVH loader's start info. */
-void kernel_main(uintptr_t start_info)
+/* From here on the machine does not matter. `wrong` is what the boot information lacks, said as soon
+ * as there is a console. */
+static noreturn void start(const char *wrong)
 {
-	static struct app app;
-	thread_init();
-	interrupts_init();
-	/* Some firmware leaves it in page zero, which is unmapped next. */
-	const char *wrong = pvh_boot_info(start_info, &app.boot);
-	paging_protect();
 	platform()->init(app.boot.command_line);
 	if (wrong)
 		panic("boot: %s", wrong);
@@ -102,4 +105,21 @@ void kernel_main(uintptr_t start_info)
 		platform()->power_off(POWER_OFF_FAILED);
 	}
 	run(&app);
+}
+
+/* Called by kernel/start.S with the PVH loader's start info. */
+void kernel_main_pvh(uintptr_t start_info)
+{
+	wrmsr(MSR_FS_BASE, (uintptr_t)thread);
+	interrupts_init();
+	/* Some firmware leaves it in page zero, which is unmapped next. */
+	const char *wrong = pvh_boot_info(start_info, &app.boot);
+	paging_protect();
+	start(wrong);
+}
+
+/* Called by kernel/start.S with summon-vmm's boot page. */
+void kernel_main_vmm(const struct summon_boot *boot)
+{
+	start(vmm_boot_info(boot, &app.boot));
 }

@@ -40,7 +40,6 @@ static const char *const exception_names[32] = {
 static void enter(void)
 {
 	static bool entered;
-	__asm__ volatile("cli");
 	if (entered)
 		platform()->power_off(POWER_OFF_FAILED);
 	entered = true;
@@ -86,15 +85,13 @@ void panic(const char *format, ...)
 	platform()->power_off(POWER_OFF_FAILED);
 }
 
-void panic_exception(const struct exception_frame *f)
+void panic_exception(const struct summon_exception *f)
 {
 	enter();
-	uint64_t cr2;
-	__asm__("mov %%cr2, %0" : "=r"(cr2));
 	const char *name = f->vector < 32 ? exception_names[f->vector] : NULL;
 	console_line("panic: %s (vector %" PRIu64 ", code %#" PRIx64 ") at %#" PRIx64
 		     ", cr2 %#" PRIx64,
-		name ? name : "exception", f->vector, f->code, f->rip, cr2);
+		name ? name : "exception", f->vector, f->code, f->rip, f->cr2);
 #define R "%016" PRIx64
 	console_line("panic: rax " R " rbx " R " rcx " R " rdx " R, f->rax, f->rbx, f->rcx, f->rdx);
 	console_line("panic: rsi " R " rdi " R " rbp " R " rsp " R, f->rsi, f->rdi, f->rbp, f->rsp);

@@ -90,6 +90,12 @@ static void mix_seed(const char *seed)
 		mix(i / 8, (uint64_t)hex_digit(seed[i]) << 4 * (i % 8));
 }
 
+void random_add(const uint8_t *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		generator.key[i / 4 % KEY_WORDS] ^= (uint32_t)bytes[i] << 8 * (i % 4);
+}
+
 void random_init(const char *seed)
 {
 	const uint32_t rdrand = 1u << 30;

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Mixes the platform's random bytes into the state of the generator; before random_init(). */
+void random_add(const uint8_t *bytes, size_t size);
+
 /* Seeds the generator from the CPU's own (where it has one), the jitter of the time stamp counter,
  * and the word seed=HEX of the command line (NULL where it has none). */
 void random_init(const char *seed);

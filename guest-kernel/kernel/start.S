@@ -2,7 +2,8 @@
 /*
  * The first instructions. A PVH loader (QEMU's -kernel, Xen, or any monitor that reads the note)
  * enters `start32` in 32-bit protected mode without paging, ebx pointing to struct hvm_start_info
- * (Xen, docs/misc/pvh.pandoc). The loader has zeroed .bss, as ELF asks of it.
+ * (Xen, docs/misc/pvh.pandoc). The loader has zeroed .bss, as ELF asks of it. summon-vmm enters
+ * `start_vmm` instead (include/summon_abi.h).
  */
 #define CR0_MP (1 << 1)
 #define CR0_EM (1 << 2)
@@ -26,6 +27,14 @@
 	.long 4, 4, 18 /* XEN_ELFNOTE_PHYS32_ENTRY */
 	.asciz "Xen"
 	.long start32
+
+	/* struct summon_note */
+	.section .note.summond, "a", @note
+	.align 4
+	.long 8, 56, 1 /* SUMMON_NOTE_TYPE */
+	.asciz "summond"
+	.long 1, 0 /* SUMMON_ABI_VERSION */
+	.quad start_vmm, exception_vmm, thread, stack_guard, exception_stack_guard
 
 	.section .text.start, "ax"
 	.code32
@@ -95,12 +104,27 @@ start64:
 	fninit
 	xorl %ebp, %ebp
 	movl %ebx, %edi
-	call kernel_main
+	call kernel_main_pvh
 2:	cli
 	hlt
 	jmp 2b
 
-/* Exceptions. Every stub leaves the same frame, struct exception_frame of kernel/panic.h. */
+/* summon-vmm has made the machine: rdi holds the boot page. */
+start_vmm:
+	rdtsc
+	movl %eax, start_tsc
+	movl %edx, start_tsc + 4
+	movl $stack_top, %esp
+	xorl %ebp, %ebp
+	call kernel_main_vmm
+
+/* rdi holds what an exception stub would have pushed. */
+exception_vmm:
+	movl $exception_stack_top, %esp
+	xorl %ebp, %ebp
+	call panic_exception
+
+/* Exceptions. Every stub leaves the same frame, struct summon_exception. */
 	.macro EXCEPTION vector, has_code
 exception_\vector:
 	.if \has_code == 0
@@ -127,8 +151,11 @@ exception_common:
 	pushq %r13
 	pushq %r14
 	pushq %r15
+	movq %cr2, %rax
+	pushq %rax
 	movq %rsp, %rdi
 	cld
+	subq $8, %rsp /* as C functions find the stack: 16-byte aligned before the call */
 	call panic_exception
 
 	.altmacro

@@ -28,13 +28,22 @@ struct platform {
 	/* Writes the whole text, or drops the rest where the other side does not take it. */
 	void (*console_write)(const char *text, size_t size);
 
+	/* The frequency of the time stamp counter; NULL where it is for the kernel to find out. */
+	uint64_t (*tsc_hz)(void);
+
 	/* A counter that runs at a known rate from init() on, to measure the time stamp counter
-	 * against where the CPU does not tell its frequency. */
+	 * against where neither the platform nor the CPU tells its frequency. */
 	uint64_t (*reference_ns)(void);
+
+	/* Random bytes for this guest alone; NULL where there are none. */
+	const uint8_t *(*random_seed)(size_t *size);
 
 	/* The first network device, brought up; NULL where there is none, with *why (constant
 	 * text) saying what was missing. Called once. */
 	struct net_device *(*find_network)(const char *command_line, const char **why);
+
+	/* Told once, when the application serves; NULL where nobody listens but to the console. */
+	void (*report_ready)(void);
 
 	/* Halts the CPU until an interrupt comes or `ns` nanoseconds have passed. May return
 	 * early. */
@@ -50,6 +59,6 @@ struct platform {
 /* The platform that this machine is, found on the first call. */
 const struct platform *platform(void);
 
-extern const struct platform platform_qemu;
+extern const struct platform platform_qemu, platform_vmm;
 
 #endif

@@ -194,7 +194,7 @@ def check_panic(folder, images):
                more=["-device", "isa-debug-exit"]) as guest:
         guest.wait_for(r"^summond: panic: page fault \(vector 14, code 0x2\).*, cr2 0x8$")
         guest.wait_for(r"^summond: panic:   0x[0-9a-f]+ crash_on_purpose\+0x")
-        guest.wait_for(r"^summond: panic:   0x[0-9a-f]+ kernel_main\+0x")
+        guest.wait_for(r"^summond: panic:   0x[0-9a-f]+ kernel_main_pvh\+0x")
         checks.expect(guest.process.wait(checks.HANG), 3)
 
 

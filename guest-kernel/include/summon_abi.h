@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SUMMON_ABI_H
+#define SUMMON_ABI_H
+
+/*
+ * The contract between summon-vmm and its guest. Nothing but stdint.h is included, so that any
+ * kernel can be written against this file alone.
+ *
+ * The guest is an x86-64 ELF executable whose segments lie between SUMMON_IMAGE_MIN and its memory's
+ * end, with a note that says where to enter it. It runs as a program does: in 64-bit mode at CPL 3,
+ * without privileged instructions, interrupts or devices. Its address space is made for it and
+ * cannot be changed by it: addresses are physical ones, each segment has the rights that its program
+ * header asks for, memory that is no segment is readable and writable, and everything below the
+ * image is unmapped but for what the boot page names.
+ *
+ * It is entered at `entry` with the boot page's address in rdi, no stack, the direction flag clear,
+ * SSE and x87 enabled and in their reset state, and the FS base at `thread`.
+ *
+ * An exception ends the guest. If the note names an `exception_entry`, the guest is entered there
+ * once, with the address of a struct summon_exception in rdi and no stack, to say on its console
+ * what it knows, and to exit; an exception there ends it at once.
+ */
+#include <stdint.h>
+
+#define SUMMON_ABI_VERSION 1
+
+/* ---- the note ---- */
+
+/* The ELF note's name (with its NUL) and type; its description is a struct summon_note. */
+#define SUMMON_NOTE_NAME "summond"
+#define SUMMON_NOTE_TYPE 1
+
+#define SUMMON_GUARDS 2
+
+struct summon_note {
+	uint32_t version; /* SUMMON_ABI_VERSION */
+	uint32_t reserved;
+	uint64_t entry;
+	uint64_t exception_entry;       /* 0: none */
+	uint64_t thread;                /* what the FS base is to be */
+	uint64_t guards[SUMMON_GUARDS]; /* pages to leave unmapped, e.g. below stacks; 0: none */
+};
+
+#define SUMMON_IMAGE_MIN 0x100000ull
+
+/* ---- the boot page: read-only for the guest ---- */
+
+#define SUMMON_BOOT_MAGIC   0x6d6d7573u /* "summ" */
+#define SUMMON_COMMAND_LINE 2048
+#define SUMMON_SEED         32
+
+/* What the CPU knew at an exception (Intel SDM volume 3, 6.12), in the order in which a handler
+ * would have pushed it. */
+struct summon_exception {
+	uint64_t cr2;
+	uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
+	uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
+	uint64_t vector, code;
+	uint64_t rip, cs, rflags, rsp, ss;
+};
+
+struct summon_boot {
+	uint32_t magic, version;
+	uint64_t free_start, free_end; /* memory that neither the image nor the initrd takes */
+	uint64_t initrd, initrd_size;  /* 0, 0: none */
+	uint64_t calls;                /* the call page */
+	uint64_t shared;               /* struct summon_shared */
+	uint64_t receive, transmit;    /* struct summon_ring each; 0, 0: no network */
+	uint64_t tsc_hz;               /* of the time stamp counter */
+	uint64_t real_ns;              /* the real time at entry, since 1970 */
+	uint8_t seed[SUMMON_SEED];     /* random, for this guest alone */
+	uint8_t mac[6], reserved[2];
+	struct summon_exception exception; /* filled in before `exception_entry` */
+	/* Ended by NUL. The addresses are words of it: ip=, gw=, ip6=, gw6=. */
+	char command_line[SUMMON_COMMAND_LINE];
+};
+
+/* ---- calls ---- */
+
+/* Call number n is a function at calls + n * SUMMON_CALL_SIZE, called as C calls one, with one
+ * argument and no result. How it leaves the guest is the call page's business. */
+#define SUMMON_CALL_SIZE 64
+
+enum summon_call {
+	SUMMON_CALL_EXIT,    /* status, 0 for a clean end; does not return */
+	SUMMON_CALL_CONSOLE, /* how many bytes of shared->console to print */
+	SUMMON_CALL_READY,   /* 0: the guest serves; the first one counts */
+	SUMMON_CALL_KICK,    /* 0: frames are to be sent while the guest goes on working */
+	/* Nanoseconds, UINT64_MAX for ever: sends what is to be sent, then waits until there is a
+	 * frame to receive, a stop is requested, or the time is over; it may return early. What has
+	 * arrived is then in the ring: this is the one call a guest needs to receive. */
+	SUMMON_CALL_WAIT,
+	SUMMON_CALL_COUNT
+};
+
+/* ---- shared memory: both sides write ---- */
+
+#define SUMMON_CONSOLE 2048
+
+struct summon_shared {
+	uint32_t stop_requested; /* set to 1 by the monitor: power off, please */
+	uint32_t reserved[15];
+	char console[SUMMON_CONSOLE];
+};
+
+/*
+ * Ethernet frames in one direction, without checksum. The counters run freely and wrap; frame n is
+ * in slot n % SUMMON_RING_FRAMES, and `produced - consumed` frames wait. Each side writes its own
+ * counter only, after (release) it has written or read the slot; the other reads it first (acquire).
+ * A ring whose counters cannot be true ends the guest.
+ */
+#define SUMMON_RING_FRAMES 128
+#define SUMMON_FRAME_SIZE  2048
+
+struct summon_ring {
+	uint32_t produced, reserved0[15];
+	uint32_t consumed, reserved1[15];
+	uint16_t size[SUMMON_RING_FRAMES]; /* bytes of each frame */
+	uint8_t reserved2[SUMMON_FRAME_SIZE - 128 - 2 * SUMMON_RING_FRAMES];
+	uint8_t frame[SUMMON_RING_FRAMES][SUMMON_FRAME_SIZE];
+};
+
+_Static_assert(sizeof(struct summon_boot) <= 4096, "the boot page is one page");
+_Static_assert(sizeof(struct summon_shared) <= 4096, "so is what is shared");
+
+#endif
