@@ -120,6 +120,7 @@ struct summon_ring {
 	uint8_t frame[SUMMON_RING_FRAMES][SUMMON_FRAME_SIZE];
 };
 
+_Static_assert(sizeof(struct summon_note) == 48, "assembly writes it");
 _Static_assert(sizeof(struct summon_boot) <= 4096, "the boot page is one page");
 _Static_assert(sizeof(struct summon_shared) <= 4096, "so is what is shared");
 

@@ -31,7 +31,7 @@
 	/* struct summon_note */
 	.section .note.summond, "a", @note
 	.align 4
-	.long 8, 56, 1 /* SUMMON_NOTE_TYPE */
+	.long 8, 48, 1 /* SUMMON_NOTE_TYPE */
 	.asciz "summond"
 	.long 1, 0 /* SUMMON_ABI_VERSION */
 	.quad start_vmm, exception_vmm, thread, stack_guard, exception_stack_guard

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SUMMON_VMM_CONTROL_H
+#define SUMMON_VMM_CONTROL_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "summon-vmm/include/protocol.h"
+
+/* The monitor's side of include/protocol.h. Whatever comes raises SIGIO. */
+struct control {
+	int listener, peer; /* -1: none */
+	int owner;          /* our process id, to whom SIGIO goes */
+};
+
+/* `listener` is a bound socket, which it takes over. */
+int control_open(struct control *control, int listener, struct error *err);
+
+/* Takes in a connection that waits, if one does; control_next() does so too. */
+void control_take_connection(struct control *control);
+
+/* The next request; false where there is none. Takes in a new connection on the way. */
+bool control_next(struct control *control, enum control_type *request);
+
+/* Sends a message, waiting for its reader where he is slow; without a reader it is lost. `text` may
+ * be longer than one message. */
+void control_send(
+	struct control *control, const struct control_message *head, const char *text, size_t size);
+
+#define CONTROL_POLLS 2
+/* What to poll for so that control_next() has something. */
+void control_polls(const struct control *control, struct pollfd polls[CONTROL_POLLS]);
+
+#endif

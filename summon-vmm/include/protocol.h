@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SUMMON_VMM_PROTOCOL_H
+#define SUMMON_VMM_PROTOCOL_H
+
+/*
+ * What a summon-vmm and whoever started it say to each other, over a unix socket of type SEQPACKET.
+ * The monitor listens on the socket that it was given (bound by its starter, who may connect before
+ * the monitor exists) and serves one connection: a new one replaces the old, so that a daemon that
+ * was restarted finds its guests by connecting again. Requests are done in the order in which they
+ * came. One packet is one message; the text takes the rest of it and is not ended by NUL.
+ */
+#include <stdint.h>
+
+#define CONTROL_VERSION  1
+#define CONTROL_TEXT_MAX 2048
+
+/* The descriptor on which the monitor finds its socket. */
+#define CONTROL_FD 3
+
+enum control_type {
+	/* requests */
+	CONTROL_RESUME = 1, /* run; answered by RESUMED, also where it runs already */
+	CONTROL_PAUSE,      /* stop running, keep memory; answered by PAUSED, likewise */
+	CONTROL_SHUTDOWN,   /* ask the guest to power off; a paused one is ended */
+	CONTROL_ASK,        /* answered by FACTS */
+
+	/* answers and news */
+	CONTROL_CREATED = 64, /* the guest exists, and has not run */
+	CONTROL_FAILED,       /* it does not: code, text; the monitor ends */
+	CONTROL_RESUMED,
+	CONTROL_PAUSED,
+	CONTROL_READY,  /* the guest says that it serves */
+	CONTROL_OUTPUT, /* text: bytes of the console, in order, cut anywhere */
+	CONTROL_EXITED, /* code: enum control_exit; text: why, where it crashed; the monitor ends */
+	CONTROL_FACTS,  /* flags, started_at; text: service, NUL, tap ("" for none), NUL */
+};
+
+enum control_exit { CONTROL_EXIT_SHUTDOWN, CONTROL_EXIT_DESTROYED, CONTROL_EXIT_CRASHED };
+
+enum control_flag {
+	CONTROL_IS_PAUSED = 1,
+	CONTROL_HAS_RUN = 2,
+	CONTROL_IS_READY = 4,
+};
+
+struct control_message {
+	uint32_t type; /* enum control_type */
+	int32_t code;  /* FAILED: a negative errno value */
+	uint64_t flags;
+	uint64_t started_at; /* nanoseconds of real time */
+	char text[CONTROL_TEXT_MAX];
+};
+
+#endif

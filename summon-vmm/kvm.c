@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: ISC */
+#include "summon-vmm/kvm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "summon-vmm/machine.h"
+
+#define CR0           0x80050033ull /* PG, AM, WP, NE, ET, MP, PE */
+#define CR4           0x620ull      /* OSXMMEXCPT, OSFXSR, PAE */
+#define EFER          0xd00ull      /* NXE, LMA, LME; without SCE there is no SYSCALL */
+#define RFLAGS        2ull          /* no interrupts, no I/O privilege */
+#define HZ_PER_KHZ    1000ull
+#define CALL_DOOR     (MEMORY_MAX + LAYOUT_CALL_DOOR)
+#define TRAP_DOOR     (MEMORY_MAX + LAYOUT_TRAP_DOOR)
+#define ARGUMENT_SIZE 8
+
+void kvm_init(struct kvm *kvm)
+{
+	*kvm = (struct kvm){.device = -1, .vm = -1, .vcpu = -1};
+}
+
+static int failed(struct error *err, const char *what)
+{
+	return error_set(err, -errno, "KVM: %s: %s", what, strerror(errno));
+}
+
+static int create_vm(int device)
+{
+	int vm;
+	do
+		vm = ioctl(device, KVM_CREATE_VM, 0);
+	while (vm < 0 && errno == EINTR);
+	return vm;
+}
+
+/* Blocked all of the time, and let in by KVM_RUN only: so it cannot come too early to be noticed. */
+static int let_in(int vcpu, int signal)
+{
+	const struct kvm_signal_mask mask = {.len = sizeof(uint64_t)};
+	const uint64_t blocked = ~(1ull << (signal - 1));
+	uint8_t bytes[sizeof(mask) + sizeof(blocked)]; /* the set follows the length */
+	memcpy(mempcpy(bytes, &mask, sizeof(mask)), &blocked, sizeof(blocked));
+	return ioctl(vcpu, KVM_SET_SIGNAL_MASK, bytes);
+}
+
+int kvm_open(struct kvm *kvm, const struct memory *memory, int signal, uint64_t *tsc_hz,
+	struct error *err)
+{
+	struct kvm_userspace_memory_region region = {
+		.memory_size = memory->size, .userspace_addr = (uintptr_t)memory->bytes};
+	kvm->device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (kvm->device < 0)
+		return failed(err, "/dev/kvm");
+	kvm->vm = create_vm(kvm->device);
+	if (kvm->vm < 0)
+		return failed(err, "no virtual machine");
+	if (ioctl(kvm->vm, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+		return failed(err, "no memory for the virtual machine");
+	kvm->vcpu = ioctl(kvm->vm, KVM_CREATE_VCPU, 0);
+	if (kvm->vcpu < 0)
+		return failed(err, "no virtual CPU");
+	if (let_in(kvm->vcpu, signal) < 0)
+		return failed(err, "a CPU's signals");
+	int size = ioctl(kvm->device, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (size < (int)sizeof(struct kvm_run))
+		return error_set(err, -ENODEV, "KVM: its shared page is too small");
+	void *run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, kvm->vcpu, 0);
+	if (run == MAP_FAILED)
+		return failed(err, "its shared page");
+	kvm->run = run;
+	kvm->run_size = (size_t)size;
+	int khz = ioctl(kvm->vcpu, KVM_GET_TSC_KHZ, 0);
+	*tsc_hz = khz > 0 ? (uint64_t)khz * HZ_PER_KHZ : 0;
+	return 0;
+}
+
+void kvm_finish(struct kvm *kvm)
+{
+	if (kvm->run)
+		munmap(kvm->run, kvm->run_size);
+	const int open[] = {kvm->vcpu, kvm->vm, kvm->device};
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
+		if (open[i] >= 0)
+			close(open[i]);
+	kvm_init(kvm);
+}
+
+static int set_special(struct kvm *kvm, uint64_t thread, struct error *err)
+{
+	const struct kvm_segment data = {.limit = UINT32_MAX,
+		.selector = MACHINE_DATA3,
+		.type = 3,
+		.present = 1,
+		.dpl = 3,
+		.db = 1,
+		.s = 1,
+		.g = 1};
+	struct kvm_sregs s;
+	if (ioctl(kvm->vcpu, KVM_GET_SREGS, &s) < 0)
+		return failed(err, "a CPU's registers");
+	s.ds = s.es = s.ss = s.fs = s.gs = s.cs = data;
+	s.fs.base = thread;
+	s.cs.selector = MACHINE_CODE3;
+	s.cs.type = 11;
+	s.cs.db = 0;
+	s.cs.l = 1;
+	s.tr = (struct kvm_segment){.base = MACHINE_TSS,
+		.limit = MACHINE_TSS_SIZE - 1,
+		.selector = MACHINE_TASK,
+		.type = 11,
+		.present = 1};
+	s.ldt = (struct kvm_segment){.unusable = 1};
+	s.gdt = (struct kvm_dtable){.base = MACHINE_GDT, .limit = MACHINE_GDT_SIZE - 1};
+	s.idt = (struct kvm_dtable){.base = MACHINE_IDT, .limit = MACHINE_IDT_SIZE - 1};
+	s.cr0 = CR0;
+	s.cr3 = MACHINE_PAGE_TABLE;
+	s.cr4 = CR4;
+	s.efer = EFER;
+	return ioctl(kvm->vcpu, KVM_SET_SREGS, &s) < 0 ? failed(err, "a CPU in 64-bit mode") : 0;
+}
+
+int kvm_enter(struct kvm *kvm, const struct summon_note *note, uint64_t entry, uint64_t argument,
+	struct error *err)
+{
+	const struct kvm_regs regs = {.rip = entry, .rdi = argument, .rflags = RFLAGS};
+	int result = set_special(kvm, note->thread, err);
+	if (result == 0 && ioctl(kvm->vcpu, KVM_SET_REGS, &regs) < 0)
+		result = failed(err, "a CPU's registers");
+	return result;
+}
+
+/* A call is a write of eight bytes to its place behind the call door, which the call page makes;
+ * another access there is made by a guest that does as it likes. */
+static enum kvm_stop through_a_door(
+	const struct kvm_run *run, struct kvm_call *call, struct error *err)
+{
+	uint64_t address = run->mmio.phys_addr;
+	uint64_t number = (address - CALL_DOOR) / ARGUMENT_SIZE;
+	if (run->mmio.is_write && address == TRAP_DOOR)
+		return KVM_EXCEPTION;
+	if (!run->mmio.is_write || run->mmio.len != ARGUMENT_SIZE || address % ARGUMENT_SIZE ||
+		address < CALL_DOOR || number >= SUMMON_CALL_COUNT) {
+		error_set(err, -EPROTO, "the guest made a call that there is not");
+		return KVM_BROKEN;
+	}
+	call->number = number;
+	memcpy(&call->argument, run->mmio.data, sizeof(call->argument));
+	return KVM_CALL;
+}
+
+enum kvm_stop kvm_run(struct kvm *kvm, struct kvm_call *call, struct error *err)
+{
+	const struct kvm_run *run = kvm->run;
+	if (ioctl(kvm->vcpu, KVM_RUN, 0) < 0) {
+		if (errno == EINTR || errno == EAGAIN)
+			return KVM_INTERRUPTED;
+		failed(err, "the guest cannot go on");
+		return KVM_BROKEN;
+	}
+	switch (run->exit_reason) {
+	case KVM_EXIT_MMIO:
+		return through_a_door(run, call, err);
+	case KVM_EXIT_SHUTDOWN:
+		error_set(err, -EPROTO, "the guest's CPU shut down (triple fault)");
+		break;
+	case KVM_EXIT_INTERNAL_ERROR:
+		error_set(err, -EPROTO, "KVM could not go on with the guest (internal error %u)",
+			run->internal.suberror);
+		break;
+	default:
+		error_set(err, -EPROTO, "the guest left in a way that it should not have (%u)",
+			run->exit_reason);
+	}
+	return KVM_BROKEN;
+}
+
+int kvm_exception(struct kvm *kvm, const struct memory *memory, struct summon_exception *out,
+	struct error *err)
+{
+	struct kvm_regs r;
+	struct kvm_sregs s;
+	/* The write through the door is complete only once KVM_RUN was called again. */
+	kvm->run->immediate_exit = 1;
+	ioctl(kvm->vcpu, KVM_RUN, 0);
+	kvm->run->immediate_exit = 0;
+	if (ioctl(kvm->vcpu, KVM_GET_REGS, &r) < 0 || ioctl(kvm->vcpu, KVM_GET_SREGS, &s) < 0)
+		return failed(err, "a CPU's registers");
+	const struct machine_trap *trap = memory_at(memory, r.rsp, sizeof(*trap));
+	if (!trap || r.rsp < LAYOUT_CPU_STACK || r.rsp > LAYOUT_CPU_STACK + PAGE - sizeof(*trap))
+		return error_set(err, -EPROTO, "an exception left no trace");
+	*out = (struct summon_exception){.cr2 = s.cr2,
+		.r15 = r.r15,
+		.r14 = r.r14,
+		.r13 = r.r13,
+		.r12 = r.r12,
+		.r11 = r.r11,
+		.r10 = r.r10,
+		.r9 = r.r9,
+		.r8 = r.r8,
+		.rbp = r.rbp,
+		.rdi = r.rdi,
+		.rsi = r.rsi,
+		.rdx = r.rdx,
+		.rcx = r.rcx,
+		.rbx = r.rbx,
+		.rax = r.rax,
+		.vector = trap->vector,
+		.code = trap->code,
+		.rip = trap->rip,
+		.cs = trap->cs,
+		.rflags = trap->rflags,
+		.rsp = trap->rsp,
+		.ss = trap->ss};
+	return 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "summon-vmm/monitor.h"
+#include "summon-vmm/sandbox.h"
+
+/* summon-vmm: one process, one guest. Everything is opened, then the sandbox closes, then the guest
+ * runs. */
+
+static int fail(struct monitor *m, const struct error *err)
+{
+	fprintf(stderr, "summon-vmm: %s\n", err->message);
+	if (m->control.listener >= 0)
+		control_send(&m->control,
+			&(struct control_message){.type = CONTROL_FAILED, .code = err->code},
+			err->message, strlen(err->message));
+	return EXIT_FAILURE;
+}
+
+static int serve(struct monitor *m, const struct options *options)
+{
+	struct error err = ERROR_INIT;
+	if (sandbox_close_inherited(CONTROL_FD, &err) < 0 ||
+		control_open(&m->control, CONTROL_FD, &err) < 0)
+		return fail(m, &err);
+	control_take_connection(&m->control);
+	if (monitor_create(m, options, &err) < 0 || sandbox_enter(&err) < 0)
+		return fail(m, &err);
+	monitor_tell(m, CONTROL_CREATED);
+	monitor_run(m);
+	return EXIT_SUCCESS;
+}
+
+int main(int count, char **arguments)
+{
+	static struct monitor monitor = {.control = {.listener = -1, .peer = -1}};
+	struct options options;
+	struct error err = ERROR_INIT;
+	if (options_parse(&options, count, arguments, &err) < 0) {
+		fprintf(stderr, "summon-vmm: %s\n" OPTIONS_USAGE, err.message);
+		return 2;
+	}
+	/* What atexit() has collected would need more than the sandbox allows. */
+	_exit(serve(&monitor, &options));
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SUMMON_VMM_MEMORY_H
+#define SUMMON_VMM_MEMORY_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+
+/*
+ * The guest's physical memory, from address 0 on, and where in it the monitor's own parts lie:
+ * below the image, from which they are kept apart by the guest's page tables.
+ */
+#define PAGE 4096ull
+
+#define LAYOUT_BOOT      0x10000ull /* struct summon_boot */
+#define LAYOUT_CALLS     0x11000ull /* the call page */
+#define LAYOUT_SHARED    0x12000ull /* struct summon_shared */
+#define LAYOUT_RECEIVE   0x20000ull /* struct summon_ring */
+#define LAYOUT_TRANSMIT  0x68000ull /* struct summon_ring */
+#define LAYOUT_TABLES    0xb0000ull /* page tables, up to LAYOUT_CPU */
+#define LAYOUT_CPU       0xe0000ull /* descriptor tables and exception stubs */
+#define LAYOUT_CPU_STACK 0xe1000ull /* where they push what the CPU knew */
+#define LAYOUT_CALL_DOOR 0xf0000ull /* no memory behind these two: a write leaves the guest */
+#define LAYOUT_TRAP_DOOR 0xf1000ull
+
+#define MEMORY_MIN (4ull << 20)
+#define MEMORY_MAX (3ull << 30) /* the doors lie above */
+
+struct memory {
+	uint8_t *bytes;
+	uint64_t size;
+};
+
+/* Reserves `size` bytes, a multiple of the page from MEMORY_MIN to MEMORY_MAX, all zero; nothing is
+ * backed before it is touched. */
+int memory_init(struct memory *memory, uint64_t size, struct error *err);
+void memory_finish(struct memory *memory);
+
+/* The only way from a guest's address to a host's: `size` bytes from `address` on, or NULL where
+ * not all of them are the guest's memory. */
+void *memory_at(const struct memory *memory, uint64_t address, uint64_t size);
+
+#endif

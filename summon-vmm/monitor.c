@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: ISC */
+#include "summon-vmm/monitor.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/units.h"
+
+static void print(struct monitor *m, const char *text, size_t size)
+{
+	if (size > 0)
+		control_send(
+			&m->control, &(struct control_message){.type = CONTROL_OUTPUT}, text, size);
+}
+
+static void crash(struct monitor *m, const struct error *err)
+{
+	monitor_end(m, CONTROL_EXIT_CRASHED, err->message);
+}
+
+/* ---- the guest's calls, by number ---- */
+
+static void call_exit(struct monitor *m, uint64_t status)
+{
+	struct error err;
+	if (status == 0) {
+		monitor_end(m, CONTROL_EXIT_SHUTDOWN, "");
+		return;
+	}
+	error_set(&err, -ECHILD, "the guest ended with status %" PRIu64, status);
+	crash(m, m->has_excepted ? &m->crash : &err);
+}
+
+static void call_console(struct monitor *m, uint64_t size)
+{
+	print(m, m->shared->console, size < SUMMON_CONSOLE ? size : SUMMON_CONSOLE);
+}
+
+static void call_ready(struct monitor *m, uint64_t argument)
+{
+	(void)argument;
+	if (!m->ready)
+		monitor_tell(m, CONTROL_READY);
+	m->ready = true;
+}
+
+static void call_kick(struct monitor *m, uint64_t argument)
+{
+	(void)argument;
+	struct error err;
+	if (m->has_network && rings_send(&m->rings, &err) < 0)
+		crash(m, &err);
+}
+
+/* Until a frame or a request comes, or the time is over. */
+static void poll_all(struct monitor *m, uint64_t ns)
+{
+	struct pollfd polls[CONTROL_POLLS + 1];
+	const struct timespec limit = {
+		.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+	control_polls(&m->control, polls);
+	polls[CONTROL_POLLS] = (struct pollfd){.fd = m->rings.tap, .events = POLLIN};
+	ppoll(polls, CONTROL_POLLS + 1, ns == UINT64_MAX ? NULL : &limit, NULL);
+	if (polls[0].revents || polls[1].revents)
+		monitor_obey(m);
+}
+
+static void call_wait(struct monitor *m, uint64_t ns)
+{
+	struct error err;
+	int waiting = m->has_network ? rings_send(&m->rings, &err) : 0;
+	if (waiting == 0 && m->has_network)
+		waiting = rings_receive(&m->rings, &err);
+	if (waiting == 0) {
+		poll_all(m, ns);
+		if (m->has_network)
+			waiting = rings_receive(&m->rings, &err);
+	}
+	if (waiting < 0)
+		crash(m, &err);
+}
+
+static void (*const calls[SUMMON_CALL_COUNT])(struct monitor *m, uint64_t argument) = {
+	[SUMMON_CALL_EXIT] = call_exit,
+	[SUMMON_CALL_CONSOLE] = call_console,
+	[SUMMON_CALL_READY] = call_ready,
+	[SUMMON_CALL_KICK] = call_kick,
+	[SUMMON_CALL_WAIT] = call_wait,
+};
+
+/* ---- the guest's other ways out ---- */
+
+/* The first exception is told to the guest, which knows the names of its functions; a second one,
+ * or a guest that cannot be told, is reported here. */
+static void take_exception(struct monitor *m)
+{
+	struct error err;
+	struct summon_exception exception;
+	char text[REPORT_TEXT];
+	if (kvm_exception(&m->kvm, &m->memory, &exception, &err) < 0) {
+		crash(m, &err);
+		return;
+	}
+	bool first = !m->has_excepted;
+	m->has_excepted = true;
+	if (first) {
+		report_summarise(&exception, &m->crash);
+		m->boot->exception = exception;
+	}
+	uint64_t entry = m->image.note.exception_entry;
+	if (first && entry &&
+		kvm_enter(&m->kvm, &m->image.note, entry,
+			LAYOUT_BOOT + offsetof(struct summon_boot, exception), &err) == 0)
+		return;
+	report_print(&exception, text);
+	print(m, text, strlen(text));
+	crash(m, &m->crash);
+}
+
+/* What interrupted the guest stays pending until it is taken. */
+static void take_interrupt(struct monitor *m)
+{
+	static const struct timespec now = {0};
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	while (sigtimedwait(&set, NULL, &now) >= 0)
+		;
+	monitor_obey(m);
+}
+
+static void run_guest(struct monitor *m)
+{
+	struct kvm_call call;
+	struct error err;
+	m->has_run = true;
+	switch (kvm_run(&m->kvm, &call, &err)) {
+	case KVM_CALL:
+		calls[call.number](m, call.argument);
+		break;
+	case KVM_EXCEPTION:
+		take_exception(m);
+		break;
+	case KVM_INTERRUPTED:
+		take_interrupt(m);
+		break;
+	case KVM_BROKEN:
+		crash(m, m->has_excepted ? &m->crash : &err);
+		break;
+	}
+}
+
+static void wait_for_request(struct monitor *m)
+{
+	struct pollfd polls[CONTROL_POLLS];
+	control_polls(&m->control, polls);
+	ppoll(polls, CONTROL_POLLS, NULL, NULL);
+	monitor_obey(m);
+}
+
+void monitor_run(struct monitor *m)
+{
+	monitor_obey(m);
+	while (!m->over) {
+		if (m->paused)
+			wait_for_request(m);
+		else
+			run_guest(m);
+	}
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: ISC */
+#include "summon-vmm/monitor.h"
+
+#include <string.h>
+
+void monitor_tell(struct monitor *m, enum control_type type)
+{
+	control_send(&m->control, &(struct control_message){.type = type}, "", 0);
+}
+
+void monitor_end(struct monitor *m, enum control_exit how, const char *why)
+{
+	if (m->over)
+		return;
+	m->over = true;
+	control_send(&m->control,
+		&(struct control_message){.type = CONTROL_EXITED, .code = (int32_t)how}, why,
+		strlen(why));
+}
+
+static void tell_facts(struct monitor *m)
+{
+	char text[CONTROL_TEXT_MAX];
+	const char *parts[] = {m->options->service, m->options->tap ? m->options->tap : ""};
+	size_t size = 0;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		size_t length = strnlen(parts[i], CONTROL_TEXT_MAX / 2 - 1);
+		memcpy(text + size, parts[i], length);
+		text[size + length] = '\0';
+		size += length + 1;
+	}
+	const struct control_message head = {
+		.type = CONTROL_FACTS,
+		.flags = (m->paused ? CONTROL_IS_PAUSED : 0u) |
+			 (m->has_run ? CONTROL_HAS_RUN : 0u) | (m->ready ? CONTROL_IS_READY : 0u),
+		.started_at = m->started_at,
+	};
+	control_send(&m->control, &head, text, size);
+}
+
+static void shut_down(struct monitor *m)
+{
+	if (m->paused)
+		monitor_end(m, CONTROL_EXIT_DESTROYED, ""); /* it could not hear */
+	else
+		__atomic_store_n(&m->shared->stop_requested, 1, __ATOMIC_RELAXED);
+}
+
+void monitor_obey(struct monitor *m)
+{
+	enum control_type request;
+	while (!m->over && control_next(&m->control, &request)) {
+		switch (request) {
+		case CONTROL_RESUME:
+			m->paused = false;
+			monitor_tell(m, CONTROL_RESUMED);
+			break;
+		case CONTROL_PAUSE:
+			m->paused = true;
+			monitor_tell(m, CONTROL_PAUSED);
+			break;
+		case CONTROL_SHUTDOWN:
+			shut_down(m);
+			break;
+		case CONTROL_ASK:
+			tell_facts(m);
+			break;
+		default:
+			break; /* of a later version of the protocol */
+		}
+	}
+}
