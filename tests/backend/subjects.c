@@ -4,9 +4,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/cleanup.h"
+#ifdef HAVE_LIBVIRT
 #include "launcher/libvirt/probe.h"
+#endif
 #include "tests/backend/libvirtd.h"
 
 #define SETTINGS(list) .settings = list, .setting_count = sizeof(list) / sizeof(list[0])
@@ -37,16 +41,16 @@ static const struct launcher_setting sim_kept[] = {
 	{"persist", "yes"}, {"boot_delay", "5ms"}, {"suspend_delay", "0"}, {"create_delay", "0"}};
 static const struct launcher_setting sim_poor[] = {{"capabilities", "none"}};
 
-#ifdef HAVE_LIBVIRT
-/* ---- libvirt ---- */
+/* ---- guests that run: libvirt's and summon-vmm's ---- */
 
+#if defined(HAVE_LIBVIRT) || defined(HAVE_VMM)
 static const char *nothing_unable(enum task task)
 {
 	(void)task;
 	return NULL;
 }
 
-/* A kernel that is none: QEMU ends at once. */
+/* A kernel that is none: the hypervisor ends at once. */
 static const char *garbage(void)
 {
 	static char path[128];
@@ -59,7 +63,7 @@ static const char *garbage(void)
 	return path;
 }
 
-static void embed_spec(enum task task, struct guest_spec *spec)
+static void run_spec(enum task task, struct guest_spec *spec)
 {
 	static const char *const words[TASK_COUNT] = {
 		[TASK_READY] = "guest.do=ready",
@@ -75,10 +79,31 @@ static void embed_spec(enum task task, struct guest_spec *spec)
 					    : places.guest_image;
 }
 
+#endif
+
+#ifdef HAVE_VMM
+/* Whoever listens on the guest's socket is its monitor. */
+static void vmm_murder(struct instance_id id)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct ucred peer = {0};
+	socklen_t size = sizeof(peer);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/a1b2c3d4e5f60718-%u-%u.sock",
+		places.state_dir, id.slot, id.generation);
+	CLEANUP(close) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 1)
+		kill(peer.pid, SIGKILL);
+}
+
+static const struct launcher_setting vmm_here[] = {{"monitor", SUMMON_VMM}};
+#endif
+
+#ifdef HAVE_LIBVIRT
 /* A domain of the user's own, with a console that only libvirt can bring us. */
 static void pty_spec(enum task task, struct guest_spec *spec)
 {
-	embed_spec(task, spec);
+	run_spec(task, spec);
 	spec->domain_xml = "<domain type='qemu'><memory unit='KiB'>{memory_kib}</memory>"
 			   "<vcpu>{vcpus}</vcpu><os><type machine='microvm'>hvm</type>"
 			   "<kernel>{kernel}</kernel><cmdline>{cmdline}</cmdline></os>"
@@ -166,12 +191,21 @@ const struct subject subjects[] = {
 		.unable = sim_unable,
 		.spec = sim_spec,
 		.random_steps = 200},
+#ifdef HAVE_VMM
+	{.name = "vmm",
+		.backend = "vmm",
+		SETTINGS(vmm_here),
+		.unable = nothing_unable,
+		.spec = run_spec,
+		.murder = vmm_murder,
+		.random_steps = 200},
+#endif
 #ifdef HAVE_LIBVIRT
 	{.name = "libvirt-embed",
 		.backend = "libvirt",
 		SETTINGS(embed_tcg),
 		.unable = nothing_unable,
-		.spec = embed_spec,
+		.spec = run_spec,
 		.murder = embed_murder,
 		.random_steps = 60},
 	{.name = "libvirt-kvm",
@@ -179,13 +213,13 @@ const struct subject subjects[] = {
 		SETTINGS(embed_kvm),
 		.absent = kvm_absent,
 		.unable = nothing_unable,
-		.spec = embed_spec,
+		.spec = run_spec,
 		.murder = embed_murder,
 		.random_steps = 60},
 	{.name = "libvirt-auto",
 		.backend = "libvirt",
 		.unable = nothing_unable,
-		.spec = embed_spec,
+		.spec = run_spec,
 		.murder = embed_murder,
 		.random_steps = 60},
 	{.name = "libvirt-pty",
@@ -199,7 +233,7 @@ const struct subject subjects[] = {
 		.backend = "libvirt",
 		SETTINGS(daemon_settings),
 		.unable = nothing_unable,
-		.spec = embed_spec,
+		.spec = run_spec,
 		.murder = daemon_murder,
 		.prepare = daemon_prepare,
 		.service_start = libvirtd_start,

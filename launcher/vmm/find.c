@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+#include "launcher/vmm/vmm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define ANSWER_MS 5000
+
+void vmm_list_answered(struct vmm *vmm)
+{
+	if (vmm->asked > 0)
+		vmm->asked--;
+	if (vmm->asked > 0 || !vmm->listing)
+		return;
+	vmm->listing = false;
+	uv_timer_stop(&vmm->list_timer);
+	vmm_emit(vmm, &(struct launcher_event){.type = LAUNCHER_LISTED});
+}
+
+/* Those that have not answered are of no use to anybody; their ends count as answers. */
+static void on_list_timer(uv_timer_t *timer)
+{
+	struct vmm *vmm = timer->data;
+	if (vmm->asked == 0)
+		vmm_list_answered(vmm);
+	for (struct vmm_guest *guest = vmm->guests; guest; guest = guest->next)
+		if (guest->asked)
+			vmm_guest_kill(guest);
+}
+
+/* "<identity>-<slot>-<generation>.sock", and nothing else. */
+static bool read_name(const struct vmm *vmm, const char *name, struct instance_id *id)
+{
+	size_t length = strlen(vmm->identity);
+	char again[64];
+	if (strncmp(name, vmm->identity, length) != 0 ||
+		sscanf(name + length, "-%u-%u", &id->slot, &id->generation) != 2)
+		return false;
+	snprintf(again, sizeof(again), "-%u-%u.sock", id->slot, id->generation);
+	return strcmp(name + length, again) == 0;
+}
+
+static int ask(struct vmm *vmm, struct instance_id id, struct error *err)
+{
+	struct sockaddr_un address;
+	struct vmm_guest *guest = vmm_guest_new(vmm, id);
+	if (!guest)
+		return error_set(err, -ENOMEM, "out of memory");
+	int r = vmm_connect(guest);
+	if (r < 0) {
+		vmm_guest_discard(guest);
+		/* Nobody listens, or its process has just gone: the socket is what is left. */
+		if ((r == -ECONNREFUSED || r == -ESRCH) &&
+			vmm_socket_address(vmm, id, &address, NULL) == 0)
+			unlink(address.sun_path);
+		return 0;
+	}
+	guest->asked = true;
+	vmm->asked++;
+	vmm_guest_watch(guest);
+	return vmm_guest_request(guest, CONTROL_ASK, err);
+}
+
+int vmm_list(struct launcher *launcher, struct error *err)
+{
+	struct vmm *vmm = (struct vmm *)launcher;
+	CLEANUP(closedir) DIR *dir = opendir(vmm->state_dir);
+	if (!dir)
+		return error_set(err, -errno, "%s: %s", vmm->state_dir, strerror(errno));
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		struct instance_id id;
+		int r = read_name(vmm, entry->d_name, &id) ? ask(vmm, id, err) : 0;
+		if (r < 0)
+			return r;
+	}
+	vmm->listing = true;
+	uv_timer_start(&vmm->list_timer, on_list_timer, vmm->asked ? ANSWER_MS : 0, 0);
+	return 0;
+}

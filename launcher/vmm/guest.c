@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: ISC */
+#include "launcher/vmm/vmm.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define HEAD_SIZE         offsetof(struct control_message, text)
+#define MESSAGES_PER_TURN 64
+
+struct vmm_guest *vmm_guest_find(struct vmm *vmm, struct instance_id id)
+{
+	struct vmm_guest *guest = vmm->guests;
+	while (guest && !instance_id_equal(guest->id, id))
+		guest = guest->next;
+	return guest;
+}
+
+struct vmm_guest *vmm_guest_new(struct vmm *vmm, struct instance_id id)
+{
+	struct vmm_guest *guest = calloc(1, sizeof(*guest));
+	if (guest) {
+		guest->vmm = vmm;
+		guest->id = id;
+		guest->socket = guest->process = -1;
+	}
+	return guest;
+}
+
+void vmm_guest_discard(struct vmm_guest *guest)
+{
+	if (!guest)
+		return;
+	if (guest->socket >= 0)
+		close(guest->socket);
+	if (guest->process >= 0)
+		close(guest->process);
+	free(guest);
+}
+
+static void poll_closed(uv_handle_t *handle)
+{
+	struct vmm_guest *guest = handle->data;
+	struct vmm *vmm = guest->vmm;
+	if (--guest->open_handles > 0)
+		return;
+	vmm_guest_discard(guest);
+	vmm_handle_closed(vmm);
+}
+
+void vmm_guest_forget(struct vmm_guest *guest)
+{
+	struct vmm_guest **place = &guest->vmm->guests;
+	if (guest->gone)
+		return;
+	while (*place != guest)
+		place = &(*place)->next;
+	*place = guest->next;
+	guest->gone = true;
+	uv_close((uv_handle_t *)&guest->socket_poll, poll_closed);
+	uv_close((uv_handle_t *)&guest->process_poll, poll_closed);
+}
+
+void vmm_guest_kill(struct vmm_guest *guest)
+{
+	pidfd_send_signal(guest->process, SIGKILL, NULL, 0);
+}
+
+int vmm_guest_request(struct vmm_guest *guest, enum control_type type, struct error *err)
+{
+	const struct control_message message = {.type = type};
+	ssize_t sent = send(guest->socket, &message, HEAD_SIZE, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent < 0 && errno != EPIPE && errno != ECONNRESET)
+		return error_set(
+			err, -errno, "the guest's monitor does not listen: %s", strerror(errno));
+	return 0;
+}
+
+static void emit(struct vmm_guest *guest, struct launcher_event event)
+{
+	event.id = guest->id;
+	vmm_emit(guest->vmm, &event);
+}
+
+/* ---- what the monitor says ---- */
+
+struct said {
+	const struct control_message *head;
+	const char *text;
+	size_t size;
+};
+
+static void on_created(struct vmm_guest *guest, const struct said *said)
+{
+	(void)said;
+	if (guest->started)
+		return;
+	guest->started = true;
+	emit(guest, (struct launcher_event){.type = LAUNCHER_STARTED});
+}
+
+static void remember_error(struct vmm_guest *guest, int code, const struct said *said)
+{
+	error_set(&guest->error, code < 0 ? code : -EIO, "%.*s", (int)said->size, said->text);
+}
+
+static void on_failed(struct vmm_guest *guest, const struct said *said)
+{
+	guest->has_ended = true;
+	remember_error(guest, said->head->code, said);
+}
+
+static void on_resumed(struct vmm_guest *guest, const struct said *said)
+{
+	(void)said;
+	emit(guest, (struct launcher_event){.type = LAUNCHER_RESUMED});
+}
+
+static void on_paused(struct vmm_guest *guest, const struct said *said)
+{
+	(void)said;
+	emit(guest, (struct launcher_event){.type = LAUNCHER_SUSPENDED});
+}
+
+static void on_output(struct vmm_guest *guest, const struct said *said)
+{
+	if (said->size > 0)
+		emit(guest, (struct launcher_event){.type = LAUNCHER_OUTPUT,
+				    .data = (const uint8_t *)said->text,
+				    .length = said->size});
+}
+
+static void on_exited(struct vmm_guest *guest, const struct said *said)
+{
+	static const enum launcher_exit exits[] = {
+		[CONTROL_EXIT_SHUTDOWN] = LAUNCHER_EXIT_SHUTDOWN,
+		[CONTROL_EXIT_DESTROYED] = LAUNCHER_EXIT_DESTROYED,
+		[CONTROL_EXIT_CRASHED] = LAUNCHER_EXIT_CRASHED,
+	};
+	unsigned how = (unsigned)said->head->code;
+	guest->has_ended = true;
+	guest->exit = how < sizeof(exits) / sizeof(exits[0]) ? exits[how] : LAUNCHER_EXIT_CRASHED;
+	if (guest->exit == LAUNCHER_EXIT_CRASHED)
+		remember_error(guest, -EFAULT, said);
+}
+
+static void on_facts(struct vmm_guest *guest, const struct said *said)
+{
+	if (!guest->asked)
+		return;
+	const char *tap = memchr(said->text, '\0', said->size);
+	bool whole = tap && said->text[said->size - 1] == '\0' && tap + 1 < said->text + said->size;
+	if (!whole) {
+		vmm_guest_kill(guest); /* no monitor of ours; its end is its answer */
+		return;
+	}
+	guest->asked = false;
+	struct vmm *vmm = guest->vmm;
+	guest->started = true;
+	emit(guest, (struct launcher_event){.type = LAUNCHER_FOUND,
+			    .found = {
+				    .service = said->text,
+				    .tap = tap + 1,
+				    .paused = said->head->flags & CONTROL_IS_PAUSED,
+				    .booted = said->head->flags & CONTROL_HAS_RUN,
+				    .started_at = said->head->started_at,
+			    }});
+	if (!guest->gone)
+		vmm_list_answered(vmm);
+}
+
+static const struct {
+	enum control_type type;
+	bool needs_start; /* only of a guest that the launcher's owner knows of */
+	void (*take)(struct vmm_guest *guest, const struct said *said);
+} takers[] = {
+	{CONTROL_CREATED, false, on_created},
+	{CONTROL_FAILED, false, on_failed},
+	{CONTROL_FACTS, false, on_facts},
+	{CONTROL_EXITED, false, on_exited},
+	{CONTROL_RESUMED, true, on_resumed},
+	{CONTROL_PAUSED, true, on_paused},
+	{CONTROL_OUTPUT, true, on_output},
+};
+
+static void take(struct vmm_guest *guest, const struct said *said)
+{
+	for (size_t i = 0; i < sizeof(takers) / sizeof(takers[0]); i++)
+		if (takers[i].type == said->head->type &&
+			(guest->started || !takers[i].needs_start))
+			takers[i].take(guest, said);
+}
+
+/* Up to `most` messages; false at the end of them all, when the monitor has closed. */
+static bool take_messages(struct vmm_guest *guest, unsigned most)
+{
+	struct control_message message;
+	while (most-- > 0 && !guest->gone) {
+		ssize_t size = recv(guest->socket, &message, sizeof(message), MSG_DONTWAIT);
+		if (size < 0 && errno == EINTR)
+			continue;
+		if (size < 0 && errno == EAGAIN)
+			return true;
+		if (size < (ssize_t)HEAD_SIZE)
+			return false;
+		take(guest, &(struct said){&message, message.text, (size_t)size - HEAD_SIZE});
+	}
+	return true;
+}
+
+/* ---- its end ---- */
+
+static void report_end(struct vmm_guest *guest, const char *how)
+{
+	struct launcher_event event = {.type = LAUNCHER_EXITED, .exit = guest->exit};
+	if (guest->destroying && !guest->started)
+		error_set(&guest->error, -ECANCELED, "stopped before it had started");
+	else if (!guest->has_ended && guest->destroying)
+		event.exit = LAUNCHER_EXIT_DESTROYED;
+	else if (!guest->has_ended) {
+		event.exit = LAUNCHER_EXIT_CRASHED;
+		error_set(&guest->error, -EPIPE, "%s", how);
+	}
+	if (!guest->started)
+		event.type = LAUNCHER_START_FAILED;
+	event.error = guest->error;
+	emit(guest, event);
+}
+
+static void on_process(uv_poll_t *poll, int status, int events)
+{
+	struct vmm_guest *guest = poll->data;
+	struct vmm *vmm = guest->vmm;
+	struct sockaddr_un address;
+	char how[128];
+	(void)status, (void)events;
+	take_messages(guest, UINT32_MAX); /* its last words */
+	if (guest->gone)
+		return;
+	vmm_reap(guest, how, sizeof(how));
+	if (vmm_socket_address(vmm, guest->id, &address, NULL) == 0)
+		unlink(address.sun_path);
+	bool known = !guest->asked;
+	vmm_guest_forget(guest);
+	if (known)
+		report_end(guest, how);
+	else
+		vmm_list_answered(vmm);
+}
+
+static void on_socket(uv_poll_t *poll, int status, int events)
+{
+	struct vmm_guest *guest = poll->data;
+	(void)events;
+	if (status == 0 && take_messages(guest, MESSAGES_PER_TURN))
+		return;
+	if (guest->gone)
+		return;
+	/* A guest that nobody can talk to is no use; mostly, the process is at its end anyway. */
+	uv_poll_stop(&guest->socket_poll);
+	vmm_guest_kill(guest);
+}
+
+static void watch(struct vmm_guest *guest, uv_poll_t *poll, int fd, uv_poll_cb seen)
+{
+	uv_poll_init(guest->vmm->loop, poll, fd);
+	poll->data = guest;
+	uv_poll_start(poll, UV_READABLE, seen);
+	guest->open_handles++;
+}
+
+void vmm_guest_watch(struct vmm_guest *guest)
+{
+	struct vmm *vmm = guest->vmm;
+	guest->next = vmm->guests;
+	vmm->guests = guest;
+	vmm->open_handles++;
+	watch(guest, &guest->socket_poll, guest->socket, on_socket);
+	watch(guest, &guest->process_poll, guest->process, on_process);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: ISC */
+#include "launcher/vmm/vmm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define ARGUMENTS_MAX 12
+#define BACKLOG       4
+
+int vmm_socket_address(
+	const struct vmm *vmm, struct instance_id id, struct sockaddr_un *out, struct error *err)
+{
+	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
+	int length =
+		snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s-%" PRIu32 "-%" PRIu32 ".sock",
+			vmm->state_dir, vmm->identity, id.slot, id.generation);
+	if (length < 0 || (size_t)length >= sizeof(out->sun_path))
+		return error_set(
+			err, -ENAMETOOLONG, "%s: too long a path for a socket's", vmm->state_dir);
+	return 0;
+}
+
+/* ---- the command line ---- */
+
+struct arguments {
+	char *words[ARGUMENTS_MAX]; /* ended by NULL */
+	unsigned count;
+	bool failed;
+};
+
+static void arguments_finish(struct arguments *a)
+{
+	for (unsigned i = 0; i < a->count; i++)
+		free(a->words[i]);
+}
+
+__attribute__((format(printf, 2, 3))) static void add(struct arguments *a, const char *format, ...)
+{
+	va_list values;
+	char *word = NULL;
+	va_start(values, format);
+	if (a->count == ARGUMENTS_MAX - 1 || vasprintf(&word, format, values) < 0)
+		a->failed = true;
+	else
+		a->words[a->count++] = word;
+	va_end(values);
+}
+
+static void add_all(struct arguments *a, const struct vmm *vmm, const struct guest_spec *spec,
+	enum launcher_start how)
+{
+	char mac[MAC_ADDRESS_TEXT];
+	add(a, "%s", vmm->monitor);
+	add(a, "--service=%s", spec->service);
+	add(a, "--kernel=%s", spec->kernel);
+	if (spec->initrd)
+		add(a, "--initrd=%s", spec->initrd);
+	add(a, "--cmdline=%s", spec->cmdline ? spec->cmdline : "");
+	add(a, "--memory=%" PRIu64 "B", spec->memory);
+	if (spec->tap) {
+		add(a, "--tap=%s", spec->tap);
+		add(a, "--mac=%s", mac_address_print(&spec->mac, mac));
+	}
+	if (how == LAUNCHER_START_PAUSED)
+		add(a, "--paused");
+}
+
+/* ---- the process ---- */
+
+/* In a session of its own, so that what ends the daemon's does not end the guest; with nothing of
+ * the daemon's but its standard error. */
+static int spawn(const char *program, char **words, int listener, pid_t *child)
+{
+	char *const no_environment[] = {NULL};
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	sigset_t none, all;
+	sigemptyset(&none);
+	sigfillset(&all);
+	posix_spawn_file_actions_init(&files);
+	posix_spawnattr_init(&attributes);
+	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, listener, CONTROL_FD);
+	posix_spawnattr_setsigmask(&attributes, &none);
+	posix_spawnattr_setsigdefault(&attributes, &all);
+	posix_spawnattr_setflags(
+		&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	int failure = posix_spawn(child, program, &files, &attributes, words, no_environment);
+	posix_spawnattr_destroy(&attributes);
+	posix_spawn_file_actions_destroy(&files);
+	return -failure;
+}
+
+static int open_socket(void)
+{
+	return socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+/* The monitor's end of the socket, bound and with our connection waiting in it: so that requests
+ * can be sent before the monitor runs. */
+static int connect_before(struct vmm_guest *guest, const struct sockaddr_un *address, int *listener)
+{
+	const struct sockaddr *name = (const struct sockaddr *)address;
+	*listener = open_socket();
+	guest->socket = open_socket();
+	if (*listener < 0 || guest->socket < 0 || bind(*listener, name, sizeof(*address)) < 0)
+		return -errno;
+	if (listen(*listener, BACKLOG) < 0 || connect(guest->socket, name, sizeof(*address)) < 0) {
+		int failure = -errno;
+		unlink(address->sun_path);
+		return failure;
+	}
+	return 0;
+}
+
+static int start_process(struct vmm_guest *guest, char **words, int listener, struct error *err)
+{
+	pid_t child;
+	int failure = spawn(guest->vmm->monitor, words, listener, &child);
+	if (failure < 0)
+		return error_set(err, failure, "%s: %s", guest->vmm->monitor, strerror(-failure));
+	guest->process = pidfd_open(child, 0);
+	if (guest->process >= 0) {
+		guest->is_child = true;
+		return 0;
+	}
+	failure = -errno;
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	return error_set(err, failure, "pidfd_open: %s", strerror(-failure));
+}
+
+int vmm_spawn(struct vmm_guest *guest, const struct guest_spec *spec, enum launcher_start how,
+	struct error *err)
+{
+	struct arguments arguments = {0};
+	struct sockaddr_un address;
+	CLEANUP(close) int listener = -1;
+	int r = vmm_socket_address(guest->vmm, guest->id, &address, err);
+	if (r < 0)
+		return r;
+	add_all(&arguments, guest->vmm, spec, how);
+	if (arguments.failed)
+		r = error_set(err, -ENOMEM, "out of memory");
+	if (r == 0) {
+		r = connect_before(guest, &address, &listener);
+		if (r < 0)
+			error_set(err, r, "%s: %s", address.sun_path, strerror(-r));
+		else
+			r = start_process(guest, arguments.words, listener, err);
+		if (r < 0 && r != -EADDRINUSE)
+			unlink(address.sun_path);
+	}
+	arguments_finish(&arguments);
+	return r;
+}
+
+int vmm_connect(struct vmm_guest *guest)
+{
+	struct sockaddr_un address;
+	struct ucred peer = {0};
+	socklen_t size = sizeof(peer);
+	int r = vmm_socket_address(guest->vmm, guest->id, &address, NULL);
+	if (r < 0)
+		return r;
+	guest->socket = open_socket();
+	if (guest->socket < 0 ||
+		connect(guest->socket, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+		getsockopt(guest->socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return -errno;
+	guest->process = pidfd_open(peer.pid, 0);
+	return guest->process < 0 ? -errno : 0;
+}
+
+void vmm_reap(const struct vmm_guest *guest, char *text, size_t size)
+{
+	siginfo_t info = {0};
+	snprintf(text, size, "summon-vmm ended without a word");
+	if (!guest->is_child || waitid(P_PIDFD, (id_t)guest->process, &info, WEXITED) < 0)
+		return;
+	if (info.si_code == CLD_EXITED)
+		snprintf(text, size, "summon-vmm ended with status %d", info.si_status);
+	else
+		snprintf(text, size, "summon-vmm was ended by signal %d (%s)", info.si_status,
+			strsignal(info.si_status));
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: ISC */
+#include "launcher/vmm/vmm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+extern const struct launcher_ops vmm_launcher_ops;
+
+void vmm_emit(struct vmm *vmm, const struct launcher_event *event)
+{
+	if (!vmm->closing)
+		vmm->on_event(vmm->ctx, event);
+}
+
+static void free_all(struct vmm *vmm)
+{
+	free(vmm->identity);
+	free(vmm->state_dir);
+	free(vmm->monitor);
+	free(vmm);
+}
+
+void vmm_handle_closed(struct vmm *vmm)
+{
+	if (--vmm->open_handles > 0 || !vmm->closing)
+		return;
+	void (*closed)(void *ctx) = vmm->closed;
+	void *ctx = vmm->closed_ctx;
+	free_all(vmm);
+	if (closed)
+		closed(ctx);
+}
+
+static void timer_closed(uv_handle_t *handle)
+{
+	vmm_handle_closed(handle->data);
+}
+
+static void vmm_destroy(struct launcher *launcher, void (*closed)(void *ctx), void *ctx)
+{
+	struct vmm *vmm = (struct vmm *)launcher;
+	vmm->closing = true;
+	vmm->closed = closed;
+	vmm->closed_ctx = ctx;
+	while (vmm->guests)
+		vmm_guest_forget(vmm->guests);
+	uv_close((uv_handle_t *)&vmm->list_timer, timer_closed);
+}
+
+static unsigned vmm_capabilities(const struct launcher *launcher)
+{
+	(void)launcher;
+	return LAUNCHER_CAN_PREPARE | LAUNCHER_CAN_SUSPEND | LAUNCHER_CAN_SHUTDOWN |
+	       LAUNCHER_CAN_CONSOLE | LAUNCHER_CAN_OUTLIVE;
+}
+
+static int check_file(const char *what, const char *path, struct error *err)
+{
+	return path && access(path, R_OK) < 0
+		       ? error_set(err, -EINVAL, "%s %s: %s", what, path, strerror(errno))
+		       : 0;
+}
+
+static int check_spec(const struct guest_spec *spec, struct error *err)
+{
+	if (spec->domain_xml)
+		return error_set(err, -EINVAL, "domain XML is libvirt's; vmm needs an image");
+	if (!spec->kernel)
+		return error_set(err, -EINVAL, "vmm needs an image");
+	if (spec->vcpus > 1)
+		return error_set(err, -EINVAL, "vmm gives a guest one CPU, not %u", spec->vcpus);
+	int r = check_file("image", spec->kernel, err);
+	return r < 0 ? r : check_file("initrd", spec->initrd, err);
+}
+
+static int vmm_start(struct launcher *launcher, struct instance_id id,
+	const struct guest_spec *spec, enum launcher_start how, struct error *err)
+{
+	struct vmm *vmm = (struct vmm *)launcher;
+	if (vmm_guest_find(vmm, id))
+		return error_set(err, -EEXIST, "instance %u.%u exists", id.slot, id.generation);
+	int r = check_spec(spec, err);
+	if (r < 0)
+		return r;
+	struct vmm_guest *guest = vmm_guest_new(vmm, id);
+	if (!guest)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = vmm_spawn(guest, spec, how, err);
+	if (r < 0)
+		vmm_guest_discard(guest);
+	else
+		vmm_guest_watch(guest);
+	return r;
+}
+
+static struct vmm_guest *known(
+	struct launcher *launcher, struct instance_id id, int *r, struct error *err)
+{
+	struct vmm_guest *guest = vmm_guest_find((struct vmm *)launcher, id);
+	*r = guest && !guest->asked ? 0
+				    : error_set(err, -ENOENT, "there is no instance %u.%u", id.slot,
+					      id.generation);
+	return *r < 0 ? NULL : guest;
+}
+
+static int vmm_resume(struct launcher *launcher, struct instance_id id, struct error *err)
+{
+	int r;
+	struct vmm_guest *guest = known(launcher, id, &r, err);
+	return guest ? vmm_guest_request(guest, CONTROL_RESUME, err) : r;
+}
+
+static int vmm_suspend(struct launcher *launcher, struct instance_id id, enum launcher_rest where,
+	struct error *err)
+{
+	int r;
+	struct vmm_guest *guest = known(launcher, id, &r, err);
+	if (guest && where == LAUNCHER_REST_DISK)
+		return error_set(err, -ENOTSUP, "vmm cannot keep a guest on disk");
+	return guest ? vmm_guest_request(guest, CONTROL_PAUSE, err) : r;
+}
+
+static int vmm_stop(
+	struct launcher *launcher, struct instance_id id, enum launcher_stop how, struct error *err)
+{
+	int r;
+	struct vmm_guest *guest = known(launcher, id, &r, err);
+	if (!guest)
+		return r;
+	if (how == LAUNCHER_STOP_SHUTDOWN)
+		return vmm_guest_request(guest, CONTROL_SHUTDOWN, err);
+	guest->destroying = true;
+	vmm_guest_kill(guest);
+	return 0;
+}
+
+static void vmm_describe(const struct launcher *launcher, char *text, size_t size)
+{
+	const struct vmm *vmm = (const struct vmm *)launcher;
+	bool has_kvm = access("/dev/kvm", R_OK | W_OK) == 0;
+	snprintf(text, size, "summon-vmm (%s), /dev/kvm: %s", vmm->monitor,
+		has_kvm ? "can be opened" : strerror(errno));
+}
+
+static int configure(struct vmm *vmm, const struct launcher_config *config, struct error *err)
+{
+	const struct instance_id longest = {UINT32_MAX, UINT32_MAX};
+	struct sockaddr_un address;
+	const char *monitor = VMM_MONITOR;
+	for (size_t i = 0; i < config->setting_count; i++) {
+		const struct launcher_setting *setting = &config->settings[i];
+		if (strcmp(setting->key, "monitor") != 0)
+			return error_set(err, -EINVAL, "%s: no such setting (there is monitor)",
+				setting->key);
+		monitor = setting->value;
+	}
+	if (access(monitor, X_OK) < 0)
+		return error_set(err, -EINVAL, "monitor: %s: %s", monitor, strerror(errno));
+	vmm->identity = strdup(config->identity);
+	vmm->state_dir = strdup(config->state_dir);
+	vmm->monitor = strdup(monitor);
+	if (!vmm->identity || !vmm->state_dir || !vmm->monitor)
+		return error_set(err, -ENOMEM, "out of memory");
+	return vmm_socket_address(vmm, longest, &address, err);
+}
+
+static int vmm_create(
+	const struct launcher_config *config, struct launcher **out, struct error *err)
+{
+	struct vmm *vmm = calloc(1, sizeof(*vmm));
+	if (!vmm)
+		return error_set(err, -ENOMEM, "out of memory");
+	vmm->launcher.ops = &vmm_launcher_ops;
+	vmm->loop = config->loop;
+	vmm->on_event = config->on_event;
+	vmm->ctx = config->ctx;
+	int r = configure(vmm, config, err);
+	if (r < 0) {
+		free_all(vmm);
+		return r;
+	}
+	uv_timer_init(vmm->loop, &vmm->list_timer);
+	vmm->list_timer.data = vmm;
+	vmm->open_handles = 1;
+	*out = &vmm->launcher;
+	return 0;
+}
+
+const struct launcher_ops vmm_launcher_ops = {
+	.name = "vmm",
+	.summary = "our own monitor: starts a unikernel in milliseconds (KVM; one CPU)",
+	.needs_image = true,
+	.create = vmm_create,
+	.destroy = vmm_destroy,
+	.capabilities = vmm_capabilities,
+	.list = vmm_list,
+	.start = vmm_start,
+	.resume = vmm_resume,
+	.suspend = vmm_suspend,
+	.stop = vmm_stop,
+	.describe = vmm_describe,
+};

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The guest of guest.c for summon-vmm: the same words, and a few that a guest which was taken over
+ * would think of.
+ *
+ *   guest.do=ready   (or nothing) prints "summond: ready after 0 us" and sleeps
+ *   guest.do=silent  prints nothing and sleeps, deaf to everything
+ *   guest.do=flood   prints the line, then numbered lines without end
+ *   guest.do=off     prints the line and powers off
+ *   guest.do=button  prints the line, waits until it is to power off and does
+ *   guest.do=crash   prints the line and touches page zero
+ *   guest.do=spin    prints the line and never asks for anything again
+ *   guest.do=try-X   prints the line and does what must end it, by the number X of `crimes`
+ */
+#include <stddef.h>
+
+#include "guest-kernel/include/summon_abi.h"
+
+void guest_main(const struct summon_boot *boot);
+
+__asm__(".globl start\n"
+	"start: mov $stack_top, %esp\n"
+	"call guest_main\n"
+	".pushsection .bss\n"
+	".balign 16\n"
+	".skip 8192\n"
+	"stack_top:\n"
+	".popsection\n");
+extern char start[];
+
+__attribute__((section(".note.summond"), used)) static const struct {
+	uint32_t name_size, size, type;
+	char name[sizeof(SUMMON_NOTE_NAME)];
+	struct summon_note note;
+} __attribute__((packed)) note = {
+	sizeof(SUMMON_NOTE_NAME),
+	sizeof(struct summon_note),
+	SUMMON_NOTE_TYPE,
+	SUMMON_NOTE_NAME,
+	{.version = SUMMON_ABI_VERSION, .entry = (uint64_t)start},
+};
+
+static void call(const struct summon_boot *boot, enum summon_call number, uint64_t argument)
+{
+	__asm__ volatile("" : : : "memory");
+	((void (*)(uint64_t))(boot->calls + number * SUMMON_CALL_SIZE))(argument);
+	__asm__ volatile("" : : : "memory");
+}
+
+static struct summon_shared *shared(const struct summon_boot *boot)
+{
+	return (struct summon_shared *)boot->shared;
+}
+
+static void print(const struct summon_boot *boot, const char *text)
+{
+	size_t size = 0;
+	while (text[size]) {
+		shared(boot)->console[size] = text[size];
+		size++;
+	}
+	call(boot, SUMMON_CALL_CONSOLE, size);
+}
+
+static void flood(const struct summon_boot *boot)
+{
+	for (uint32_t i = 0;; i++) {
+		char line[32] = "line ", digits[10];
+		unsigned count = 0, at = 5;
+		uint32_t rest = i;
+		do
+			digits[count++] = (char)('0' + rest % 10);
+		while (rest /= 10);
+		while (count)
+			line[at++] = digits[--count];
+		line[at] = '\n';
+		print(boot, line);
+	}
+}
+
+/* ---- what no guest may do ---- */
+
+static void write_boot_page(const struct summon_boot *boot)
+{
+	*(volatile uint64_t *)(uintptr_t)&boot->tsc_hz = 1;
+}
+
+static void write_call_page(const struct summon_boot *boot)
+{
+	*(volatile uint8_t *)boot->calls = 0x90;
+}
+
+static void write_text(const struct summon_boot *boot)
+{
+	(void)boot;
+	*(volatile uint8_t *)(uintptr_t)start = 0x90;
+}
+
+static void run_data(const struct summon_boot *boot)
+{
+	static uint8_t code[] = {0xc3};
+	(void)boot;
+	((void (*)(void))(uintptr_t)code)();
+}
+
+/* Page tables and descriptor tables lie between the rings and the image: nothing of it may be seen,
+ * and the first page that could be ends the search. */
+static void read_tables(const struct summon_boot *boot)
+{
+	(void)boot;
+	(void)*(volatile uint64_t *)0xb0000;
+}
+
+static void privileged(const struct summon_boot *boot)
+{
+	(void)boot;
+	__asm__ volatile("mov %%cr3, %%rax" : : : "rax");
+}
+
+static void port(const struct summon_boot *boot)
+{
+	(void)boot;
+	__asm__ volatile("outb %%al, $0x80" : : "a"(0));
+}
+
+static void no_such_call(const struct summon_boot *boot)
+{
+	*(volatile uint64_t *)(0xf0000ul + 8 * SUMMON_CALL_COUNT) = (uintptr_t)boot;
+}
+
+static void odd_call(const struct summon_boot *boot)
+{
+	(void)boot;
+	*(volatile uint32_t *)0xf0004ul = 0;
+}
+
+static void read_door(const struct summon_boot *boot)
+{
+	(void)boot;
+	(void)*(volatile uint64_t *)0xf0000ul;
+}
+
+static void beyond_memory(const struct summon_boot *boot)
+{
+	(void)boot;
+	*(volatile uint64_t *)0xc0000000ul = 0;
+}
+
+static void (*const crimes[])(const struct summon_boot *boot) = {
+	write_boot_page,
+	write_call_page,
+	write_text,
+	run_data,
+	read_tables,
+	privileged,
+	port,
+	no_such_call,
+	odd_call,
+	read_door,
+	beyond_memory,
+};
+
+/* Points to the word's value; to "" without the word. */
+static const char *find_task(const char *line)
+{
+	static const char key[] = "guest.do=";
+	for (; *line; line++) {
+		unsigned i = 0;
+		while (key[i] && line[i] == key[i])
+			i++;
+		if (!key[i])
+			return line + i;
+	}
+	return line;
+}
+
+static void commit_crime(const struct summon_boot *boot, const char *number)
+{
+	unsigned n = 0;
+	while (*number >= '0' && *number <= '9')
+		n = n * 10 + (unsigned)(*number++ - '0');
+	if (n < sizeof(crimes) / sizeof(crimes[0]))
+		crimes[n](boot);
+	print(boot, "and nobody minded\n");
+}
+
+static void obey(const struct summon_boot *boot)
+{
+	while (!*(volatile uint32_t *)&shared(boot)->stop_requested)
+		call(boot, SUMMON_CALL_WAIT, UINT64_MAX);
+	call(boot, SUMMON_CALL_EXIT, 0);
+}
+
+void guest_main(const struct summon_boot *boot)
+{
+	const char *task = find_task(boot->command_line);
+	if (task[0] != 's' || task[1] != 'i')
+		print(boot, "summond: ready after 0 us\n");
+	if (task[0] == 'f')
+		flood(boot);
+	if (task[0] == 'o')
+		call(boot, SUMMON_CALL_EXIT, 0);
+	if (task[0] == 'b')
+		obey(boot);
+	if (task[0] == 'c')
+		*(volatile uint32_t *)8 = 1;
+	if (task[0] == 't')
+		commit_crime(boot, task + 4);
+	while (task[0] == 's' && task[1] == 'p')
+		;
+	for (;;)
+		call(boot, SUMMON_CALL_WAIT, UINT64_MAX);
+}
