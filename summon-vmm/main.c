@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "summon-vmm/check.h"
 #include "summon-vmm/monitor.h"
 #include "summon-vmm/sandbox.h"
 
@@ -34,6 +35,15 @@ static int serve(struct monitor *m, const struct options *options)
 	return EXIT_SUCCESS;
 }
 
+static int check(void)
+{
+	char facts[128];
+	struct error err = ERROR_INIT;
+	int result = check_kvm(facts, sizeof(facts), &err);
+	puts(result < 0 ? err.message : facts);
+	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int main(int count, char **arguments)
 {
 	static struct monitor monitor = {.control = {.listener = -1, .peer = -1}};
@@ -43,6 +53,8 @@ int main(int count, char **arguments)
 		fprintf(stderr, "summon-vmm: %s\n" OPTIONS_USAGE, err.message);
 		return 2;
 	}
+	if (options.check)
+		return check();
 	/* What atexit() has collected would need more than the sandbox allows. */
 	_exit(serve(&monitor, &options));
 }

@@ -18,6 +18,7 @@ enum option_number {
 	OPTION_MAC,
 	OPTION_SERVICE,
 	OPTION_PAUSED,
+	OPTION_CHECK,
 };
 
 static const struct option names[] = {
@@ -29,6 +30,7 @@ static const struct option names[] = {
 	{"mac", required_argument, NULL, OPTION_MAC},
 	{"service", required_argument, NULL, OPTION_SERVICE},
 	{"paused", no_argument, NULL, OPTION_PAUSED},
+	{"check", no_argument, NULL, OPTION_CHECK},
 	{0},
 };
 
@@ -57,6 +59,9 @@ static int take(struct options *options, int number, const char *value, struct e
 	case OPTION_PAUSED:
 		options->paused = true;
 		break;
+	case OPTION_CHECK:
+		options->check = true;
+		break;
 	default:
 		return error_set(err, -EINVAL, "an option that there is not, or without its value");
 	}
@@ -76,7 +81,7 @@ int options_parse(struct options *options, int count, char **arguments, struct e
 	}
 	if (optind < count)
 		return error_set(err, -EINVAL, "\"%s\" is no option", arguments[optind]);
-	if (!options->kernel)
+	if (!options->kernel && !options->check)
 		return error_set(err, -EINVAL, "--kernel=FILE is missing");
 	return 0;
 }

@@ -16,13 +16,15 @@ struct options {
 	const char *tap;             /* NULL: no network */
 	struct mac_address mac;
 	uint64_t memory; /* bytes */
-	bool paused;
+	bool paused, check;
 };
 
 #define OPTIONS_USAGE                                                                              \
 	"usage: summon-vmm --kernel=FILE [--initrd=FILE] [--memory=SIZE] [--cmdline=TEXT]\n"       \
 	"                  [--tap=NAME --mac=ADDRESS] [--service=NAME] [--paused]\n"               \
-	"The control socket (summon-vmm/include/protocol.h) is descriptor 3.\n"
+	"       summon-vmm --check\n"                                                              \
+	"The first runs a guest; descriptor 3 is its control socket (see\n"                        \
+	"summon-vmm/include/protocol.h). The second says whether this host can run guests.\n"
 
 /* -EINVAL names the option and what would be right. */
 int options_parse(struct options *options, int count, char **arguments, struct error *err);

@@ -2,6 +2,7 @@
 #include "launcher/vmm/vmm.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,8 @@ static void on_list_timer(uv_timer_t *timer)
 	struct vmm *vmm = timer->data;
 	if (vmm->asked == 0)
 		vmm_list_answered(vmm);
+	if (uv_is_active((uv_handle_t *)&vmm->probe))
+		uv_process_kill(&vmm->probe, SIGKILL);
 	for (struct vmm_guest *guest = vmm->guests; guest; guest = guest->next)
 		if (guest->asked)
 			vmm_guest_kill(guest);
@@ -78,6 +81,7 @@ int vmm_list(struct launcher *launcher, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	vmm_probe(vmm);
 	vmm->listing = true;
 	uv_timer_start(&vmm->list_timer, on_list_timer, vmm->asked ? ANSWER_MS : 0, 0);
 	return 0;

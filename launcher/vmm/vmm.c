@@ -47,6 +47,7 @@ static void vmm_destroy(struct launcher *launcher, void (*closed)(void *ctx), vo
 	vmm->closed_ctx = ctx;
 	while (vmm->guests)
 		vmm_guest_forget(vmm->guests);
+	vmm_probe_close(vmm);
 	uv_close((uv_handle_t *)&vmm->list_timer, timer_closed);
 }
 
@@ -140,9 +141,9 @@ static int vmm_stop(
 static void vmm_describe(const struct launcher *launcher, char *text, size_t size)
 {
 	const struct vmm *vmm = (const struct vmm *)launcher;
-	bool has_kvm = access("/dev/kvm", R_OK | W_OK) == 0;
-	snprintf(text, size, "summon-vmm (%s), /dev/kvm: %s", vmm->monitor,
-		has_kvm ? "can be opened" : strerror(errno));
+	snprintf(text, size, "%s: %s%s", vmm->monitor,
+		vmm->is_unable ? "no guest can run here: " : "",
+		vmm->facts[0] ? vmm->facts : "not asked yet");
 }
 
 static int configure(struct vmm *vmm, const struct launcher_config *config, struct error *err)

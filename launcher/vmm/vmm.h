@@ -29,7 +29,12 @@ struct vmm {
 	struct vmm_guest *guests;
 	unsigned open_handles;
 	uv_timer_t list_timer; /* for those that do not answer */
-	unsigned asked;        /* guests of an earlier life that have not answered yet */
+	unsigned asked; /* guests of an earlier life, and the probe, that have not answered yet */
+	uv_process_t probe;
+	uv_pipe_t probe_pipe;
+	char facts[256]; /* what the probe has said */
+	size_t facts_size;
+	bool is_unable; /* the probe says that no guest can run here */
 	bool listing, closing;
 	void (*closed)(void *ctx);
 	void *closed_ctx;
@@ -78,6 +83,10 @@ void vmm_guest_kill(struct vmm_guest *guest);
 int vmm_list(struct launcher *launcher, struct error *err);
 /* One of those asked has answered, or has gone. */
 void vmm_list_answered(struct vmm *vmm);
+
+/* probe.c: asks summon-vmm what this host can do; and gives up on it. */
+void vmm_probe(struct vmm *vmm);
+void vmm_probe_close(struct vmm *vmm);
 
 /* vmm.c: */
 void vmm_emit(struct vmm *vmm, const struct launcher_event *event);

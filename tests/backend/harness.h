@@ -42,8 +42,8 @@ struct subject {
 	void (*spec)(enum task task, struct guest_spec *spec);
 	/* Kills what runs the guest, or NULL. */
 	void (*murder)(struct instance_id id);
-	/* A hypervisor's service of the subject's own, or NULL: makes the settings; starts it, false
-	 * where it cannot be had; kills it. */
+	/* A hypervisor's service of the subject's own, or NULL: makes the settings; starts it (or
+	 * looks whether there is one), false where it cannot be had; kills it. */
 	void (*prepare)(void);
 	bool (*service_start)(void);
 	void (*service_kill)(void);

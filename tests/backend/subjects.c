@@ -96,6 +96,11 @@ static void vmm_murder(struct instance_id id)
 		kill(peer.pid, SIGKILL);
 }
 
+static bool vmm_works(void)
+{
+	return system(SUMMON_VMM " --check > /dev/null") == 0;
+}
+
 static const struct launcher_setting vmm_here[] = {{"monitor", SUMMON_VMM}};
 #endif
 
@@ -198,6 +203,7 @@ const struct subject subjects[] = {
 		.unable = nothing_unable,
 		.spec = run_spec,
 		.murder = vmm_murder,
+		.service_start = vmm_works,
 		.random_steps = 200},
 #endif
 #ifdef HAVE_LIBVIRT

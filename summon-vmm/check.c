@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: ISC */
+#include "summon-vmm/check.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/units.h"
+#include "summon-vmm/kvm.h"
+#include "summon-vmm/machine.h"
+
+#define LIMIT_S  5
+#define CALLS    200
+#define LOOPS    1000000 /* a millisecond on a processor, a second where each is emulated */
+#define SLOWEST  (300 * NS_PER_MS)
+#define EXPECTED 0x5a5aull
+
+/* mov ecx, LOOPS; 1: dec ecx; jnz 1b; mov edi, EXPECTED; movq xmm0, rdi; movq rdi, xmm0;
+ * 2: mov eax, LAYOUT_CALLS + SUMMON_CALL_READY * SUMMON_CALL_SIZE; call rax; inc edi; cmp edi,
+ * EXPECTED + CALLS; jne 2b; ud2 */
+#define WORD(n) (n) & 0xff, (n) >> 8 & 0xff, (n) >> 16 & 0xff, (n) >> 24 & 0xff
+static const uint8_t code[] = {0xb9, WORD(LOOPS), 0xff, 0xc9, 0x75, 0xfc, 0xbf, WORD(EXPECTED),
+	0x66, 0x48, 0x0f, 0x6e, 0xc7, 0x66, 0x48, 0x0f, 0x7e, 0xc7, 0xb8,
+	WORD(LAYOUT_CALLS + SUMMON_CALL_READY * SUMMON_CALL_SIZE), 0xff, 0xd0, 0xff, 0xc7, 0x81,
+	0xff, WORD(EXPECTED + CALLS), 0x75, 0xef, 0x0f, 0x0b};
+
+#define STACK_TOP (SUMMON_IMAGE_MIN + 3 * PAGE)
+#define EXCEPTION 6 /* of ud2 */
+
+struct check {
+	struct memory memory;
+	struct image image;
+	struct kvm kvm;
+	uint64_t tsc_hz, first_ns, calls_ns;
+};
+
+static int build(struct check *c, struct error *err)
+{
+	c->image = (struct image){
+		.segments = {{SUMMON_IMAGE_MIN, SUMMON_IMAGE_MIN + PAGE, false, true}},
+		.count = 1,
+		.end = SUMMON_IMAGE_MIN + PAGE,
+		.note = {.version = SUMMON_ABI_VERSION, .entry = SUMMON_IMAGE_MIN},
+	};
+	int result = memory_init(&c->memory, MEMORY_MIN, err);
+	if (result < 0)
+		return result;
+	/* mov esp, STACK_TOP; then the code */
+	uint8_t *out = memory_at(&c->memory, SUMMON_IMAGE_MIN, PAGE);
+	const uint8_t stack[] = {0xbc, WORD(STACK_TOP)};
+	memcpy(mempcpy(out, stack, sizeof(stack)), code, sizeof(code));
+	result = machine_build(&c->memory, &c->image, err);
+	if (result == 0)
+		result = kvm_open(&c->kvm, &c->memory, SIGIO, &c->tsc_hz, err);
+	if (result == 0)
+		result = kvm_enter(&c->kvm, &c->image.note, c->image.note.entry, 0, err);
+	return result;
+}
+
+static int run_calls(struct check *c, struct error *err)
+{
+	struct kvm_call call;
+	uint64_t begin = clock_monotonic();
+	for (uint64_t i = 0; i < CALLS; i++) {
+		if (kvm_run(&c->kvm, &call, err) != KVM_CALL)
+			return error_set(err, -ENODEV, "guest code at CPL 3 makes no calls");
+		if (call.number != SUMMON_CALL_READY || call.argument != EXPECTED + i)
+			return error_set(err, -ENODEV, "guest code computes a wrong result");
+		if (i > 0)
+			continue;
+		c->first_ns = clock_monotonic() - begin;
+		begin += c->first_ns;
+	}
+	c->calls_ns = clock_monotonic() - begin;
+	if (c->first_ns > SLOWEST)
+		return error_set(err, -ENODEV, "guest code is emulated, not run by the processor");
+	return 0;
+}
+
+static int run_exception(struct check *c, struct error *err)
+{
+	struct kvm_call call;
+	struct summon_exception exception;
+	if (kvm_run(&c->kvm, &call, err) != KVM_EXCEPTION ||
+		kvm_exception(&c->kvm, &c->memory, &exception, err) < 0 ||
+		exception.vector != EXCEPTION)
+		return error_set(err, -ENODEV, "an exception of guest code does not arrive");
+	return 0;
+}
+
+int check_kvm(char *facts, size_t size, struct error *err)
+{
+	struct check c = {0};
+	kvm_init(&c.kvm);
+	alarm(LIMIT_S);
+	int result = build(&c, err);
+	if (result == 0)
+		result = run_calls(&c, err);
+	if (result == 0)
+		result = run_exception(&c, err);
+	alarm(0);
+	if (result == 0)
+		snprintf(facts, size,
+			"KVM runs guest code natively at CPL 3; a call takes %" PRIu64 " ns",
+			c.calls_ns / (CALLS - 1));
+	kvm_finish(&c.kvm);
+	memory_finish(&c.memory);
+	return result;
+}
