@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What summon-vmm reads of a guest. The first byte says what the rest is:
+ *
+ *   'E'  an executable, loaded and given page tables
+ *   'R'  what a guest writes into its rings, in steps: how often to look (1 byte), then writes of
+ *        {offset into both rings (4), value (4)}; between the looks, frames arrive
+ */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "summon-vmm/machine.h"
+#include "summon-vmm/rings.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define WRITE_SIZE 8
+#define FRAMES     3
+
+static void must(bool true_one)
+{
+	if (!true_one)
+		abort();
+}
+
+static void try_image(const struct memory *memory, const uint8_t *data, size_t size)
+{
+	struct image image;
+	CLEANUP(close) int file = memfd_create("image", MFD_CLOEXEC);
+	must(file >= 0 && write(file, data, size) == (ssize_t)size);
+	if (image_load(&image, memory, file, "image", NULL) < 0 ||
+		machine_build(memory, &image, NULL) < 0)
+		return;
+	must(image.end <= memory->size && image.note.entry < memory->size);
+	for (unsigned i = 0; i < image.count; i++)
+		must(image.segments[i].start >= SUMMON_IMAGE_MIN &&
+			image.segments[i].start < image.segments[i].end &&
+			!(image.segments[i].write && image.segments[i].execute));
+}
+
+static void write_rings(struct rings *rings, const uint8_t *write)
+{
+	uint32_t offset, value;
+	memcpy(&offset, write, sizeof(offset));
+	memcpy(&value, write + sizeof(offset), sizeof(value));
+	uint8_t *ring = (uint8_t *)(offset & 1u << 31 ? rings->receive : rings->transmit);
+	offset %= sizeof(struct summon_ring) - sizeof(value) + 1;
+	memcpy(ring + offset, &value, sizeof(value));
+}
+
+static bool exchange(struct rings *rings, int far)
+{
+	uint8_t frame[SUMMON_FRAME_SIZE + 1] = {0};
+	for (size_t i = 0; i < FRAMES; i++)
+		(void)!write(far, frame, 60 + 700 * i);
+	if (rings_send(rings, NULL) < 0 || rings_receive(rings, NULL) < 0)
+		return false; /* the guest has ended */
+	for (ssize_t got; (got = read(far, frame, sizeof(frame))) > 0;)
+		must(got >= 14 && got <= SUMMON_FRAME_SIZE);
+	return true;
+}
+
+static void try_rings(const struct memory *memory, const uint8_t *data, size_t size)
+{
+	struct rings rings;
+	int ends[2];
+	if (size < 1)
+		return;
+	size_t step = 1u + data[0] % 16;
+	must(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends) == 0);
+	rings_init(&rings, memory, ends[0]);
+	bool lives = true;
+	for (size_t at = 1, n = 1; lives && at + WRITE_SIZE <= size; at += WRITE_SIZE, n++) {
+		write_rings(&rings, data + at);
+		if (n % step == 0)
+			lives = exchange(&rings, ends[1]);
+	}
+	close(ends[0]);
+	close(ends[1]);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct memory memory;
+	if (size < 1)
+		return 0;
+	must(memory_init(&memory, MEMORY_MIN, NULL) == 0);
+	if (data[0] == 'E')
+		try_image(&memory, data + 1, size - 1);
+	else if (data[0] == 'R')
+		try_rings(&memory, data + 1, size - 1);
+	memory_finish(&memory);
+	return 0;
+}

@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""Guests under summon-vmm with KVM: our unikernels on a tap, and a guest that tries what it may not.
+usage: guests.py SUMMON-VMM TEST-GUEST FOLDER_OF_IMAGES"""
+import os
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "guest"))
+import checks  # noqa: E402
+from monitor import (ASK, CREATED, EXIT_DESTROYED, EXIT_SHUTDOWN, EXITED, FACTS, FAILED, HAS_RUN,
+                     IS_PAUSED, IS_READY, PAUSE, PAUSED, READY, RESUME, RESUMED, SHUTDOWN,
+                     Monitor)  # noqa: E402
+
+HOST, GUEST = "10.77.0.1", "10.77.0.5"
+HOST6, GUEST6 = "fd77::1", "fd77::5"
+LINE = f"ip={GUEST}/16 gw={HOST} ip6={GUEST6}/64 gw6={HOST6}"
+
+# What the test guest does by number -> what it must come to
+CRIMES = {
+    "writes the boot page": "page fault (vector 14, code 0x7)",
+    "writes the call page": "page fault (vector 14, code 0x7)",
+    "writes its own code": "page fault (vector 14, code 0x7)",
+    "runs its data": "page fault (vector 14, code 0x15)",
+    "reads its page tables": "page fault (vector 14, code 0x4)",
+    "reads a control register": "general protection fault (vector 13",
+    "writes to a port": "general protection fault (vector 13",
+    "makes a call that there is not": "a call that there is not",
+    "makes half a call": "a call that there is not",
+    "reads where calls are written": "a call that there is not",
+    "writes beyond its memory": "page fault (vector 14, code 0x6)",
+}
+
+
+class World:
+    def __init__(self, program, guest, images, folder):
+        self.program, self.guest, self.images, self.folder = program, guest, images, folder
+
+    def start(self, *arguments):
+        return Monitor(self.program, self.folder, *arguments)
+
+    def start_task(self, task, *arguments):
+        return self.start(f"--kernel={self.guest}", f"--cmdline=guest.do={task}", *arguments)
+
+    def start_app(self, name, line=LINE, *arguments):
+        return self.start(f"--kernel={self.images}/{name}.elf", "--tap=guest0",
+                          "--mac=02:00:00:00:00:05", f"--cmdline={line}", *arguments)
+
+
+def check_crime(world, number, why):
+    with world.start_task(f"try-{number}") as guest:
+        guest.expect_crash(why)
+        assert "nobody minded" not in guest.console, guest.console
+
+
+def check_crash(world):
+    """A guest without a report of its own is reported on."""
+    with world.start_task("crash") as guest:
+        guest.expect_crash("page fault (vector 14, code 0x6)")
+        assert "summon-vmm: rax " in guest.console, guest.console
+
+
+def check_panic(world):
+    """One with a report writes it, with the names of its functions."""
+    with world.start_app("hello", f"{LINE} panic=1") as guest:
+        guest.expect_crash("page fault (vector 14, code 0x6)")
+        for text in ("summond: panic: page fault (vector 14, code 0x6)", ", cr2 0x8\n",
+                     " crash_on_purpose+0x", " kernel_main_vmm+0x"):
+            assert text in guest.console, guest.console
+
+
+def check_spin(world):
+    """A guest that never asks for anything can be paused, found, resumed and killed."""
+    with world.start_task("spin") as guest:
+        guest.wait_for_text("ready after")
+        guest.wait_until_it_computes()
+        guest.ask(PAUSE)
+        guest.wait_for(PAUSED)
+        used = guest.cpu_seconds()
+        guest.ask(ASK)
+        checks.expect(guest.wait_for(FACTS)[2], IS_PAUSED | HAS_RUN)
+        guest.ask(RESUME)
+        guest.wait_for(RESUMED)
+        guest.wait_until_it_computes()
+        assert guest.cpu_seconds() > used
+
+
+def check_prepared(world):
+    with world.start_task("ready", "--paused", "--service=a.example") as guest:
+        guest.wait_for(CREATED)
+        guest.ask(ASK)
+        _, _, flags, text = guest.wait_for(FACTS)
+        checks.expect((flags, text), (IS_PAUSED, "a.example\0\0"))
+        checks.expect(guest.console, "")
+        guest.ask(RESUME)
+        guest.wait_for_text("ready after")
+
+
+def check_shutdown(world):
+    with world.start_task("button") as guest:
+        guest.wait_for_text("ready after")
+        guest.ask(SHUTDOWN)
+        checks.expect(guest.wait_for(EXITED)[1], EXIT_SHUTDOWN)
+    with world.start_task("ready", "--paused") as guest:
+        guest.ask(SHUTDOWN)
+        checks.expect(guest.wait_for(EXITED)[1], EXIT_DESTROYED)
+
+
+def check_second_connection(world):
+    """A new connection replaces the old, and what comes is for the new one."""
+    with world.start_task("button") as guest:
+        guest.wait_for_text("ready after")
+        old = guest.socket
+        guest.connect()
+        guest.ask(ASK)
+        checks.expect(guest.wait_for(FACTS)[2], HAS_RUN)
+        checks.expect(old.recv(100), b"")
+        old.close()
+
+
+def check_nonsense(world):
+    """Whoever does not speak the protocol is cut off; the guest lives."""
+    with world.start_task("button") as guest:
+        guest.wait_for_text("ready after")
+        guest.socket.send(b"?")
+        checks.expect(guest.socket.recv(100), b"")
+        guest.socket.close()
+        guest.connect()
+        guest.ask(99)
+        guest.ask(ASK)
+        guest.wait_for(FACTS)
+
+
+def check_refused(world, why, *arguments):
+    with world.start(*arguments) as guest:
+        _, code, _, text = guest.wait_for(FAILED)
+        assert code < 0 and why in text, (code, text)
+        checks.expect(guest.process.wait(checks.HANG), 1)
+
+
+def test_refusals(tap, world):
+    kernel = f"--kernel={world.guest}"
+    large = os.path.join(world.folder, "large")
+    with open(large, "wb") as file:
+        file.truncate(4 << 20)
+    for name, why, arguments in (
+            ("an image that is not there", "/none: No such file", ["--kernel=/none"]),
+            ("an image that is none", "no executable for x86-64", ["--kernel=" + sys.argv[0]]),
+            ("an initrd that is not there", "/none: No such file", [kernel, "--initrd=/none"]),
+            ("an initrd that is too large", "larger than the guest's memory",
+             [kernel, "--memory=4MiB", "--initrd=" + large]),
+            ("too little memory", "from 4MiB to 3GiB", [kernel, "--memory=1MiB"]),
+            ("a long command line", "2047 bytes", [kernel, "--cmdline=" + "x" * 2048]),
+            ("a tap that another has", "tap taken0: ", [kernel, "--tap=taken0"])):
+        tap.run(f"refuses {name}", check_refused, world, why, *arguments)
+
+
+def test_website(tap, world, archive):
+    with world.start_app("website", LINE, f"--initrd={archive}") as guest:
+        tap.run("website: is ready", guest.wait_for, READY)
+        checks.check_web(tap, "website", GUEST, 80)
+        tap.run("website: says so once", lambda: checks.expect(guest.console.count("ready"), 1))
+        guest.ask(ASK)
+        tap.run("website: tells its facts",
+                lambda: checks.expect(guest.wait_for(FACTS)[2:], (HAS_RUN | IS_READY, "\0guest0\0")))
+        guest.ask(SHUTDOWN)
+        tap.run("website: powers off when asked",
+                lambda: checks.expect(guest.wait_for(EXITED)[1], EXIT_SHUTDOWN))
+
+
+def test_echo(tap, world):
+    with world.start_app("echo") as guest:
+        tap.run("echo: is ready", guest.wait_for, READY)
+        for address in (GUEST, GUEST6):
+            tap.run(f"echo: TCP to {address}", checks.check_echo_tcp, address, 7)
+            tap.run(f"echo: UDP to {address}", checks.check_echo_udp, address, 7)
+
+
+def make_network():
+    for command in ("tuntap add guest0 mode tap vnet_hdr", f"address add {HOST}/16 dev guest0",
+                    f"address add {HOST6}/64 dev guest0 nodad", "link set guest0 up",
+                    "tuntap add taken0 mode tun"):
+        subprocess.run(["ip", *command.split()], check=True)
+
+
+def main():
+    program, guest, images = map(os.path.abspath, sys.argv[1:])
+    able = subprocess.run([program, "--check"], stdout=subprocess.PIPE, text=True, check=False)
+    if able.returncode:
+        print(f"1..0 # SKIP KVM: {able.stdout.strip()}")
+        return
+    checks.own_network()
+    make_network()
+    tap = checks.Tap()
+    with tempfile.TemporaryDirectory() as folder:
+        world = World(program, guest, images, folder)
+        for number, (name, why) in enumerate(CRIMES.items()):
+            tap.run(f"a guest that {name} ends", check_crime, world, number, why)
+        tap.run("a crash is reported", check_crash, world)
+        tap.run("a guest's own report names its functions", check_panic, world)
+        tap.run("a guest that spins is kept in hand", check_spin, world)
+        tap.run("a prepared guest waits", check_prepared, world)
+        tap.run("shutdown", check_shutdown, world)
+        tap.run("a second connection replaces the first", check_second_connection, world)
+        tap.run("nonsense on the control socket", check_nonsense, world)
+        test_refusals(tap, world)
+        test_website(tap, world, checks.make_site(folder))
+        test_echo(tap, world)
+    tap.finish()
+
+
+main()

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: ISC
+"""A summon-vmm and the other end of its control socket (summon-vmm/include/protocol.h)."""
+import os
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import checks
+
+RESUME, PAUSE, SHUTDOWN, ASK = range(1, 5)
+CREATED, FAILED, RESUMED, PAUSED, READY, OUTPUT, EXITED, FACTS = range(64, 72)
+EXIT_SHUTDOWN, EXIT_DESTROYED, EXIT_CRASHED = range(3)
+IS_PAUSED, HAS_RUN, IS_READY = 1, 2, 4
+HEAD = struct.Struct("<IiQQ")
+
+
+class Monitor:
+    def __init__(self, program, folder, *arguments):
+        self.path = os.path.join(folder, "control")
+        self.console, self.seen = "", []
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(self.path)
+            listener.listen(4)
+            self.connect()
+            self.process = subprocess.Popen(
+                [program, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                close_fds=False, preexec_fn=lambda: self._give(listener.fileno()))
+
+    @staticmethod
+    def _give(number):
+        if number == 3:
+            os.set_inheritable(3, True)
+        else:
+            os.dup2(number, 3)
+
+    def connect(self):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(checks.HANG)
+        self.socket.connect(self.path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.socket.close()
+
+    def ask(self, request):
+        self.socket.send(HEAD.pack(request, 0, 0, 0))
+
+    def receive(self):
+        """(type, code, flags, text); text is the console's for OUTPUT. None at the end."""
+        packet = self.socket.recv(65536)
+        if not packet:
+            return None
+        kind, code, flags, _ = HEAD.unpack_from(packet)
+        text = packet[HEAD.size:].decode(errors="replace")
+        if kind == OUTPUT:
+            self.console += text
+        self.seen.append(kind)
+        return kind, code, flags, text
+
+    def wait_for(self, kind):
+        while message := self.receive():
+            if message[0] == kind:
+                return message
+        raise AssertionError(f"no message {kind}: {self.seen}, console {self.console!r}")
+
+    def wait_for_text(self, text):
+        while text not in self.console:
+            assert self.receive(), f"no {text!r} on the console: {self.console!r}"
+
+    def expect_crash(self, why):
+        _, code, _, text = self.wait_for(EXITED)
+        checks.expect(code, EXIT_CRASHED)
+        assert why in text, f"{why!r} is not in {text!r}"
+        checks.expect(self.process.wait(checks.HANG), 0)
+
+    def cpu_seconds(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def wait_until_it_computes(self):
+        begin, end = self.cpu_seconds(), time.monotonic() + checks.HANG
+        while self.cpu_seconds() < begin + 0.05:
+            assert time.monotonic() < end, "the guest does not run"
+            time.sleep(0.01)
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
