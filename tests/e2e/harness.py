@@ -15,6 +15,8 @@ BUILD = Path(os.environ.get("E2E_BUILD", "build"))
 SUMMOND = BUILD / "daemon" / "summond"
 SUMMONCTL = BUILD / "summonctl" / "summonctl"
 IMAGES = BUILD / "guest-kernel"
+# What a backend needs to be told of this build.
+BACKENDS = {"vmm": f'backend "vmm" {{ monitor = "{BUILD.resolve()}/summon-vmm/summon-vmm" }}'}
 SOURCE = Path(__file__).resolve().parents[2]
 
 # Nothing here asserts a time; these only end a test that hangs.
@@ -73,6 +75,7 @@ dns {{ listen = ["127.0.0.1@{self.port}"] }}
 zone "example.test" {{ ns "ns1" {{ address = 127.0.0.1 }} }}
 network {{ enabled = {str(network).lower()} }}
 backend {{ default = "{backend}" }}
+{BACKENDS.get(backend, "")}
 journal {{ flush = 20ms }}
 {config}
 """)
@@ -127,7 +130,7 @@ journal {{ flush = 20ms }}
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
     def monitors(self):
-        """The pids of the QEMU processes of this daemon's guests."""
+        """The pids of the processes that run this daemon's guests."""
         found = []
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
@@ -136,7 +139,8 @@ journal {{ flush = 20ms }}
                 words = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if b"qemu-system" in words and str(self.folder).encode() in words:
+            ours = b"qemu-system" in words or b"summon-vmm" in words
+            if ours and str(self.folder).encode() in words:
                 found.append(int(entry.name))
         return found
 
