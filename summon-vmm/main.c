@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "summon-vmm/check.h"
@@ -55,6 +56,8 @@ int main(int count, char **arguments)
 	}
 	if (options.check)
 		return check();
-	/* What atexit() has collected would need more than the sandbox allows. */
-	_exit(serve(&monitor, &options));
+	int status = serve(&monitor, &options);
+	/* Any other way out (atexit(), a sanitizer's hooks) would need more than the sandbox allows. */
+	syscall(SYS_exit_group, status);
+	return status;
 }

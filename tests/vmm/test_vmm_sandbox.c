@@ -93,7 +93,7 @@ static int attempt(void (*deed)(void))
 		if (sandbox_enter(NULL) < 0)
 			_exit(NO_SANDBOX);
 		deed();
-		_exit(DONE);
+		syscall(SYS_exit_group, DONE); /* a sanitizer has hooks in _exit() */
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
