@@ -43,31 +43,67 @@ void control_take_connection(struct control *control)
 		drop_peer(control);
 }
 
-bool control_next(struct control *control, enum control_type *request)
+static void take_descriptors(struct control_request *request, struct msghdr *message)
 {
-	struct control_message message;
+	request->fd_count = 0;
+	struct cmsghdr *c = CMSG_FIRSTHDR(message);
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return;
+	request->fd_count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	memcpy(request->fds, CMSG_DATA(c), request->fd_count * sizeof(int));
+}
+
+/* The size of a packet; 0 where the peer is gone, or not one who knows what to say. */
+static ssize_t take_packet(struct control *control, struct control_request *request)
+{
+	_Alignas(struct cmsghdr) char room[CMSG_SPACE(sizeof(request->fds))];
+	struct iovec part = {&request->message, sizeof(request->message)};
+	struct msghdr message = {.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = room,
+		.msg_controllen = sizeof(room)};
+	ssize_t size;
+	do
+		size = recvmsg(control->peer, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (size < 0 && errno == EINTR);
+	if (size < 0)
+		return errno == EAGAIN ? -EAGAIN : 0;
+	take_descriptors(request, &message);
+	if (size >= (ssize_t)HEAD_SIZE)
+		return size;
+	control_request_finish(request);
+	return 0;
+}
+
+void control_request_finish(struct control_request *request)
+{
+	for (unsigned i = 0; i < request->fd_count; i++)
+		if (request->fds[i] >= 0)
+			close(request->fds[i]);
+	request->fd_count = 0;
+}
+
+bool control_next(struct control *control, struct control_request *request)
+{
 	for (;;) {
 		if (control->peer < 0)
 			control_take_connection(control);
 		if (control->peer < 0)
 			return false;
-		ssize_t size = recv(control->peer, &message, sizeof(message), MSG_DONTWAIT);
-		if (size < 0 && errno == EINTR)
-			continue;
-		if (size < 0 && errno == EAGAIN) {
-			/* A new one means that the old one is forgotten. */
-			int old = control->peer;
-			control_take_connection(control);
-			if (control->peer == old)
-				return false;
+		ssize_t size = take_packet(control, request);
+		if (size > 0) {
+			request->text_size = (size_t)size - HEAD_SIZE;
+			return true;
+		}
+		if (size == 0) {
+			drop_peer(control);
 			continue;
 		}
-		if (size < (ssize_t)HEAD_SIZE) {
-			drop_peer(control); /* gone, or nobody who knows what to say */
-			continue;
-		}
-		*request = message.type;
-		return true;
+		/* A new one means that the old one is forgotten. */
+		int old = control->peer;
+		control_take_connection(control);
+		if (control->peer == old)
+			return false;
 	}
 }
 

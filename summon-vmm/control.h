@@ -21,8 +21,18 @@ int control_open(struct control *control, int listener, struct error *err);
 /* Takes in a connection that waits, if one does; control_next() does so too. */
 void control_take_connection(struct control *control);
 
-/* The next request; false where there is none. Takes in a new connection on the way. */
-bool control_next(struct control *control, enum control_type *request);
+/* A request, and the descriptors that came with it. */
+struct control_request {
+	struct control_message message;
+	size_t text_size;
+	int fds[CONTROL_FDS_MAX];
+	unsigned fd_count;
+};
+
+/* The next request; false where there is none. Takes in a new connection on the way. To be finished
+ * after use, which closes the descriptors that nobody has taken (set to -1). */
+bool control_next(struct control *control, struct control_request *request);
+void control_request_finish(struct control_request *request);
 
 /* Sends a message, waiting for its reader where he is slow; without a reader it is lost. `text` may
  * be longer than one message. */

@@ -1,37 +1,33 @@
 /* SPDX-License-Identifier: ISC */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "summon-vmm/check.h"
 #include "summon-vmm/monitor.h"
+#include "summon-vmm/options.h"
 #include "summon-vmm/sandbox.h"
 
-/* summon-vmm: one process, one guest. Everything is opened, then the sandbox closes, then the guest
- * runs. */
+/* summon-vmm: one process, one guest. Everything is opened, then the sandbox closes, then a guest
+ * comes and runs. */
 
 static int fail(struct monitor *m, const struct error *err)
 {
 	fprintf(stderr, "summon-vmm: %s\n", err->message);
-	if (m->control.listener >= 0)
-		control_send(&m->control,
-			&(struct control_message){.type = CONTROL_FAILED, .code = err->code},
-			err->message, strlen(err->message));
+	monitor_fail(m, err);
 	return EXIT_FAILURE;
 }
 
-static int serve(struct monitor *m, const struct options *options)
+static int serve(struct monitor *m, uint64_t memory)
 {
 	struct error err = ERROR_INIT;
 	if (sandbox_close_inherited(CONTROL_FD, &err) < 0 ||
 		control_open(&m->control, CONTROL_FD, &err) < 0)
 		return fail(m, &err);
 	control_take_connection(&m->control);
-	if (monitor_create(m, options, &err) < 0 || sandbox_enter(&err) < 0)
+	if (monitor_create(m, memory, &err) < 0 || sandbox_enter(&err) < 0)
 		return fail(m, &err);
-	monitor_tell(m, CONTROL_CREATED);
 	monitor_run(m);
 	return EXIT_SUCCESS;
 }
@@ -56,7 +52,7 @@ int main(int count, char **arguments)
 	}
 	if (options.check)
 		return check();
-	int status = serve(&monitor, &options);
+	int status = serve(&monitor, options.memory);
 	/* Any other way out (atexit(), a sanitizer's hooks) would need more than the sandbox allows. */
 	syscall(SYS_exit_group, status);
 	return status;

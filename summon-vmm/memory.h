@@ -34,6 +34,10 @@ struct memory {
 /* Reserves `size` bytes, a multiple of the page from MEMORY_MIN to MEMORY_MAX, all zero; nothing is
  * backed before it is touched. */
 int memory_init(struct memory *memory, uint64_t size, struct error *err);
+/* Leaves the guest less of it. */
+int memory_limit(struct memory *memory, uint64_t size, struct error *err);
+/* Backs what every guest touches, ahead of time. */
+void memory_populate(const struct memory *memory);
 void memory_finish(struct memory *memory);
 
 /* The only way from a guest's address to a host's: `size` bytes from `address` on, or NULL where

@@ -166,9 +166,11 @@ void monitor_run(struct monitor *m)
 {
 	monitor_obey(m);
 	while (!m->over) {
-		if (m->paused)
+		if (m->has_guest && !m->paused)
+			run_guest(m);
+		else if (m->has_guest || m->control.peer >= 0)
 			wait_for_request(m);
 		else
-			run_guest(m);
+			break; /* a shell that nobody can use any more */
 	}
 }

@@ -5,25 +5,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/address.h"
 #include "base/error.h"
 
-/* What summon-vmm was started with. Texts are those of the command line. */
+/* What summon-vmm was started with. */
 struct options {
-	const char *kernel, *initrd; /* paths; initrd may be NULL */
-	const char *command_line;    /* "" for none */
-	const char *service;         /* whose guest it is, for its finder */
-	const char *tap;             /* NULL: no network */
-	struct mac_address mac;
-	uint64_t memory; /* bytes */
-	bool paused, check;
+	uint64_t memory; /* bytes: the most that its guest can have */
+	bool check;
 };
 
 #define OPTIONS_USAGE                                                                              \
-	"usage: summon-vmm --kernel=FILE [--initrd=FILE] [--memory=SIZE] [--cmdline=TEXT]\n"       \
-	"                  [--tap=NAME --mac=ADDRESS] [--service=NAME] [--paused]\n"               \
+	"usage: summon-vmm [--memory=SIZE]\n"                                                      \
 	"       summon-vmm --check\n"                                                              \
-	"The first runs a guest; descriptor 3 is its control socket (see\n"                        \
+	"The first waits on its control socket, descriptor 3, for a guest to run (see\n"           \
 	"summon-vmm/include/protocol.h). The second says whether this host can run guests.\n"
 
 /* -EINVAL names the option and what would be right. */

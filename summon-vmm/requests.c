@@ -8,6 +8,13 @@ void monitor_tell(struct monitor *m, enum control_type type)
 	control_send(&m->control, &(struct control_message){.type = type}, "", 0);
 }
 
+void monitor_fail(struct monitor *m, const struct error *err)
+{
+	control_send(&m->control,
+		&(struct control_message){.type = CONTROL_FAILED, .code = err->code}, err->message,
+		strlen(err->message));
+}
+
 void monitor_end(struct monitor *m, enum control_exit how, const char *why)
 {
 	if (m->over)
@@ -21,10 +28,10 @@ void monitor_end(struct monitor *m, enum control_exit how, const char *why)
 static void tell_facts(struct monitor *m)
 {
 	char text[CONTROL_TEXT_MAX];
-	const char *parts[] = {m->options->service, m->options->tap ? m->options->tap : ""};
+	const char *parts[] = {m->service, m->tap};
 	size_t size = 0;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		size_t length = strnlen(parts[i], CONTROL_TEXT_MAX / 2 - 1);
+		size_t length = strlen(parts[i]);
 		memcpy(text + size, parts[i], length);
 		text[size + length] = '\0';
 		size += length + 1;
@@ -46,27 +53,50 @@ static void shut_down(struct monitor *m)
 		__atomic_store_n(&m->shared->stop_requested, 1, __ATOMIC_RELAXED);
 }
 
+static void boot(struct monitor *m, struct control_request *request)
+{
+	struct error err;
+	if (m->has_guest)
+		return; /* once is enough */
+	if (monitor_boot(m, request, &err) == 0) {
+		monitor_tell(m, CONTROL_CREATED);
+		return;
+	}
+	m->over = true;
+	monitor_fail(m, &err);
+}
+
+static void obey(struct monitor *m, struct control_request *request)
+{
+	switch (request->message.type) {
+	case CONTROL_BOOT:
+		boot(m, request);
+		break;
+	case CONTROL_RESUME:
+		m->paused = false;
+		monitor_tell(m, CONTROL_RESUMED);
+		break;
+	case CONTROL_PAUSE:
+		m->paused = true;
+		monitor_tell(m, CONTROL_PAUSED);
+		break;
+	case CONTROL_SHUTDOWN:
+		shut_down(m);
+		break;
+	case CONTROL_ASK:
+		tell_facts(m);
+		break;
+	default:
+		break; /* of a later version of the protocol */
+	}
+}
+
 void monitor_obey(struct monitor *m)
 {
-	enum control_type request;
+	struct control_request request;
 	while (!m->over && control_next(&m->control, &request)) {
-		switch (request) {
-		case CONTROL_RESUME:
-			m->paused = false;
-			monitor_tell(m, CONTROL_RESUMED);
-			break;
-		case CONTROL_PAUSE:
-			m->paused = true;
-			monitor_tell(m, CONTROL_PAUSED);
-			break;
-		case CONTROL_SHUTDOWN:
-			shut_down(m);
-			break;
-		case CONTROL_ASK:
-			tell_facts(m);
-			break;
-		default:
-			break; /* of a later version of the protocol */
-		}
+		if (m->has_guest || request.message.type == CONTROL_BOOT)
+			obey(m, &request);
+		control_request_finish(&request);
 	}
 }

@@ -30,12 +30,15 @@ static const struct allowed table[] = {
 	{SYS_ppoll, false, 0},      /* wait for frames, requests, a deadline */
 	{SYS_read, false, 0},       /* frames from the tap; nothing else open has much to say */
 	{SYS_write, false, 0},      /* frames to the tap; last words of our own to stderr */
-	{SYS_recvfrom, false, 0},   /* requests */
+	{SYS_recvmsg, false, 0},    /* requests */
 	{SYS_sendto, false, 0},     /* news, console output */
-	{SYS_rt_sigtimedwait, false, 0},  /* take back the signal that interrupted the guest */
-	{SYS_accept4, false, 0},          /* a daemon that was restarted comes back */
-	{SYS_fcntl, false, 0},            /* have its requests signalled */
-	{SYS_close, false, 0},            /* forget the daemon that is gone */
+	{SYS_rt_sigtimedwait, false, 0}, /* take back the signal that interrupted the guest */
+	{SYS_pread64, false, 0},         /* the image and the initrd that a request has brought, */
+	{SYS_lseek, false, 0},           /* the size of the latter, */
+	{SYS_getrandom, false, 0},       /* and its guest's random seed */
+	{SYS_accept4, false, 0},         /* a daemon that was restarted comes back */
+	{SYS_fcntl, false, 0},           /* have its requests signalled */
+	{SYS_close, false, 0}, /* forget files that were read, and a daemon that is gone */
 	{SYS_ioctl, true, KVM_GET_REGS},  /* a crash: what the CPU knew, */
 	{SYS_ioctl, true, KVM_GET_SREGS}, /* its CR2, */
 	{SYS_ioctl, true, KVM_SET_REGS},  /* and the guest's own report of it */

@@ -20,6 +20,8 @@ void vmm_list_answered(struct vmm *vmm)
 		return;
 	vmm->listing = false;
 	uv_timer_stop(&vmm->list_timer);
+	if (!vmm->is_unable)
+		vmm_shells_fill(vmm, 0);
 	vmm_emit(vmm, &(struct launcher_event){.type = LAUNCHER_LISTED});
 }
 
@@ -51,9 +53,10 @@ static bool read_name(const struct vmm *vmm, const char *name, struct instance_i
 static int ask(struct vmm *vmm, struct instance_id id, struct error *err)
 {
 	struct sockaddr_un address;
-	struct vmm_guest *guest = vmm_guest_new(vmm, id);
+	struct vmm_guest *guest = vmm_guest_new(vmm);
 	if (!guest)
 		return error_set(err, -ENOMEM, "out of memory");
+	guest->id = id;
 	int r = vmm_connect(guest);
 	if (r < 0) {
 		vmm_guest_discard(guest);
@@ -81,6 +84,7 @@ int vmm_list(struct launcher *launcher, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	vmm_shells_sweep(vmm);
 	vmm_probe(vmm);
 	vmm->listing = true;
 	uv_timer_start(&vmm->list_timer, on_list_timer, vmm->asked ? ANSWER_MS : 0, 0);

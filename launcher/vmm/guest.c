@@ -11,6 +11,7 @@
 
 #define HEAD_SIZE         offsetof(struct control_message, text)
 #define MESSAGES_PER_TURN 64
+#define SHELL_AGAIN_MS    5000
 
 struct vmm_guest *vmm_guest_find(struct vmm *vmm, struct instance_id id)
 {
@@ -20,12 +21,11 @@ struct vmm_guest *vmm_guest_find(struct vmm *vmm, struct instance_id id)
 	return guest;
 }
 
-struct vmm_guest *vmm_guest_new(struct vmm *vmm, struct instance_id id)
+struct vmm_guest *vmm_guest_new(struct vmm *vmm)
 {
 	struct vmm_guest *guest = calloc(1, sizeof(*guest));
 	if (guest) {
 		guest->vmm = vmm;
-		guest->id = id;
 		guest->socket = guest->process = -1;
 	}
 	return guest;
@@ -52,14 +52,38 @@ static void poll_closed(uv_handle_t *handle)
 	vmm_handle_closed(vmm);
 }
 
-void vmm_guest_forget(struct vmm_guest *guest)
+static struct vmm_guest **list_of(const struct vmm_guest *guest)
 {
-	struct vmm_guest **place = &guest->vmm->guests;
-	if (guest->gone)
-		return;
+	return guest->is_shell ? &guest->vmm->shells : &guest->vmm->guests;
+}
+
+static void unlist(struct vmm_guest *guest)
+{
+	struct vmm_guest **place = list_of(guest);
 	while (*place != guest)
 		place = &(*place)->next;
 	*place = guest->next;
+}
+
+static void enlist(struct vmm_guest *guest)
+{
+	guest->next = *list_of(guest);
+	*list_of(guest) = guest;
+}
+
+void vmm_guest_adopt(struct vmm_guest *guest, struct instance_id id)
+{
+	unlist(guest);
+	guest->is_shell = false;
+	guest->id = id;
+	enlist(guest);
+}
+
+void vmm_guest_forget(struct vmm_guest *guest)
+{
+	if (guest->gone)
+		return;
+	unlist(guest);
 	guest->gone = true;
 	uv_close((uv_handle_t *)&guest->socket_poll, poll_closed);
 	uv_close((uv_handle_t *)&guest->process_poll, poll_closed);
@@ -100,6 +124,8 @@ static void on_created(struct vmm_guest *guest, const struct said *said)
 	if (guest->started)
 		return;
 	guest->started = true;
+	if (guest->memory > guest->vmm->shell_memory)
+		guest->vmm->shell_memory = guest->memory;
 	emit(guest, (struct launcher_event){.type = LAUNCHER_STARTED});
 }
 
@@ -231,6 +257,18 @@ static void report_end(struct vmm_guest *guest, const char *how)
 	emit(guest, event);
 }
 
+/* A shell's end is nobody's news; another one takes its place, after a while where it ended before
+ * anybody had a use for it. */
+static void end_shell(struct vmm_guest *guest)
+{
+	struct vmm *vmm = guest->vmm;
+	struct sockaddr_un address;
+	if (vmm_shell_address(vmm, guest->number, &address, NULL) == 0)
+		unlink(address.sun_path);
+	vmm_guest_forget(guest);
+	vmm_shells_fill(vmm, SHELL_AGAIN_MS);
+}
+
 static void on_process(uv_poll_t *poll, int status, int events)
 {
 	struct vmm_guest *guest = poll->data;
@@ -242,6 +280,10 @@ static void on_process(uv_poll_t *poll, int status, int events)
 	if (guest->gone)
 		return;
 	vmm_reap(guest, how, sizeof(how));
+	if (guest->is_shell) {
+		end_shell(guest);
+		return;
+	}
 	if (vmm_socket_address(vmm, guest->id, &address, NULL) == 0)
 		unlink(address.sun_path);
 	bool known = !guest->asked;
@@ -262,6 +304,7 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 		return;
 	/* A guest that nobody can talk to is no use; mostly, the process is at its end anyway. */
 	uv_poll_stop(&guest->socket_poll);
+	guest->is_unfit = true;
 	vmm_guest_kill(guest);
 }
 
@@ -275,10 +318,8 @@ static void watch(struct vmm_guest *guest, uv_poll_t *poll, int fd, uv_poll_cb s
 
 void vmm_guest_watch(struct vmm_guest *guest)
 {
-	struct vmm *vmm = guest->vmm;
-	guest->next = vmm->guests;
-	vmm->guests = guest;
-	vmm->open_handles++;
+	enlist(guest);
+	guest->vmm->open_handles++;
 	watch(guest, &guest->socket_poll, guest->socket, on_socket);
 	watch(guest, &guest->process_poll, guest->process, on_process);
 }

@@ -16,65 +16,35 @@
 
 #include "base/cleanup.h"
 
-#define ARGUMENTS_MAX 12
-#define BACKLOG       4
+#define BACKLOG 4
 
-int vmm_socket_address(
-	const struct vmm *vmm, struct instance_id id, struct sockaddr_un *out, struct error *err)
+__attribute__((format(printf, 4, 5))) static int make_address(
+	const struct vmm *vmm, struct sockaddr_un *out, struct error *err, const char *format, ...)
 {
+	char name[64];
+	va_list values;
+	va_start(values, format);
+	vsnprintf(name, sizeof(name), format, values);
+	va_end(values);
 	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
-	int length =
-		snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s-%" PRIu32 "-%" PRIu32 ".sock",
-			vmm->state_dir, vmm->identity, id.slot, id.generation);
+	int length = snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s-%s.sock", vmm->state_dir,
+		vmm->identity, name);
 	if (length < 0 || (size_t)length >= sizeof(out->sun_path))
 		return error_set(
 			err, -ENAMETOOLONG, "%s: too long a path for a socket's", vmm->state_dir);
 	return 0;
 }
 
-/* ---- the command line ---- */
-
-struct arguments {
-	char *words[ARGUMENTS_MAX]; /* ended by NULL */
-	unsigned count;
-	bool failed;
-};
-
-static void arguments_finish(struct arguments *a)
+int vmm_socket_address(
+	const struct vmm *vmm, struct instance_id id, struct sockaddr_un *out, struct error *err)
 {
-	for (unsigned i = 0; i < a->count; i++)
-		free(a->words[i]);
+	return make_address(vmm, out, err, "%" PRIu32 "-%" PRIu32, id.slot, id.generation);
 }
 
-__attribute__((format(printf, 2, 3))) static void add(struct arguments *a, const char *format, ...)
+int vmm_shell_address(
+	const struct vmm *vmm, uint32_t number, struct sockaddr_un *out, struct error *err)
 {
-	va_list values;
-	char *word = NULL;
-	va_start(values, format);
-	if (a->count == ARGUMENTS_MAX - 1 || vasprintf(&word, format, values) < 0)
-		a->failed = true;
-	else
-		a->words[a->count++] = word;
-	va_end(values);
-}
-
-static void add_all(struct arguments *a, const struct vmm *vmm, const struct guest_spec *spec,
-	enum launcher_start how)
-{
-	char mac[MAC_ADDRESS_TEXT];
-	add(a, "%s", vmm->monitor);
-	add(a, "--service=%s", spec->service);
-	add(a, "--kernel=%s", spec->kernel);
-	if (spec->initrd)
-		add(a, "--initrd=%s", spec->initrd);
-	add(a, "--cmdline=%s", spec->cmdline ? spec->cmdline : "");
-	add(a, "--memory=%" PRIu64 "B", spec->memory);
-	if (spec->tap) {
-		add(a, "--tap=%s", spec->tap);
-		add(a, "--mac=%s", mac_address_print(&spec->mac, mac));
-	}
-	if (how == LAUNCHER_START_PAUSED)
-		add(a, "--paused");
+	return make_address(vmm, out, err, "shell-%" PRIu32, number);
 }
 
 /* ---- the process ---- */
@@ -126,9 +96,12 @@ static int connect_before(struct vmm_guest *guest, const struct sockaddr_un *add
 	return 0;
 }
 
-static int start_process(struct vmm_guest *guest, char **words, int listener, struct error *err)
+static int start_process(struct vmm_guest *guest, int listener, struct error *err)
 {
+	char memory[48];
+	char *words[] = {guest->vmm->monitor, memory, NULL};
 	pid_t child;
+	snprintf(memory, sizeof(memory), "--memory=%" PRIu64 "B", guest->memory);
 	int failure = spawn(guest->vmm->monitor, words, listener, &child);
 	if (failure < 0)
 		return error_set(err, failure, "%s: %s", guest->vmm->monitor, strerror(-failure));
@@ -143,28 +116,19 @@ static int start_process(struct vmm_guest *guest, char **words, int listener, st
 	return error_set(err, failure, "pidfd_open: %s", strerror(-failure));
 }
 
-int vmm_spawn(struct vmm_guest *guest, const struct guest_spec *spec, enum launcher_start how,
-	struct error *err)
+int vmm_spawn(struct vmm_guest *guest, struct error *err)
 {
-	struct arguments arguments = {0};
 	struct sockaddr_un address;
 	CLEANUP(close) int listener = -1;
-	int r = vmm_socket_address(guest->vmm, guest->id, &address, err);
+	int r = vmm_shell_address(guest->vmm, guest->number, &address, err);
 	if (r < 0)
 		return r;
-	add_all(&arguments, guest->vmm, spec, how);
-	if (arguments.failed)
-		r = error_set(err, -ENOMEM, "out of memory");
-	if (r == 0) {
-		r = connect_before(guest, &address, &listener);
-		if (r < 0)
-			error_set(err, r, "%s: %s", address.sun_path, strerror(-r));
-		else
-			r = start_process(guest, arguments.words, listener, err);
-		if (r < 0 && r != -EADDRINUSE)
-			unlink(address.sun_path);
-	}
-	arguments_finish(&arguments);
+	r = connect_before(guest, &address, &listener);
+	if (r < 0)
+		return error_set(err, r, "%s: %s", address.sun_path, strerror(-r));
+	r = start_process(guest, listener, err);
+	if (r < 0)
+		unlink(address.sun_path);
 	return r;
 }
 

@@ -7,6 +7,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/units.h"
+
+#define DEFAULT_SHELLS  2
+#define MOST_SHELLS     64
+#define DEFAULT_MEMORY  (32ull << 20) /* until there was a guest */
+#define SHELLS_LATER_MS 20            /* after a start, which is more urgent */
+
 extern const struct launcher_ops vmm_launcher_ops;
 
 void vmm_emit(struct vmm *vmm, const struct launcher_event *event)
@@ -47,8 +54,12 @@ static void vmm_destroy(struct launcher *launcher, void (*closed)(void *ctx), vo
 	vmm->closed_ctx = ctx;
 	while (vmm->guests)
 		vmm_guest_forget(vmm->guests);
+	while (vmm->shells) /* which end by themselves */
+		vmm_guest_forget(vmm->shells);
+	vmm_shells_sweep(vmm);
 	vmm_probe_close(vmm);
 	uv_close((uv_handle_t *)&vmm->list_timer, timer_closed);
+	uv_close((uv_handle_t *)&vmm->shell_timer, timer_closed);
 }
 
 static unsigned vmm_capabilities(const struct launcher *launcher)
@@ -56,13 +67,6 @@ static unsigned vmm_capabilities(const struct launcher *launcher)
 	(void)launcher;
 	return LAUNCHER_CAN_PREPARE | LAUNCHER_CAN_SUSPEND | LAUNCHER_CAN_SHUTDOWN |
 	       LAUNCHER_CAN_CONSOLE | LAUNCHER_CAN_OUTLIVE;
-}
-
-static int check_file(const char *what, const char *path, struct error *err)
-{
-	return path && access(path, R_OK) < 0
-		       ? error_set(err, -EINVAL, "%s %s: %s", what, path, strerror(errno))
-		       : 0;
 }
 
 static int check_spec(const struct guest_spec *spec, struct error *err)
@@ -73,27 +77,44 @@ static int check_spec(const struct guest_spec *spec, struct error *err)
 		return error_set(err, -EINVAL, "vmm needs an image");
 	if (spec->vcpus > 1)
 		return error_set(err, -EINVAL, "vmm gives a guest one CPU, not %u", spec->vcpus);
-	int r = check_file("image", spec->kernel, err);
-	return r < 0 ? r : check_file("initrd", spec->initrd, err);
+	return 0;
+}
+
+/* A shell that has died unseen is passed over; a new one that fails is a failure. */
+static int boot_a_shell(struct vmm *vmm, struct instance_id id, const struct vmm_files *files,
+	const struct guest_spec *spec, enum launcher_start how, struct error *err)
+{
+	struct error why = ERROR_INIT;
+	bool ready = true;
+	while (ready) {
+		struct vmm_guest *shell = vmm_shell_take(vmm, spec->memory, &ready, &why);
+		if (!shell)
+			break;
+		if (vmm_boot(shell, id, files, spec, how, &why) == 0) {
+			vmm_guest_adopt(shell, id);
+			return 0;
+		}
+		shell->is_unfit = true;
+		vmm_guest_kill(shell);
+	}
+	return error_set(err, why.code, "%s", why.message);
 }
 
 static int vmm_start(struct launcher *launcher, struct instance_id id,
 	const struct guest_spec *spec, enum launcher_start how, struct error *err)
 {
 	struct vmm *vmm = (struct vmm *)launcher;
+	struct vmm_files files;
 	if (vmm_guest_find(vmm, id))
 		return error_set(err, -EEXIST, "instance %u.%u exists", id.slot, id.generation);
 	int r = check_spec(spec, err);
+	if (r == 0)
+		r = vmm_files_open(&files, spec, err);
 	if (r < 0)
 		return r;
-	struct vmm_guest *guest = vmm_guest_new(vmm, id);
-	if (!guest)
-		return error_set(err, -ENOMEM, "out of memory");
-	r = vmm_spawn(guest, spec, how, err);
-	if (r < 0)
-		vmm_guest_discard(guest);
-	else
-		vmm_guest_watch(guest);
+	r = boot_a_shell(vmm, id, &files, spec, how, err);
+	vmm_files_close(&files);
+	vmm_shells_fill(vmm, SHELLS_LATER_MS);
 	return r;
 }
 
@@ -151,12 +172,19 @@ static int configure(struct vmm *vmm, const struct launcher_config *config, stru
 	const struct instance_id longest = {UINT32_MAX, UINT32_MAX};
 	struct sockaddr_un address;
 	const char *monitor = VMM_MONITOR;
+	vmm->shells_wanted = DEFAULT_SHELLS;
+	vmm->shell_memory = DEFAULT_MEMORY;
 	for (size_t i = 0; i < config->setting_count; i++) {
 		const struct launcher_setting *setting = &config->settings[i];
-		if (strcmp(setting->key, "monitor") != 0)
-			return error_set(err, -EINVAL, "%s: no such setting (there is monitor)",
-				setting->key);
-		monitor = setting->value;
+		int r = 0;
+		if (strcmp(setting->key, "monitor") == 0)
+			monitor = setting->value;
+		else if (strcmp(setting->key, "shells") == 0)
+			r = number_parse(setting->value, 0, MOST_SHELLS, &vmm->shells_wanted, err);
+		else
+			r = error_set(err, -EINVAL, "no such setting (there are monitor, shells)");
+		if (r < 0)
+			return error_prefix(err, r, "%s", setting->key);
 	}
 	if (access(monitor, X_OK) < 0)
 		return error_set(err, -EINVAL, "monitor: %s: %s", monitor, strerror(errno));
@@ -184,8 +212,9 @@ static int vmm_create(
 		return r;
 	}
 	uv_timer_init(vmm->loop, &vmm->list_timer);
-	vmm->list_timer.data = vmm;
-	vmm->open_handles = 1;
+	uv_timer_init(vmm->loop, &vmm->shell_timer);
+	vmm->list_timer.data = vmm->shell_timer.data = vmm;
+	vmm->open_handles = 2;
 	*out = &vmm->launcher;
 	return 0;
 }

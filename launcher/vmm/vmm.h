@@ -12,6 +12,9 @@
  * The backend of our own monitor: a process of summon-vmm for each guest, and a socket to it named
  * <state_dir>/<identity>-<slot>-<generation>.sock, which is how a later daemon finds it.
  *
+ * A monitor begins as a shell, which has all that a guest needs but what it is made of. Some are kept
+ * ready, named <identity>-shell-<number>.sock until they are used; they end with the daemon.
+ *
  * A guest's end is the end of its process, seen on a pidfd: so it is seen for the guests of an
  * earlier life too, and no signal of the process's is involved. Why it ended is what it has said on
  * the socket before. Memory is only freed in close callbacks; whatever an event's receiver does
@@ -19,6 +22,7 @@
  *
  *   setting  default
  *   monitor  where summon-vmm was installed   the program's path
+ *   shells   2                                how many are kept ready, 0 to 64
  */
 struct vmm {
 	struct launcher launcher;
@@ -26,7 +30,10 @@ struct vmm {
 	launcher_event_fn on_event;
 	void *ctx;
 	char *identity, *state_dir, *monitor;
-	struct vmm_guest *guests;
+	struct vmm_guest *guests, *shells;
+	uint64_t shells_wanted, shell_memory; /* as much as the largest guest so far */
+	uint32_t shell_number;                /* of the next one */
+	uv_timer_t shell_timer;
 	unsigned open_handles;
 	uv_timer_t list_timer; /* for those that do not answer */
 	unsigned asked; /* guests of an earlier life, and the probe, that have not answered yet */
@@ -46,6 +53,10 @@ struct vmm_guest {
 	struct instance_id id;
 	int socket, process; /* process: a pidfd */
 	bool is_child;
+	bool is_shell;   /* in the list of these; no guest yet */
+	bool is_unfit;   /* a shell at its end */
+	uint32_t number; /* of the shell that it is, or was */
+	uint64_t memory; /* of a shell */
 	uv_poll_t socket_poll, process_poll;
 	unsigned open_handles;
 	bool asked; /* found, and has not told its facts */
@@ -55,24 +66,46 @@ struct vmm_guest {
 	struct error error;
 };
 
-/* spawn.c: the socket's address; -ENAMETOOLONG where the state_dir is too long for one. */
+/* spawn.c: the sockets' addresses; -ENAMETOOLONG where the state_dir is too long for one. */
 int vmm_socket_address(
 	const struct vmm *vmm, struct instance_id id, struct sockaddr_un *out, struct error *err);
-/* Starts a monitor, connected; fills the guest's socket, process and is_child. */
-int vmm_spawn(struct vmm_guest *guest, const struct guest_spec *spec, enum launcher_start how,
-	struct error *err);
+int vmm_shell_address(
+	const struct vmm *vmm, uint32_t number, struct sockaddr_un *out, struct error *err);
+/* Starts a monitor as the shell of `number` with `memory`; fills socket, process and is_child. */
+int vmm_spawn(struct vmm_guest *guest, struct error *err);
 /* Connects to the monitor of an earlier life. -ECONNREFUSED where there is none any more. */
 int vmm_connect(struct vmm_guest *guest);
 /* How a process that was our child has ended, as text. */
 void vmm_reap(const struct vmm_guest *guest, char *text, size_t size);
 
+/* shell.c: one that is ready, or a new one, with at least `memory`; watched, and in the list of
+ * shells until vmm_guest_adopt(); *ready says which. */
+struct vmm_guest *vmm_shell_take(struct vmm *vmm, uint64_t memory, bool *ready, struct error *err);
+/* Has there be as many as wanted, soon, while nothing more urgent is done. */
+void vmm_shells_fill(struct vmm *vmm, uint64_t after_ms);
+/* Removes the sockets of those that are no more ours. */
+void vmm_shells_sweep(const struct vmm *vmm);
+void vmm_on_shell_timer(uv_timer_t *timer);
+
+/* boot.c: opens what the spec names; -EINVAL where it cannot be. */
+struct vmm_files {
+	int image, initrd, tap; /* -1: none */
+};
+int vmm_files_open(struct vmm_files *files, const struct guest_spec *spec, struct error *err);
+void vmm_files_close(struct vmm_files *files);
+/* Has a shell become the guest. */
+int vmm_boot(struct vmm_guest *guest, struct instance_id id, const struct vmm_files *files,
+	const struct guest_spec *spec, enum launcher_start how, struct error *err);
+
 /* guest.c: */
 struct vmm_guest *vmm_guest_find(struct vmm *vmm, struct instance_id id);
-struct vmm_guest *vmm_guest_new(struct vmm *vmm, struct instance_id id);
+struct vmm_guest *vmm_guest_new(struct vmm *vmm);
 /* Frees one that was never watched. */
 void vmm_guest_discard(struct vmm_guest *guest);
-/* Takes it into the list and begins to listen to it. */
+/* Takes it into the list, of shells if it is one, and begins to listen to it. */
 void vmm_guest_watch(struct vmm_guest *guest);
+/* A shell is the guest of `id` from now on. */
+void vmm_guest_adopt(struct vmm_guest *guest, struct instance_id id);
 /* Forgets it; the process goes on, if it lives. */
 void vmm_guest_forget(struct vmm_guest *guest);
 /* Sends a request. Where the monitor has gone, its end is on its way, and ends the request too. */

@@ -6,19 +6,22 @@
  * What a summon-vmm and whoever started it say to each other, over a unix socket of type SEQPACKET.
  * The monitor listens on the socket that it was given (bound by its starter, who may connect before
  * the monitor exists) and serves one connection: a new one replaces the old, so that a daemon that
- * was restarted finds its guests by connecting again. Requests are done in the order in which they
+ * was restarted finds its guests by connecting again. A monitor begins as a shell: everything that
+ * it ever opens is open, its sandbox is closed, and what its guest is made of comes with a request.
+ * A shell that loses its connection ends. Requests are done in the order in which they
  * came. One packet is one message; the text takes the rest of it and is not ended by NUL.
  */
 #include <stdint.h>
 
 #define CONTROL_VERSION  1
-#define CONTROL_TEXT_MAX 2048
+#define CONTROL_TEXT_MAX 4096
 
 /* The descriptor on which the monitor finds its socket. */
 #define CONTROL_FD 3
 
 enum control_type {
 	/* requests */
+	CONTROL_BOOT = 5,   /* become a guest: struct control_boot; answered by CREATED or FAILED */
 	CONTROL_RESUME = 1, /* run; answered by RESUMED, also where it runs already */
 	CONTROL_PAUSE,      /* stop running, keep memory; answered by PAUSED, likewise */
 	CONTROL_SHUTDOWN,   /* ask the guest to power off; a paused one is ended */
@@ -34,6 +37,23 @@ enum control_type {
 	CONTROL_EXITED, /* code: enum control_exit; text: why, where it crashed; the monitor ends */
 	CONTROL_FACTS,  /* flags, started_at; text: service, NUL, tap ("" for none), NUL */
 };
+
+/* The text of BOOT, followed by texts that each end with NUL: the service's name, the tap's name ("":
+ * no network), the command line. With the packet come descriptors (SCM_RIGHTS): the image, then what
+ * the flags name in their order. */
+struct control_boot {
+	uint64_t memory; /* bytes, at most as many as the monitor was started with */
+	uint8_t mac[6];
+	uint16_t flags; /* enum control_boot_flag */
+};
+
+enum control_boot_flag {
+	CONTROL_BOOT_INITRD = 1,
+	CONTROL_BOOT_TAP = 2, /* non-blocking, frames without a header */
+	CONTROL_BOOT_PAUSED = 4,
+};
+
+#define CONTROL_FDS_MAX 3
 
 enum control_exit { CONTROL_EXIT_SHUTDOWN, CONTROL_EXIT_DESTROYED, CONTROL_EXIT_CRASHED };
 

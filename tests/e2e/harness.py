@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -56,6 +57,17 @@ class Answer:
         ede = re.search(r"EDE: (\d+)[^:]*(?:: \((.*)\))?", text)
         self.ede = int(ede.group(1)) if ede else None
         self.ede_text = ede.group(2) if ede else None
+
+
+def listeners(path):
+    """The pid of whoever listens on a summon-vmm's socket, if there is one."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+        try:
+            client.connect(str(path))
+        except ConnectionRefusedError:
+            return []
+        peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        return [struct.unpack("iii", peer)[0]]
 
 
 class Summond:
@@ -139,9 +151,10 @@ journal {{ flush = 20ms }}
                 words = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            ours = b"qemu-system" in words or b"summon-vmm" in words
-            if ours and str(self.folder).encode() in words:
+            if b"qemu-system" in words and str(self.folder).encode() in words:
                 found.append(int(entry.name))
+        for path in self.folder.glob("state/vmm/*.sock"):
+            found += listeners(path)
         return found
 
     # --- the API ---

@@ -17,10 +17,10 @@ class Tap:
     def __init__(self):
         self.count = self.failed = 0
 
-    def run(self, name, check, *args):
+    def run(self, name, check, *args, **more):
         self.count += 1
         try:
-            check(*args)
+            check(*args, **more)
             print(f"ok {self.count} - {name}", flush=True)
         except Exception:
             self.failed += 1

@@ -9,7 +9,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "guest"))
 import checks  # noqa: E402
-from monitor import (ASK, CREATED, EXIT_DESTROYED, EXIT_SHUTDOWN, EXITED, FACTS, FAILED, HAS_RUN,
+from monitor import (ASK, BOOT, BOOT_HEAD, CREATED, EXIT_DESTROYED, EXIT_SHUTDOWN, EXITED, FACTS, FAILED, HAS_RUN, HEAD,
                      IS_PAUSED, IS_READY, PAUSE, PAUSED, READY, RESUME, RESUMED, SHUTDOWN,
                      Monitor)  # noqa: E402
 
@@ -37,15 +37,14 @@ class World:
     def __init__(self, program, guest, images, folder):
         self.program, self.guest, self.images, self.folder = program, guest, images, folder
 
-    def start(self, *arguments):
-        return Monitor(self.program, self.folder, *arguments)
+    def shell(self, memory="32MiB"):
+        return Monitor(self.program, self.folder, memory)
 
-    def start_task(self, task, *arguments):
-        return self.start(f"--kernel={self.guest}", f"--cmdline=guest.do={task}", *arguments)
+    def start_task(self, task, **more):
+        return self.shell().boot(self.guest, f"guest.do={task}", **more)
 
-    def start_app(self, name, line=LINE, *arguments):
-        return self.start(f"--kernel={self.images}/{name}.elf", "--tap=guest0",
-                          "--mac=02:00:00:00:00:05", f"--cmdline={line}", *arguments)
+    def start_app(self, name, line=LINE, **more):
+        return self.shell().boot(f"{self.images}/{name}.elf", line, tap="guest0", **more)
 
 
 def check_crime(world, number, why):
@@ -87,7 +86,7 @@ def check_spin(world):
 
 
 def check_prepared(world):
-    with world.start_task("ready", "--paused", "--service=a.example") as guest:
+    with world.start_task("ready", paused=True, service="a.example") as guest:
         guest.wait_for(CREATED)
         guest.ask(ASK)
         _, _, flags, text = guest.wait_for(FACTS)
@@ -102,7 +101,7 @@ def check_shutdown(world):
         guest.wait_for_text("ready after")
         guest.ask(SHUTDOWN)
         checks.expect(guest.wait_for(EXITED)[1], EXIT_SHUTDOWN)
-    with world.start_task("ready", "--paused") as guest:
+    with world.start_task("ready", paused=True) as guest:
         guest.ask(SHUTDOWN)
         checks.expect(guest.wait_for(EXITED)[1], EXIT_DESTROYED)
 
@@ -132,32 +131,65 @@ def check_nonsense(world):
         guest.wait_for(FACTS)
 
 
-def check_refused(world, why, *arguments):
-    with world.start(*arguments) as guest:
+def check_refused(world, why, image, **more):
+    with world.shell().boot(image, **more) as guest:
         _, code, _, text = guest.wait_for(FAILED)
         assert code < 0 and why in text, (code, text)
+        checks.expect(guest.process.wait(checks.HANG), 0)
+
+
+def check_little_memory(world):
+    with world.shell("1MiB") as guest:
+        assert "from 4MiB to 3GiB" in guest.wait_for(FAILED)[3]
         checks.expect(guest.process.wait(checks.HANG), 1)
 
 
+def check_unused_shell(world):
+    """A shell does nothing but boot, and ends with its connection."""
+    with world.shell() as shell:
+        shell.ask(RESUME)
+        shell.ask(ASK)
+        shell.socket.close()
+        checks.expect(shell.process.wait(checks.HANG), 0)
+
+
+def check_cut_request(world):
+    for text in (b"", BOOT_HEAD.pack(32 << 20, bytes(6), 0) + b"no\0end"):
+        with world.shell() as shell:
+            shell.socket.send(HEAD.pack(BOOT, 0, 0, 0) + text)
+            assert "a request to boot that" in shell.wait_for(FAILED)[3]
+
+
+def check_second_boot(world):
+    with world.start_task("button") as guest:
+        guest.wait_for_text("ready after")
+        guest.boot(world.guest)
+        guest.ask(SHUTDOWN)
+        checks.expect(guest.wait_for(EXITED)[1], EXIT_SHUTDOWN)
+
+
 def test_refusals(tap, world):
-    kernel = f"--kernel={world.guest}"
     large = os.path.join(world.folder, "large")
     with open(large, "wb") as file:
         file.truncate(4 << 20)
-    for name, why, arguments in (
-            ("an image that is not there", "/none: No such file", ["--kernel=/none"]),
-            ("an image that is none", "no executable for x86-64", ["--kernel=" + sys.argv[0]]),
-            ("an initrd that is not there", "/none: No such file", [kernel, "--initrd=/none"]),
-            ("an initrd that is too large", "larger than the guest's memory",
-             [kernel, "--memory=4MiB", "--initrd=" + large]),
-            ("too little memory", "from 4MiB to 3GiB", [kernel, "--memory=1MiB"]),
-            ("a long command line", "2047 bytes", [kernel, "--cmdline=" + "x" * 2048]),
-            ("a tap that another has", "tap taken0: ", [kernel, "--tap=taken0"])):
-        tap.run(f"refuses {name}", check_refused, world, why, *arguments)
+    for name, why, image, more in (
+            ("an image that is none", "no executable for x86-64", sys.argv[0], {}),
+            ("an image that is no file", "the image: ", "/", {}),
+            ("an initrd that is too large", "larger than the guest's memory", world.guest,
+             {"memory": 4 << 20, "initrd": large}),
+            ("more memory than there is", "this monitor has 33554432", world.guest,
+             {"memory": 64 << 20}),
+            ("a long command line", "2047 bytes", world.guest, {"line": "x" * 2048}),
+            ("a long name", "longer than 255 bytes", world.guest, {"service": "x" * 256})):
+        tap.run(f"refuses {name}", check_refused, world, why, image, **more)
+    tap.run("refuses too little memory", check_little_memory, world)
+    tap.run("refuses a request that is cut", check_cut_request, world)
+    tap.run("boots once", check_second_boot, world)
+    tap.run("a shell that nobody uses ends", check_unused_shell, world)
 
 
 def test_website(tap, world, archive):
-    with world.start_app("website", LINE, f"--initrd={archive}") as guest:
+    with world.start_app("website", LINE, initrd=archive) as guest:
         tap.run("website: is ready", guest.wait_for, READY)
         checks.check_web(tap, "website", GUEST, 80)
         tap.run("website: says so once", lambda: checks.expect(guest.console.count("ready"), 1))
@@ -179,8 +211,7 @@ def test_echo(tap, world):
 
 def make_network():
     for command in ("tuntap add guest0 mode tap vnet_hdr", f"address add {HOST}/16 dev guest0",
-                    f"address add {HOST6}/64 dev guest0 nodad", "link set guest0 up",
-                    "tuntap add taken0 mode tun"):
+                    f"address add {HOST6}/64 dev guest0 nodad", "link set guest0 up"):
         subprocess.run(["ip", *command.split()], check=True)
 
 

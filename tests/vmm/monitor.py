@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """A summon-vmm and the other end of its control socket (summon-vmm/include/protocol.h)."""
+import fcntl
 import os
 import signal
 import socket
@@ -9,15 +10,24 @@ import time
 
 import checks
 
-RESUME, PAUSE, SHUTDOWN, ASK = range(1, 5)
+RESUME, PAUSE, SHUTDOWN, ASK, BOOT = range(1, 6)
 CREATED, FAILED, RESUMED, PAUSED, READY, OUTPUT, EXITED, FACTS = range(64, 72)
 EXIT_SHUTDOWN, EXIT_DESTROYED, EXIT_CRASHED = range(3)
 IS_PAUSED, HAS_RUN, IS_READY = 1, 2, 4
+BOOT_INITRD, BOOT_TAP, BOOT_PAUSED = 1, 2, 4
 HEAD = struct.Struct("<IiQQ")
+BOOT_HEAD = struct.Struct("<Q6sH")
+TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454ca, 2, 0x1000
+
+
+def open_tap(name):
+    tap = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
+    return tap
 
 
 class Monitor:
-    def __init__(self, program, folder, *arguments):
+    def __init__(self, program, folder, memory="32MiB"):
         self.path = os.path.join(folder, "control")
         self.console, self.seen = "", []
         if os.path.exists(self.path):
@@ -27,7 +37,7 @@ class Monitor:
             listener.listen(4)
             self.connect()
             self.process = subprocess.Popen(
-                [program, *arguments], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                [program, f"--memory={memory}"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 close_fds=False, preexec_fn=lambda: self._give(listener.fileno()))
 
     @staticmethod
@@ -41,6 +51,18 @@ class Monitor:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(checks.HANG)
         self.socket.connect(self.path)
+
+    def boot(self, image, line="", initrd=None, tap=None, service="", paused=False,
+             memory=32 << 20, mac=b"\2\0\0\0\0\5"):
+        flags = (BOOT_INITRD if initrd else 0) | (BOOT_TAP if tap else 0)
+        flags |= BOOT_PAUSED if paused else 0
+        files = [os.open(path, os.O_RDONLY) for path in (image, initrd) if path]
+        files += [open_tap(tap)] if tap else []
+        text = BOOT_HEAD.pack(memory, mac, flags) + f"{service}\0{tap or ''}\0{line}\0".encode()
+        socket.send_fds(self.socket, [HEAD.pack(BOOT, 0, 0, 0) + text], files)
+        for file in files:
+            os.close(file)
+        return self
 
     def __enter__(self):
         return self

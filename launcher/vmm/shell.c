@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: ISC */
+#include "launcher/vmm/vmm.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define AGAIN_MS 5000 /* after one could not be started */
+#define NEXT_MS  2
+
+static struct vmm_guest *create(struct vmm *vmm, uint64_t memory, struct error *err)
+{
+	struct vmm_guest *shell = vmm_guest_new(vmm);
+	if (!shell) {
+		error_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	shell->is_shell = true;
+	shell->memory = memory;
+	shell->number = vmm->shell_number++;
+	if (vmm_spawn(shell, err) < 0) {
+		vmm_guest_discard(shell);
+		return NULL;
+	}
+	vmm_guest_watch(shell);
+	return shell;
+}
+
+struct vmm_guest *vmm_shell_take(struct vmm *vmm, uint64_t memory, bool *ready, struct error *err)
+{
+	*ready = true;
+	for (struct vmm_guest *shell = vmm->shells; shell; shell = shell->next)
+		if (!shell->is_unfit && shell->memory >= memory)
+			return shell;
+	*ready = false;
+	return create(vmm, memory, err);
+}
+
+/* Those that are too small for what is asked for now make room for others. */
+static unsigned count_fit(const struct vmm *vmm)
+{
+	unsigned count = 0;
+	for (struct vmm_guest *shell = vmm->shells; shell; shell = shell->next) {
+		if (!shell->is_unfit && shell->memory < vmm->shell_memory) {
+			shell->is_unfit = true;
+			vmm_guest_kill(shell);
+		}
+		count += !shell->is_unfit;
+	}
+	return count;
+}
+
+void vmm_on_shell_timer(uv_timer_t *timer)
+{
+	struct vmm *vmm = timer->data;
+	unsigned count = count_fit(vmm);
+	if (count >= vmm->shells_wanted)
+		return;
+	bool done = create(vmm, vmm->shell_memory, NULL);
+	if (!done || count + 1 < vmm->shells_wanted)
+		vmm_shells_fill(vmm, done ? NEXT_MS : AGAIN_MS);
+}
+
+void vmm_shells_fill(struct vmm *vmm, uint64_t after_ms)
+{
+	if (!vmm->closing && vmm->shells_wanted > 0 &&
+		!uv_is_active((uv_handle_t *)&vmm->shell_timer))
+		uv_timer_start(&vmm->shell_timer, vmm_on_shell_timer, after_ms, 0);
+}
+
+void vmm_shells_sweep(const struct vmm *vmm)
+{
+	char prefix[128];
+	CLEANUP(closedir) DIR *dir = opendir(vmm->state_dir);
+	size_t length = (size_t)snprintf(prefix, sizeof(prefix), "%s-shell-", vmm->identity);
+	for (struct dirent *entry; dir && (entry = readdir(dir));)
+		if (length < sizeof(prefix) && strncmp(entry->d_name, prefix, length) == 0)
+			unlinkat(dirfd(dir), entry->d_name, 0);
+}

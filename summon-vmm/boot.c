@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/units.h"
+#include "summon-vmm/machine.h"
+#include "summon-vmm/monitor.h"
+
+/* A BOOT request, taken apart. */
+struct order {
+	struct control_boot head;
+	const char *service, *tap, *command_line;
+	int *image, *initrd, *tap_fd; /* of the request; NULL: none */
+};
+
+/* The next text of the request, or NULL where it does not end. */
+static const char *next_text(const char **at, const char *end)
+{
+	const char *text = *at, *stop = memchr(text, '\0', (size_t)(end - text));
+	if (!stop)
+		return NULL;
+	*at = stop + 1;
+	return text;
+}
+
+static int read_order(struct order *order, struct control_request *request, struct error *err)
+{
+	const char *at = request->message.text, *end = at + request->text_size;
+	unsigned used = 0;
+	if (request->text_size < sizeof(order->head))
+		return error_set(err, -EPROTO, "a request to boot that is cut short");
+	memcpy(&order->head, at, sizeof(order->head));
+	at += sizeof(order->head);
+	order->service = next_text(&at, end);
+	order->tap = order->service ? next_text(&at, end) : NULL;
+	order->command_line = order->tap ? next_text(&at, end) : NULL;
+	order->image = &request->fds[used++];
+	order->initrd = order->head.flags & CONTROL_BOOT_INITRD ? &request->fds[used++] : NULL;
+	order->tap_fd = order->head.flags & CONTROL_BOOT_TAP ? &request->fds[used++] : NULL;
+	if (!order->command_line || used != request->fd_count)
+		return error_set(err, -EPROTO, "a request to boot that lacks texts or files");
+	return 0;
+}
+
+static int copy_name(char *out, size_t size, const char *name, struct error *err)
+{
+	size_t length = strlen(name);
+	if (length >= size)
+		return error_set(err, -EINVAL, "%s: longer than %zu bytes", name, size - 1);
+	memcpy(out, name, length + 1);
+	return 0;
+}
+
+static int read_whole(int file, uint8_t *out, uint64_t size)
+{
+	for (uint64_t done = 0; done < size;) {
+		ssize_t got = pread(file, out + done, size - done, (off_t)done);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -EIO;
+		done += (uint64_t)got;
+	}
+	return 0;
+}
+
+/* To the end of memory, so that what is free is in one piece. */
+static int load_initrd(struct monitor *m, int file, struct error *err)
+{
+	off_t length = lseek(file, 0, SEEK_END);
+	if (length < 0)
+		return error_set(err, -errno, "the initrd: %s", strerror(errno));
+	uint64_t size = (uint64_t)length, room = m->memory.size - m->image.end;
+	uint64_t start = (m->memory.size - (size < room ? size : room)) & ~(PAGE - 1);
+	if (size > room || start < m->image.end)
+		return error_set(err, -EINVAL, "the initrd is larger than the guest's memory");
+	int result = read_whole(file, memory_at(&m->memory, start, size), size);
+	if (result < 0)
+		return error_set(err, result, "the initrd: %s", strerror(-result));
+	m->boot->initrd = start;
+	m->boot->initrd_size = size;
+	m->boot->free_end = start;
+	return 0;
+}
+
+static int fill_boot_page(struct monitor *m, const struct order *order, struct error *err)
+{
+	struct summon_boot *boot = m->boot;
+	if (copy_name(boot->command_line, sizeof(boot->command_line), order->command_line, NULL) <
+		0)
+		return error_set(err, -EINVAL, "the command line is longer than %zu bytes",
+			sizeof(boot->command_line) - 1);
+	m->started_at = clock_real();
+	boot->magic = SUMMON_BOOT_MAGIC;
+	boot->version = SUMMON_ABI_VERSION;
+	boot->calls = LAYOUT_CALLS;
+	boot->shared = LAYOUT_SHARED;
+	boot->receive = m->has_network ? LAYOUT_RECEIVE : 0;
+	boot->transmit = m->has_network ? LAYOUT_TRANSMIT : 0;
+	boot->tsc_hz = m->tsc_hz;
+	boot->real_ns = m->started_at;
+	memcpy(boot->mac, order->head.mac, sizeof(boot->mac));
+	if (getrandom(boot->seed, sizeof(boot->seed), 0) != sizeof(boot->seed))
+		return error_set(err, -EIO, "no random seed for the guest");
+	return 0;
+}
+
+static int load(struct monitor *m, const struct order *order, struct error *err)
+{
+	m->boot = memory_at(&m->memory, LAYOUT_BOOT, sizeof(*m->boot));
+	m->shared = memory_at(&m->memory, LAYOUT_SHARED, sizeof(*m->shared));
+	int result = image_load(&m->image, &m->memory, *order->image, "the image", err);
+	m->boot->free_start = m->image.end;
+	m->boot->free_end = m->memory.size;
+	if (result == 0 && order->initrd)
+		result = load_initrd(m, *order->initrd, err);
+	return result < 0 ? result : machine_build(&m->memory, &m->image, err);
+}
+
+int monitor_boot(struct monitor *m, struct control_request *request, struct error *err)
+{
+	struct order order = {0};
+	int result = read_order(&order, request, err);
+	if (result == 0)
+		result = copy_name(m->service, sizeof(m->service), order.service, err);
+	if (result == 0)
+		result = copy_name(m->tap, sizeof(m->tap), order.tap, err);
+	if (result == 0)
+		result = memory_limit(&m->memory, order.head.memory, err);
+	if (result == 0)
+		result = load(m, &order, err);
+	if (result < 0)
+		return result;
+	if (order.tap_fd) {
+		rings_init(&m->rings, &m->memory, *order.tap_fd);
+		*order.tap_fd = -1;
+		m->has_network = true;
+	}
+	m->paused = order.head.flags & CONTROL_BOOT_PAUSED;
+	result = fill_boot_page(m, &order, err);
+	if (result == 0)
+		result = kvm_enter(&m->kvm, &m->image.note, m->image.note.entry, LAYOUT_BOOT, err);
+	m->has_guest = result == 0;
+	return result;
+}
