@@ -54,10 +54,10 @@ static void start_network(const char *command_line)
 		panic("network: %s", why);
 }
 
-static void report_ready(const struct app *app)
+static void report_ready(void)
 {
 	static bool reported;
-	if (reported || !app->ready || !net_is_up())
+	if (reported || !app.ready || !net_is_up())
 		return;
 	reported = true;
 	console_line("ready after %" PRIu64 " us", clock_now() / NS_PER_US);
@@ -77,15 +77,15 @@ static void idle(void)
 	net_wake();
 }
 
-static noreturn void run(struct app *app)
+static noreturn void run(void)
 {
-	for (unsigned turn = 1; !app->exiting; turn++) {
+	for (unsigned turn = 1; !app.exiting; turn++) {
 		bool busy = net_poll();
-		report_ready(app);
-		if (!app->exiting && (!busy || turn % TURNS_PER_LOOK == 0))
+		report_ready();
+		if (!app.exiting && (!busy || turn % TURNS_PER_LOOK == 0))
 			idle();
 	}
-	platform()->power_off(app->status ? POWER_OFF_FAILED : POWER_OFF_DONE);
+	platform()->power_off(app.status ? POWER_OFF_FAILED : POWER_OFF_DONE);
 }
 
 /* From here on the machine does not matter. `wrong` is what the boot information lacks, said as soon
@@ -104,7 +104,7 @@ static noreturn void start(const char *wrong)
 		console_line("the application does not start: error %d", -result);
 		platform()->power_off(POWER_OFF_FAILED);
 	}
-	run(&app);
+	run();
 }
 
 /* Called by kernel/start.S with the PVH loader's start info. */
