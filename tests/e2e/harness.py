@@ -87,9 +87,9 @@ dns {{ listen = ["127.0.0.1@{self.port}"] }}
 zone "example.test" {{ ns "ns1" {{ address = 127.0.0.1 }} }}
 network {{ enabled = {str(network).lower()} }}
 backend {{ default = "{backend}" }}
-{BACKENDS.get(backend, "")}
 journal {{ flush = 20ms }}
 {config}
+{BACKENDS.get(backend, "")}
 """)
 
     # --- its life ---
