@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -121,18 +120,6 @@ static void take_exception(struct monitor *m)
 	crash(m, &m->crash);
 }
 
-/* What interrupted the guest stays pending until it is taken. */
-static void take_interrupt(struct monitor *m)
-{
-	static const struct timespec now = {0};
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, SIGIO);
-	while (sigtimedwait(&set, NULL, &now) >= 0)
-		;
-	monitor_obey(m);
-}
-
 static void run_guest(struct monitor *m)
 {
 	struct kvm_call call;
@@ -146,7 +133,7 @@ static void run_guest(struct monitor *m)
 		take_exception(m);
 		break;
 	case KVM_INTERRUPTED:
-		take_interrupt(m);
+		monitor_obey(m);
 		break;
 	case KVM_BROKEN:
 		crash(m, m->has_excepted ? &m->crash : &err);

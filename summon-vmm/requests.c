@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 #include "summon-vmm/monitor.h"
 
+#include <signal.h>
 #include <string.h>
+#include <time.h>
 
 void monitor_tell(struct monitor *m, enum control_type type)
 {
@@ -91,9 +93,21 @@ static void obey(struct monitor *m, struct control_request *request)
 	}
 }
 
+/* What interrupts the guest stays pending until it is taken: before the requests are, so that one
+ * that comes later interrupts again, and none interrupts for nothing. */
+static void take_signal(void)
+{
+	static const struct timespec now = {0};
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	sigtimedwait(&set, NULL, &now);
+}
+
 void monitor_obey(struct monitor *m)
 {
 	struct control_request request;
+	take_signal();
 	while (!m->over && control_next(&m->control, &request)) {
 		if (m->has_guest || request.message.type == CONTROL_BOOT)
 			obey(m, &request);
