@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import struct
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,7 @@ BUILD = Path(os.environ.get("E2E_BUILD", "build"))
 SUMMOND = BUILD / "daemon" / "summond"
 SUMMONCTL = BUILD / "summonctl" / "summonctl"
 IMAGES = BUILD / "guest-kernel"
+BACKEND = os.environ.get("E2E_BACKEND", "libvirt")
 # What a backend needs to be told of this build.
 BACKENDS = {"vmm": f'backend "vmm" {{ monitor = "{BUILD.resolve()}/summon-vmm/summon-vmm" }}'}
 SOURCE = Path(__file__).resolve().parents[2]
@@ -59,19 +59,29 @@ class Answer:
         self.ede_text = ede.group(2) if ede else None
 
 
-def listeners(path):
-    """The pid of whoever listens on a summon-vmm's socket, if there is one."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+def vmm_monitors(folder):
+    """The pids of the summon-vmm processes with a guest. To ask them would take their connection
+    from the daemon; so it is told from their sockets, which lose the name that they were made with
+    when a shell becomes a guest."""
+    paths = {}
+    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
+        words = line.split()
+        if len(words) > 7 and words[7].startswith(f"{folder}/"):
+            paths[f"socket:[{words[6]}]"] = words[7]
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            client.connect(str(path))
-        except ConnectionRefusedError:
-            return []
-        peer = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        return [struct.unpack("iii", peer)[0]]
+            path = paths.get(os.readlink(process / "fd/3"), "")
+            ours = (process / "comm").read_text() == "summon-vmm\n"
+        except OSError:
+            continue
+        if ours and path and not os.path.exists(path):
+            found.append(int(process.name))
+    return found
 
 
 class Summond:
-    def __init__(self, config="", env=None, backend="libvirt", network=True, port=5353):
+    def __init__(self, config="", env=None, backend=BACKEND, network=True, port=5353):
         self.folder = Path(tempfile.mkdtemp(prefix="summond-e2e-"))
         self.config = self.folder / "summond.conf"
         self.socket = self.folder / "run" / "control.sock"
@@ -153,9 +163,7 @@ journal {{ flush = 20ms }}
                 continue
             if b"qemu-system" in words and str(self.folder).encode() in words:
                 found.append(int(entry.name))
-        for path in self.folder.glob("state/vmm/*.sock"):
-            found += listeners(path)
-        return found
+        return found + vmm_monitors(self.folder)
 
     # --- the API ---
 
