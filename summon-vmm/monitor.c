@@ -47,12 +47,10 @@ static void call_ready(struct monitor *m, uint64_t argument)
 	m->ready = true;
 }
 
+/* The frames are sent already, as with every call. */
 static void call_kick(struct monitor *m, uint64_t argument)
 {
-	(void)argument;
-	struct error err;
-	if (m->has_network && rings_send(&m->rings, &err) < 0)
-		crash(m, &err);
+	(void)m, (void)argument;
 }
 
 /* Until a frame or a request comes, or the time is over. */
@@ -71,9 +69,7 @@ static void poll_all(struct monitor *m, uint64_t ns)
 static void call_wait(struct monitor *m, uint64_t ns)
 {
 	struct error err;
-	int waiting = m->has_network ? rings_send(&m->rings, &err) : 0;
-	if (waiting == 0 && m->has_network)
-		waiting = rings_receive(&m->rings, &err);
+	int waiting = m->has_network ? rings_receive(&m->rings, &err) : 0;
 	if (waiting == 0) {
 		poll_all(m, ns);
 		if (m->has_network)
@@ -120,6 +116,16 @@ static void take_exception(struct monitor *m)
 	crash(m, &m->crash);
 }
 
+/* Frames go first: when a guest says that it is ready, its neighbours have heard of it. */
+static void do_call(struct monitor *m, const struct kvm_call *call)
+{
+	struct error err;
+	if (m->has_network && rings_send(&m->rings, &err) < 0)
+		crash(m, &err);
+	else
+		calls[call->number](m, call->argument);
+}
+
 static void run_guest(struct monitor *m)
 {
 	struct kvm_call call;
@@ -127,7 +133,7 @@ static void run_guest(struct monitor *m)
 	m->has_run = true;
 	switch (kvm_run(&m->kvm, &call, &err)) {
 	case KVM_CALL:
-		calls[call.number](m, call.argument);
+		do_call(m, &call);
 		break;
 	case KVM_EXCEPTION:
 		take_exception(m);

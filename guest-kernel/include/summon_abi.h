@@ -78,17 +78,18 @@ struct summon_boot {
 /* ---- calls ---- */
 
 /* Call number n is a function at calls + n * SUMMON_CALL_SIZE, called as C calls one, with one
- * argument and no result. How it leaves the guest is the call page's business. */
+ * argument and no result. How it leaves the guest is the call page's business. Whichever it is, the
+ * frames that wait in the transmit ring are sent first. */
 #define SUMMON_CALL_SIZE 64
 
 enum summon_call {
 	SUMMON_CALL_EXIT,    /* status, 0 for a clean end; does not return */
 	SUMMON_CALL_CONSOLE, /* how many bytes of shared->console to print */
 	SUMMON_CALL_READY,   /* 0: the guest serves; the first one counts */
-	SUMMON_CALL_KICK,    /* 0: frames are to be sent while the guest goes on working */
-	/* Nanoseconds, UINT64_MAX for ever: sends what is to be sent, then waits until there is a
-	 * frame to receive, a stop is requested, or the time is over; it may return early. What has
-	 * arrived is then in the ring: this is the one call a guest needs to receive. */
+	SUMMON_CALL_KICK,    /* 0: nothing but that, for a guest that goes on working */
+	/* Nanoseconds, UINT64_MAX for ever: waits until there is a frame to receive, a stop is
+	 * requested, or the time is over; it may return early. What has arrived is then in the
+	 * ring: this is the one call a guest needs to receive. */
 	SUMMON_CALL_WAIT,
 	SUMMON_CALL_COUNT
 };

@@ -30,7 +30,7 @@ noreturn void kernel_main_vmm(const struct summon_boot *boot);
 extern uintptr_t thread[];
 uintptr_t thread[64] = {(uintptr_t)thread};
 
-static struct app app;
+static struct app application;
 
 static void seed_random(const char *command_line)
 {
@@ -54,10 +54,10 @@ static void start_network(const char *command_line)
 		panic("network: %s", why);
 }
 
-static void report_ready(void)
+static void report_ready(const struct app *app)
 {
 	static bool reported;
-	if (reported || !app.ready || !net_is_up())
+	if (reported || !app->ready || !net_is_up())
 		return;
 	reported = true;
 	console_line("ready after %" PRIu64 " us", clock_now() / NS_PER_US);
@@ -77,34 +77,34 @@ static void idle(void)
 	net_wake();
 }
 
-static noreturn void run(void)
+static noreturn void run(struct app *app)
 {
-	for (unsigned turn = 1; !app.exiting; turn++) {
+	for (unsigned turn = 1; !app->exiting; turn++) {
 		bool busy = net_poll();
-		report_ready();
-		if (!app.exiting && (!busy || turn % TURNS_PER_LOOK == 0))
+		report_ready(app);
+		if (!app->exiting && (!busy || turn % TURNS_PER_LOOK == 0))
 			idle();
 	}
-	platform()->power_off(app.status ? POWER_OFF_FAILED : POWER_OFF_DONE);
+	platform()->power_off(app->status ? POWER_OFF_FAILED : POWER_OFF_DONE);
 }
 
 /* From here on the machine does not matter. `wrong` is what the boot information lacks, said as soon
  * as there is a console. */
 static noreturn void start(const char *wrong)
 {
-	platform()->init(app.boot.command_line);
+	platform()->init(application.boot.command_line);
 	if (wrong)
 		panic("boot: %s", wrong);
-	heap_init(app.boot.heap.start, app.boot.heap.end);
+	heap_init(application.boot.heap.start, application.boot.heap.end);
 	clock_init();
-	seed_random(app.boot.command_line);
-	start_network(app.boot.command_line);
-	int result = app_main(&app);
+	seed_random(application.boot.command_line);
+	start_network(application.boot.command_line);
+	int result = app_main(&application);
 	if (result < 0) {
 		console_line("the application does not start: error %d", -result);
 		platform()->power_off(POWER_OFF_FAILED);
 	}
-	run();
+	run(&application);
 }
 
 /* Called by kernel/start.S with the PVH loader's start info. */
@@ -113,7 +113,7 @@ void kernel_main_pvh(uintptr_t start_info)
 	wrmsr(MSR_FS_BASE, (uintptr_t)thread);
 	interrupts_init();
 	/* Some firmware leaves it in page zero, which is unmapped next. */
-	const char *wrong = pvh_boot_info(start_info, &app.boot);
+	const char *wrong = pvh_boot_info(start_info, &application.boot);
 	paging_protect();
 	start(wrong);
 }
@@ -121,5 +121,5 @@ void kernel_main_pvh(uintptr_t start_info)
 /* Called by kernel/start.S with summon-vmm's boot page. */
 void kernel_main_vmm(const struct summon_boot *boot)
 {
-	start(vmm_boot_info(boot, &app.boot));
+	start(vmm_boot_info(boot, &application.boot));
 }
