@@ -25,7 +25,7 @@ ARROWS = {
     'launcher/sim': ['launcher', 'base'],
     'launcher/link': ['base'],
     'launcher/libxl': ['launcher', 'base'],
-    'launcher/vmm': ['launcher', 'summon-vmm/include', 'base'],
+    'launcher/vmm': ['launcher', 'summon-vmm/include', 'guest-kernel/include', 'base'],
     'summon-vmm': ['summon-vmm/include', 'guest-kernel/include', 'base'],
     'summon-vmm/include': [],
     'daemon': ['dns', 'policies', 'db', 'launcher', 'launcher/link', 'base'],
