@@ -139,5 +139,7 @@ int vmm_boot(struct vmm_guest *guest, struct instance_id id, const struct vmm_fi
 	r = send_boot(guest, files, spec, how, err);
 	if (r < 0)
 		unlink(to.sun_path);
+	else if (spec->tap)
+		snprintf(guest->tap, sizeof(guest->tap), "%s", spec->tap);
 	return r;
 }
