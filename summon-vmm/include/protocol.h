@@ -8,12 +8,14 @@
  * the monitor exists) and serves one connection: a new one replaces the old, so that a daemon that
  * was restarted finds its guests by connecting again. A monitor begins as a shell: everything that
  * it ever opens is open, its sandbox is closed, and what its guest is made of comes with a request.
- * A shell that loses its connection ends. Requests are done in the order in which they
- * came. One packet is one message; the text takes the rest of it and is not ended by NUL.
+ * A shell that loses its connection ends.
+ *
+ * Requests are done in the order in which they came. One packet is one message; the text takes the
+ * rest of it and is not ended by NUL. Types and flags are only ever added, and unknown ones are
+ * ignored: a daemon meets monitors that are older or younger than itself.
  */
 #include <stdint.h>
 
-#define CONTROL_VERSION  1
 #define CONTROL_TEXT_MAX 4096
 
 /* The descriptor on which the monitor finds its socket. */
@@ -21,11 +23,11 @@
 
 enum control_type {
 	/* requests */
-	CONTROL_BOOT = 5,   /* become a guest: struct control_boot; answered by CREATED or FAILED */
-	CONTROL_RESUME = 1, /* run; answered by RESUMED, also where it runs already */
-	CONTROL_PAUSE,      /* stop running, keep memory; answered by PAUSED, likewise */
-	CONTROL_SHUTDOWN,   /* ask the guest to power off; a paused one is ended */
-	CONTROL_ASK,        /* answered by FACTS */
+	CONTROL_BOOT = 1, /* become a guest: struct control_boot; answered by CREATED or FAILED */
+	CONTROL_RESUME,   /* run; answered by RESUMED, also where it runs already */
+	CONTROL_PAUSE,    /* stop running, keep memory; answered by PAUSED, likewise */
+	CONTROL_SHUTDOWN, /* ask the guest to power off; a paused one is ended */
+	CONTROL_ASK,      /* answered by FACTS */
 
 	/* answers and news */
 	CONTROL_CREATED = 64, /* the guest exists, and has not run */
@@ -38,8 +40,8 @@ enum control_type {
 	CONTROL_FACTS,  /* flags, started_at; text: service, NUL, tap ("" for none), NUL */
 };
 
-/* The text of BOOT, followed by texts that each end with NUL: the service's name, the tap's name ("":
- * no network), the command line. With the packet come descriptors (SCM_RIGHTS): the image, then what
+/* What the text of BOOT begins with. It is followed by texts that each end with NUL: the service's
+ * name, the tap's name ("": no network), the command line. With the packet come descriptors (SCM_RIGHTS): the image, then what
  * the flags name in their order. */
 struct control_boot {
 	uint64_t memory; /* bytes, at most as many as the monitor was started with */
