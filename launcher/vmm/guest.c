@@ -228,7 +228,9 @@ static bool take_messages(struct vmm_guest *guest, unsigned most)
 	struct control_message message;
 	while (most-- > 0 && !guest->gone) {
 		ssize_t size = recv(guest->socket, &message, sizeof(message), MSG_DONTWAIT);
-		if (size < 0 && errno == EINTR)
+		/* A monitor that ended with a request unread resets the connection: that is told
+		 * first, and once, and what it had said comes after. */
+		if (size < 0 && (errno == EINTR || errno == ECONNRESET))
 			continue;
 		if (size < 0 && errno == EAGAIN)
 			return true;

@@ -80,7 +80,8 @@ static int check_spec(const struct guest_spec *spec, struct error *err)
 	return 0;
 }
 
-/* A shell that has died unseen is passed over; a new one that fails is a failure. */
+/* A shell that has died unseen is passed over. A new one that has died already is the guest all the
+ * same: why it did is on its way, and becomes the START_FAILED. */
 static int boot_a_shell(struct vmm *vmm, struct instance_id id, const struct vmm_files *files,
 	const struct guest_spec *spec, enum launcher_start how, struct error *err)
 {
@@ -90,7 +91,8 @@ static int boot_a_shell(struct vmm *vmm, struct instance_id id, const struct vmm
 		struct vmm_guest *shell = vmm_shell_take(vmm, spec->memory, &ready, &why);
 		if (!shell)
 			break;
-		if (vmm_boot(shell, id, files, spec, how, &why) == 0) {
+		int r = vmm_boot(shell, id, files, spec, how, &why);
+		if (r == 0 || (!ready && (r == -EPIPE || r == -ECONNRESET))) {
 			vmm_guest_adopt(shell, id);
 			return 0;
 		}
