@@ -22,8 +22,8 @@
 #include "base/units.h"
 #include "tests/link/net.h"
 
-#define GUARD_NS (20 * NS_PER_S)
-#define GUARD_MS 20000
+#define GUARD_NS (100 * NS_PER_S)
+#define GUARD_MS 100000
 
 void net_isolate(void)
 {
@@ -151,6 +151,16 @@ int net_tap_open(const char *name)
 	assert_true(fd >= 0);
 	assert_int_equal(ioctl(fd, TUNSETIFF, &request), 0);
 	return fd;
+}
+
+void net_tap_await(const char *name)
+{
+	uint64_t end = clock_monotonic() + GUARD_NS;
+	while (!net_ip_says("state UP", "link show dev %s", name) ||
+		!net_ip_says("state forwarding", "-d link show dev %s", name)) {
+		assert_true(clock_monotonic() < end);
+		usleep(1000);
+	}
 }
 
 void net_tap_send(int fd, const struct mac_address *mac)

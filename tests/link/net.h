@@ -42,6 +42,9 @@ void net_link_end(uv_loop_t *loop, struct link *link);
 
 /* Opens the tap by name as a hypervisor does. A read gives up after some seconds. */
 int net_tap_open(const char *name);
+/* Waits until the kernel has told the bridge that somebody holds the tap: what is sent to it before
+ * is lost. */
+void net_tap_await(const char *name);
 /* Sends an Ethernet frame from `mac` (to everybody, of a protocol that nobody speaks). */
 void net_tap_send(int fd, const struct mac_address *mac);
 /* Reads frames until one for UDP port `port` comes: its bytes from the Ethernet header on. */

@@ -180,6 +180,7 @@ static void check_way_to_guest(
 		guest.family == AF_INET ? "10.77.0.9/32" : "fd77::9/128 nodad");
 	assert_int_equal(link_tap_take(link, tap, NULL), 0);
 	int fd = net_tap_open(tap);
+	net_tap_await(tap);
 	assert_int_equal(net_send_udp(&guest, 4000), -ENETUNREACH);
 	for (int round = 0; round < 2; round++) {
 		assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
