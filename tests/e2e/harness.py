@@ -17,7 +17,7 @@ SUMMONCTL = BUILD / "summonctl" / "summonctl"
 IMAGES = BUILD / "guest-kernel"
 BACKEND = os.environ.get("E2E_BACKEND", "libvirt")
 # What a backend needs to be told of this build.
-BACKENDS = {"vmm": f'backend "vmm" {{ monitor = "{BUILD.resolve()}/summon-vmm/summon-vmm" }}'}
+BACKENDS = {"vmm": {"monitor": f"{BUILD.resolve()}/summon-vmm/summon-vmm"}}
 SOURCE = Path(__file__).resolve().parents[2]
 
 # Nothing here asserts a time; these only end a test that hangs.
@@ -80,8 +80,14 @@ def vmm_monitors(folder):
     return found
 
 
+def backend_settings(name, settings):
+    lines = "".join(f'  {key} = "{value}"\n' for key, value in settings.items())
+    return f'backend "{name}" {{\n{lines}}}' if settings else ""
+
+
 class Summond:
-    def __init__(self, config="", env=None, backend=BACKEND, network=True, port=5353):
+    def __init__(self, config="", env=None, backend=BACKEND, network=True, port=5353,
+                 settings=None):
         self.folder = Path(tempfile.mkdtemp(prefix="summond-e2e-"))
         self.config = self.folder / "summond.conf"
         self.socket = self.folder / "run" / "control.sock"
@@ -99,7 +105,7 @@ network {{ enabled = {str(network).lower()} }}
 backend {{ default = "{backend}" }}
 journal {{ flush = 20ms }}
 {config}
-{BACKENDS.get(backend, "")}
+{backend_settings(backend, {**BACKENDS.get(backend, {}), **(settings or {})})}
 """)
 
     # --- its life ---
