@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include "base/units.h"
-#include "summon-vmm/machine.h"
 #include "summon-vmm/monitor.h"
 
 /* A BOOT request, taken apart. */
@@ -99,7 +98,7 @@ static int fill_boot_page(struct monitor *m, const struct order *order, struct e
 	boot->shared = LAYOUT_SHARED;
 	boot->receive = m->has_network ? LAYOUT_RECEIVE : 0;
 	boot->transmit = m->has_network ? LAYOUT_TRANSMIT : 0;
-	boot->tsc_hz = m->tsc_hz;
+	boot->tsc_hz = m->cpu.tsc_hz;
 	boot->real_ns = m->started_at;
 	memcpy(boot->mac, order->head.mac, sizeof(boot->mac));
 	if (getrandom(boot->seed, sizeof(boot->seed), 0) != sizeof(boot->seed))
@@ -116,7 +115,7 @@ static int load(struct monitor *m, const struct order *order, struct error *err)
 	m->boot->free_end = m->memory.size;
 	if (result == 0 && order->initrd)
 		result = load_initrd(m, *order->initrd, err);
-	return result < 0 ? result : machine_build(&m->memory, &m->image, err);
+	return result;
 }
 
 int monitor_boot(struct monitor *m, struct control_request *request, struct error *err)
@@ -141,7 +140,10 @@ int monitor_boot(struct monitor *m, struct control_request *request, struct erro
 	m->paused = order.head.flags & CONTROL_BOOT_PAUSED;
 	result = fill_boot_page(m, &order, err);
 	if (result == 0)
-		result = kvm_enter(&m->kvm, &m->image.note, m->image.note.entry, LAYOUT_BOOT, err);
+		result = m->cpu.ops->build(&m->cpu, &m->memory, &m->image, err);
+	if (result == 0)
+		result = m->cpu.ops->enter(
+			&m->cpu, &m->image.note, m->image.note.entry, LAYOUT_BOOT, err);
 	m->has_guest = result == 0;
 	return result;
 }

@@ -10,8 +10,7 @@
 #include <unistd.h>
 
 #include "base/units.h"
-#include "summon-vmm/kvm.h"
-#include "summon-vmm/machine.h"
+#include "summon-vmm/cpu.h"
 
 #define LIMIT_S  5
 #define CALLS    200
@@ -34,8 +33,8 @@ static const uint8_t code[] = {0xb9, WORD(LOOPS), 0xff, 0xc9, 0x75, 0xfc, 0xbf, 
 struct check {
 	struct memory memory;
 	struct image image;
-	struct kvm kvm;
-	uint64_t tsc_hz, first_ns, calls_ns;
+	struct cpu cpu;
+	uint64_t first_ns, calls_ns;
 };
 
 static int build(struct check *c, struct error *err)
@@ -53,20 +52,15 @@ static int build(struct check *c, struct error *err)
 	uint8_t *out = memory_at(&c->memory, SUMMON_IMAGE_MIN, PAGE);
 	const uint8_t stack[] = {0xbc, WORD(STACK_TOP)};
 	memcpy(mempcpy(out, stack, sizeof(stack)), code, sizeof(code));
-	result = machine_build(&c->memory, &c->image, err);
-	if (result == 0)
-		result = kvm_open(&c->kvm, &c->memory, SIGIO, &c->tsc_hz, err);
-	if (result == 0)
-		result = kvm_enter(&c->kvm, &c->image.note, c->image.note.entry, 0, err);
-	return result;
+	return 0;
 }
 
 static int run_calls(struct check *c, struct error *err)
 {
-	struct kvm_call call;
+	struct cpu_call call;
 	uint64_t begin = clock_monotonic();
 	for (uint64_t i = 0; i < CALLS; i++) {
-		if (kvm_run(&c->kvm, &call, err) != KVM_CALL)
+		if (c->cpu.ops->run(&c->cpu, &call, err) != CPU_CALL)
 			return error_set(err, -ENODEV, "guest code at CPL 3 makes no calls");
 		if (call.number != SUMMON_CALL_READY || call.argument != EXPECTED + i)
 			return error_set(err, -ENODEV, "guest code computes a wrong result");
@@ -83,31 +77,42 @@ static int run_calls(struct check *c, struct error *err)
 
 static int run_exception(struct check *c, struct error *err)
 {
-	struct kvm_call call;
+	struct cpu_call call;
 	struct summon_exception exception;
-	if (kvm_run(&c->kvm, &call, err) != KVM_EXCEPTION ||
-		kvm_exception(&c->kvm, &c->memory, &exception, err) < 0 ||
+	if (c->cpu.ops->run(&c->cpu, &call, err) != CPU_EXCEPTION ||
+		c->cpu.ops->exception(&c->cpu, &c->memory, &exception, err) < 0 ||
 		exception.vector != EXCEPTION)
 		return error_set(err, -ENODEV, "an exception of guest code does not arrive");
 	return 0;
 }
 
+static int run(struct check *c, struct error *err)
+{
+	int result = c->cpu.ops->open(&c->cpu, &c->memory, err);
+	if (result == 0)
+		result = c->cpu.ops->build(&c->cpu, &c->memory, &c->image, err);
+	if (result == 0)
+		result = c->cpu.ops->enter(&c->cpu, &c->image.note, c->image.note.entry, 0, err);
+	if (result == 0)
+		result = run_calls(c, err);
+	if (result == 0)
+		result = run_exception(c, err);
+	c->cpu.ops->finish(&c->cpu);
+	return result;
+}
+
 int check_kvm(char *facts, size_t size, struct error *err)
 {
-	struct check c = {0};
-	kvm_init(&c.kvm);
+	struct check c = {.cpu.ops = &cpu_kvm};
 	alarm(LIMIT_S);
 	int result = build(&c, err);
 	if (result == 0)
-		result = run_calls(&c, err);
-	if (result == 0)
-		result = run_exception(&c, err);
+		result = run(&c, err);
 	alarm(0);
 	if (result == 0)
 		snprintf(facts, size,
 			"KVM runs guest code natively at CPL 3; a call takes %" PRIu64 " ns",
 			c.calls_ns / (CALLS - 1));
-	kvm_finish(&c.kvm);
 	memory_finish(&c.memory);
 	return result;
 }

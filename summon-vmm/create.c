@@ -9,7 +9,7 @@
 
 #define MEASURE_NS (2 * NS_PER_MS)
 
-/* Where KVM does not know the frequency, it is measured: the guest's is the host's. */
+/* Where the CPU does not know the frequency, it is measured: the guest's is the host's. */
 static uint64_t measure_tsc(void)
 {
 	uint64_t begin = clock_monotonic(), first = __rdtsc(), now;
@@ -22,25 +22,25 @@ static int block_signal(struct error *err)
 {
 	sigset_t set;
 	sigemptyset(&set);
-	sigaddset(&set, SIGIO);
+	sigaddset(&set, CPU_SIGNAL);
 	return sigprocmask(SIG_BLOCK, &set, NULL) < 0
 		       ? error_set(err, -errno, "SIGIO: %s", strerror(errno))
 		       : 0;
 }
 
-int monitor_create(struct monitor *m, uint64_t memory, struct error *err)
+int monitor_create(struct monitor *m, const struct cpu_ops *cpu, uint64_t memory, struct error *err)
 {
 	m->rings.tap = -1;
-	kvm_init(&m->kvm);
+	m->cpu.ops = cpu;
 	int result = block_signal(err);
 	if (result == 0)
 		result = memory_init(&m->memory, memory, err);
 	if (result == 0)
-		result = kvm_open(&m->kvm, &m->memory, SIGIO, &m->tsc_hz, err);
+		result = cpu->open(&m->cpu, &m->memory, err);
 	if (result < 0)
 		return result;
 	memory_populate(&m->memory);
-	if (!m->tsc_hz)
-		m->tsc_hz = measure_tsc();
+	if (!m->cpu.tsc_hz)
+		m->cpu.tsc_hz = measure_tsc();
 	return 0;
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-#include "summon-vmm/kvm.h"
+#include "summon-vmm/cpu.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -19,11 +20,6 @@
 #define CALL_DOOR     (MEMORY_MAX + LAYOUT_CALL_DOOR)
 #define TRAP_DOOR     (MEMORY_MAX + LAYOUT_TRAP_DOOR)
 #define ARGUMENT_SIZE 8
-
-void kvm_init(struct kvm *kvm)
-{
-	*kvm = (struct kvm){.device = -1, .vm = -1, .vcpu = -1};
-}
 
 static int failed(struct error *err, const char *what)
 {
@@ -49,20 +45,21 @@ static void complete_run(struct kvm *kvm)
 }
 
 /* Blocked all of the time, and let in by KVM_RUN only: so it cannot come too early to be noticed. */
-static int let_in(int vcpu, int signal)
+static int let_signal_in(int vcpu)
 {
 	const struct kvm_signal_mask mask = {.len = sizeof(uint64_t)};
-	const uint64_t blocked = ~(1ull << (signal - 1));
+	const uint64_t blocked = ~(1ull << (CPU_SIGNAL - 1));
 	uint8_t bytes[sizeof(mask) + sizeof(blocked)]; /* the set follows the length */
 	memcpy(mempcpy(bytes, &mask, sizeof(mask)), &blocked, sizeof(blocked));
 	return ioctl(vcpu, KVM_SET_SIGNAL_MASK, bytes);
 }
 
-int kvm_open(struct kvm *kvm, const struct memory *memory, int signal, uint64_t *tsc_hz,
-	struct error *err)
+static int kvm_open(struct cpu *cpu, const struct memory *memory, struct error *err)
 {
+	struct kvm *kvm = &cpu->kvm;
 	struct kvm_userspace_memory_region region = {
 		.memory_size = memory->size, .userspace_addr = (uintptr_t)memory->bytes};
+	*kvm = (struct kvm){.vm = -1, .vcpu = -1};
 	kvm->device = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (kvm->device < 0)
 		return failed(err, "/dev/kvm");
@@ -74,7 +71,7 @@ int kvm_open(struct kvm *kvm, const struct memory *memory, int signal, uint64_t 
 	kvm->vcpu = ioctl(kvm->vm, KVM_CREATE_VCPU, 0);
 	if (kvm->vcpu < 0)
 		return failed(err, "no virtual CPU");
-	if (let_in(kvm->vcpu, signal) < 0)
+	if (let_signal_in(kvm->vcpu) < 0)
 		return failed(err, "a CPU's signals");
 	int size = ioctl(kvm->device, KVM_GET_VCPU_MMAP_SIZE, 0);
 	if (size < (int)sizeof(struct kvm_run))
@@ -86,19 +83,27 @@ int kvm_open(struct kvm *kvm, const struct memory *memory, int signal, uint64_t 
 	kvm->run_size = (size_t)size;
 	complete_run(kvm);
 	int khz = ioctl(kvm->vcpu, KVM_GET_TSC_KHZ, 0);
-	*tsc_hz = khz > 0 ? (uint64_t)khz * HZ_PER_KHZ : 0;
+	cpu->tsc_hz = khz > 0 ? (uint64_t)khz * HZ_PER_KHZ : 0;
 	return 0;
 }
 
-void kvm_finish(struct kvm *kvm)
+static void kvm_finish(struct cpu *cpu)
 {
+	struct kvm *kvm = &cpu->kvm;
 	if (kvm->run)
 		munmap(kvm->run, kvm->run_size);
 	const int open[] = {kvm->vcpu, kvm->vm, kvm->device};
 	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
 		if (open[i] >= 0)
 			close(open[i]);
-	kvm_init(kvm);
+	*kvm = (struct kvm){.device = -1, .vm = -1, .vcpu = -1};
+}
+
+static int kvm_build(
+	struct cpu *cpu, const struct memory *memory, const struct image *image, struct error *err)
+{
+	(void)cpu;
+	return machine_build(memory, image, err);
 }
 
 static int set_special(struct kvm *kvm, uint64_t thread, struct error *err)
@@ -135,9 +140,10 @@ static int set_special(struct kvm *kvm, uint64_t thread, struct error *err)
 	return ioctl(kvm->vcpu, KVM_SET_SREGS, &s) < 0 ? failed(err, "a CPU in 64-bit mode") : 0;
 }
 
-int kvm_enter(struct kvm *kvm, const struct summon_note *note, uint64_t entry, uint64_t argument,
-	struct error *err)
+static int kvm_enter(struct cpu *cpu, const struct summon_note *note, uint64_t entry,
+	uint64_t argument, struct error *err)
 {
+	struct kvm *kvm = &cpu->kvm;
 	const struct kvm_regs regs = {.rip = entry, .rdi = argument, .rflags = RFLAGS};
 	int result = set_special(kvm, note->thread, err);
 	if (result == 0 && ioctl(kvm->vcpu, KVM_SET_REGS, &regs) < 0)
@@ -147,31 +153,31 @@ int kvm_enter(struct kvm *kvm, const struct summon_note *note, uint64_t entry, u
 
 /* A call is a write of eight bytes to its place behind the call door, which the call page makes;
  * another access there is made by a guest that does as it likes. */
-static enum kvm_stop through_a_door(
-	const struct kvm_run *run, struct kvm_call *call, struct error *err)
+static enum cpu_stop through_a_door(
+	const struct kvm_run *run, struct cpu_call *call, struct error *err)
 {
 	uint64_t address = run->mmio.phys_addr;
 	uint64_t number = (address - CALL_DOOR) / ARGUMENT_SIZE;
 	if (run->mmio.is_write && address == TRAP_DOOR)
-		return KVM_EXCEPTION;
+		return CPU_EXCEPTION;
 	if (!run->mmio.is_write || run->mmio.len != ARGUMENT_SIZE || address % ARGUMENT_SIZE ||
 		address < CALL_DOOR || number >= SUMMON_CALL_COUNT) {
 		error_set(err, -EPROTO, "the guest made a call that there is not");
-		return KVM_BROKEN;
+		return CPU_BROKEN;
 	}
 	call->number = number;
 	memcpy(&call->argument, run->mmio.data, sizeof(call->argument));
-	return KVM_CALL;
+	return CPU_CALL;
 }
 
-enum kvm_stop kvm_run(struct kvm *kvm, struct kvm_call *call, struct error *err)
+static enum cpu_stop kvm_run(struct cpu *cpu, struct cpu_call *call, struct error *err)
 {
-	const struct kvm_run *run = kvm->run;
-	if (ioctl(kvm->vcpu, KVM_RUN, 0) < 0) {
+	const struct kvm_run *run = cpu->kvm.run;
+	if (ioctl(cpu->kvm.vcpu, KVM_RUN, 0) < 0) {
 		if (errno == EINTR || errno == EAGAIN)
-			return KVM_INTERRUPTED;
+			return CPU_INTERRUPTED;
 		failed(err, "the guest cannot go on");
-		return KVM_BROKEN;
+		return CPU_BROKEN;
 	}
 	switch (run->exit_reason) {
 	case KVM_EXIT_MMIO:
@@ -187,12 +193,13 @@ enum kvm_stop kvm_run(struct kvm *kvm, struct kvm_call *call, struct error *err)
 		error_set(err, -EPROTO, "the guest left in a way that it should not have (%u)",
 			run->exit_reason);
 	}
-	return KVM_BROKEN;
+	return CPU_BROKEN;
 }
 
-int kvm_exception(struct kvm *kvm, const struct memory *memory, struct summon_exception *out,
+static int kvm_exception(struct cpu *cpu, const struct memory *memory, struct summon_exception *out,
 	struct error *err)
 {
+	struct kvm *kvm = &cpu->kvm;
 	struct kvm_regs r;
 	struct kvm_sregs s;
 	/* The write through the door is complete only once KVM_RUN was called again. */
@@ -227,3 +234,13 @@ int kvm_exception(struct kvm *kvm, const struct memory *memory, struct summon_ex
 		.ss = trap->ss};
 	return 0;
 }
+
+const struct cpu_ops cpu_kvm = {
+	.name = "kvm",
+	.open = kvm_open,
+	.finish = kvm_finish,
+	.build = kvm_build,
+	.enter = kvm_enter,
+	.run = kvm_run,
+	.exception = kvm_exception,
+};

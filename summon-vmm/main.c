@@ -26,7 +26,7 @@ static int serve(struct monitor *m, uint64_t memory)
 		control_open(&m->control, CONTROL_FD, &err) < 0)
 		return fail(m, &err);
 	control_take_connection(&m->control);
-	if (monitor_create(m, memory, &err) < 0 || sandbox_enter(&err) < 0)
+	if (monitor_create(m, &cpu_kvm, memory, &err) < 0 || sandbox_enter(&err) < 0)
 		return fail(m, &err);
 	monitor_run(m);
 	return EXIT_SUCCESS;

@@ -96,7 +96,7 @@ static void take_exception(struct monitor *m)
 	struct error err;
 	struct summon_exception exception;
 	char text[REPORT_TEXT];
-	if (kvm_exception(&m->kvm, &m->memory, &exception, &err) < 0) {
+	if (m->cpu.ops->exception(&m->cpu, &m->memory, &exception, &err) < 0) {
 		crash(m, &err);
 		return;
 	}
@@ -108,7 +108,7 @@ static void take_exception(struct monitor *m)
 	}
 	uint64_t entry = m->image.note.exception_entry;
 	if (first && entry &&
-		kvm_enter(&m->kvm, &m->image.note, entry,
+		m->cpu.ops->enter(&m->cpu, &m->image.note, entry,
 			LAYOUT_BOOT + offsetof(struct summon_boot, exception), &err) == 0)
 		return;
 	report_print(&exception, text);
@@ -117,7 +117,7 @@ static void take_exception(struct monitor *m)
 }
 
 /* Frames go first: when a guest says that it is ready, its neighbours have heard of it. */
-static void do_call(struct monitor *m, const struct kvm_call *call)
+static void do_call(struct monitor *m, const struct cpu_call *call)
 {
 	struct error err;
 	if (m->has_network && rings_send(&m->rings, &err) < 0)
@@ -128,20 +128,20 @@ static void do_call(struct monitor *m, const struct kvm_call *call)
 
 static void run_guest(struct monitor *m)
 {
-	struct kvm_call call;
+	struct cpu_call call;
 	struct error err;
 	m->has_run = true;
-	switch (kvm_run(&m->kvm, &call, &err)) {
-	case KVM_CALL:
+	switch (m->cpu.ops->run(&m->cpu, &call, &err)) {
+	case CPU_CALL:
 		do_call(m, &call);
 		break;
-	case KVM_EXCEPTION:
+	case CPU_EXCEPTION:
 		take_exception(m);
 		break;
-	case KVM_INTERRUPTED:
+	case CPU_INTERRUPTED:
 		monitor_obey(m);
 		break;
-	case KVM_BROKEN:
+	case CPU_BROKEN:
 		crash(m, m->has_excepted ? &m->crash : &err);
 		break;
 	}

@@ -5,7 +5,7 @@
 #include <net/if.h>
 
 #include "summon-vmm/control.h"
-#include "summon-vmm/kvm.h"
+#include "summon-vmm/cpu.h"
 #include "summon-vmm/rings.h"
 
 #define SERVICE_SIZE 256
@@ -15,11 +15,11 @@ struct monitor {
 	struct control control; /* open before the rest, to say what went wrong */
 	struct memory memory;
 	struct image image;
-	struct kvm kvm;
+	struct cpu cpu;
 	struct rings rings;
 	struct summon_boot *boot;
 	struct summon_shared *shared;
-	uint64_t tsc_hz, started_at;
+	uint64_t started_at;
 	char service[SERVICE_SIZE], tap[IFNAMSIZ];
 	bool has_guest; /* else a shell */
 	bool paused, has_run, ready, over;
@@ -28,7 +28,8 @@ struct monitor {
 };
 
 /* create.c: opens everything. Requires the control socket. */
-int monitor_create(struct monitor *monitor, uint64_t memory, struct error *err);
+int monitor_create(
+	struct monitor *monitor, const struct cpu_ops *cpu, uint64_t memory, struct error *err);
 
 /* boot.c: makes a guest of what a BOOT request brings, ready to run; takes its descriptors as far as
  * it keeps them. Within the sandbox. */

@@ -100,7 +100,7 @@ static void take_signal(void)
 	static const struct timespec now = {0};
 	sigset_t set;
 	sigemptyset(&set);
-	sigaddset(&set, SIGIO);
+	sigaddset(&set, CPU_SIGNAL);
 	sigtimedwait(&set, NULL, &now);
 }
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef SUMMON_VMM_CPU_H
+#define SUMMON_VMM_CPU_H
+
+#include "summon-vmm/image.h"
+#include "summon-vmm/kvm.h"
+
+/* What runs the guest's instructions. The monitor's loop is the same for each. */
+
+enum cpu_stop {
+	CPU_INTERRUPTED, /* by CPU_SIGNAL */
+	CPU_CALL,        /* call, argument */
+	CPU_EXCEPTION,   /* ops->exception() has it */
+	CPU_BROKEN,      /* *err says why; the guest cannot go on */
+};
+
+struct cpu_call {
+	uint64_t number, argument;
+};
+
+struct cpu {
+	const struct cpu_ops *ops;
+	uint64_t tsc_hz; /* the guest's; 0: not known */
+	struct kvm kvm;
+};
+
+/* Comes in while the guest runs, and only then; has to be blocked before open(). While it is
+ * pending, run() returns at once. */
+#define CPU_SIGNAL SIGIO
+
+struct cpu_ops {
+	const char *name;
+	/* Opens all that it ever opens, and takes the memory for the guest's. The cpu can be
+	 * finished, whether that succeeds or not. */
+	int (*open)(struct cpu *cpu, const struct memory *memory, struct error *err);
+	void (*finish)(struct cpu *cpu);
+	/* Makes the guest's address space, once its memory is filled. -EINVAL where the image
+	 * cannot be run so. */
+	int (*build)(struct cpu *cpu, const struct memory *memory, const struct image *image,
+		struct error *err);
+	/* Sets the CPU to `entry` with `argument` in rdi, as summon_abi.h has it. Also after an
+	 * exception, to have the guest say what it knows. */
+	int (*enter)(struct cpu *cpu, const struct summon_note *note, uint64_t entry,
+		uint64_t argument, struct error *err);
+	/* Runs the guest until it needs something. */
+	enum cpu_stop (*run)(struct cpu *cpu, struct cpu_call *call, struct error *err);
+	/* What the CPU knew at the exception that run() has just returned. */
+	int (*exception)(struct cpu *cpu, const struct memory *memory, struct summon_exception *out,
+		struct error *err);
+};
+
+/* kvm.c: a virtual machine with one CPU (Linux, Documentation/virt/kvm/api.rst). */
+extern const struct cpu_ops cpu_kvm;
+
+#endif
