@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "summon-vmm/rights.h"
+
 /* ---- page tables ---- */
 
 #define PRESENT    1ull
@@ -23,15 +25,8 @@ struct window {
 	uint64_t start, size, flags;
 };
 
-#define PAGES(size) (((size) + PAGE - 1) & ~(PAGE - 1))
-
-/* What is mapped below the image. */
+/* What is the CPU's, and where calls leave the guest: below the image, besides what is the guest's. */
 static const struct window windows[] = {
-	{LAYOUT_BOOT, PAGE, USER | NO_EXECUTE},
-	{LAYOUT_CALLS, PAGE, USER},
-	{LAYOUT_SHARED, PAGE, USER | WRITE | NO_EXECUTE},
-	{LAYOUT_RECEIVE, PAGES(sizeof(struct summon_ring)), USER | WRITE | NO_EXECUTE},
-	{LAYOUT_TRANSMIT, PAGES(sizeof(struct summon_ring)), USER | WRITE | NO_EXECUTE},
 	{LAYOUT_CPU, PAGE, 0},
 	{LAYOUT_CPU_STACK, PAGE, WRITE | NO_EXECUTE},
 	{LAYOUT_CALL_DOOR, PAGE, USER | WRITE | NO_EXECUTE},
@@ -55,7 +50,7 @@ static uint64_t physical(uint64_t address)
 	return is_door ? MEMORY_MAX + address : address;
 }
 
-static uint64_t low_page(uint64_t address)
+static uint64_t machine_page(uint64_t address)
 {
 	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++)
 		if (address >= windows[i].start && address - windows[i].start < windows[i].size)
@@ -63,18 +58,13 @@ static uint64_t low_page(uint64_t address)
 	return 0;
 }
 
-static uint64_t image_page(const struct image *image, uint64_t address)
+static uint64_t guest_page(const struct image *image, uint64_t address)
 {
-	for (unsigned i = 0; i < SUMMON_GUARDS; i++)
-		if (address == image->note.guards[i])
-			return 0;
-	for (unsigned i = 0; i < image->count; i++) {
-		const struct image_segment *s = &image->segments[i];
-		if (address >= s->start && address < s->end)
-			return address | PRESENT | USER | (s->write ? WRITE : 0) |
-			       (s->execute ? 0 : NO_EXECUTE);
-	}
-	return address | PRESENT | USER | WRITE | NO_EXECUTE;
+	unsigned rights = rights_of(image, address);
+	if (!rights)
+		return 0;
+	return address | PRESENT | USER | (rights & RIGHT_WRITE ? WRITE : 0) |
+	       (rights & RIGHT_EXECUTE ? 0 : NO_EXECUTE);
 }
 
 static void fill_table(
@@ -82,10 +72,8 @@ static void fill_table(
 {
 	for (unsigned i = 0; i < ENTRIES; i++) {
 		uint64_t address = start + i * PAGE;
-		if (address < SUMMON_IMAGE_MIN)
-			entries[i] = low_page(address);
-		else if (address < memory->size)
-			entries[i] = image_page(image, address);
+		if (address < memory->size)
+			entries[i] = guest_page(image, address) | machine_page(address);
 	}
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -34,8 +35,30 @@ int memory_init(struct memory *memory, uint64_t size, struct error *err)
 	if (bytes == MAP_FAILED)
 		return error_set(
 			err, -errno, "%" PRIu64 " bytes of memory: %s", size, strerror(errno));
-	*memory = (struct memory){bytes, size};
+	*memory = (struct memory){.bytes = bytes, .size = size};
 	return 0;
+}
+
+int memory_init_in_place(struct memory *memory, uint64_t size, struct error *err)
+{
+	void *wanted = (void *)(uintptr_t)LAYOUT_BOOT;
+	int result = check_size(size, err);
+	if (result < 0)
+		return result;
+	void *bytes = mmap(wanted, size - LAYOUT_BOOT, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	if (bytes == MAP_FAILED && errno == EPERM)
+		return error_set(err, -EPERM,
+			"no memory at address %#llx: the sysctl vm.mmap_min_addr is higher",
+			LAYOUT_BOOT);
+	if (bytes == MAP_FAILED)
+		return error_set(err, -errno, "%" PRIu64 " bytes of memory at address %#llx: %s",
+			size, LAYOUT_BOOT, strerror(errno));
+	*memory = (struct memory){.bytes = bytes, .start = LAYOUT_BOOT, .size = size};
+	if (bytes == wanted)
+		return 0;
+	memory_finish(memory); /* a kernel before 4.17 takes it for a wish */
+	return error_set(err, -ENOMEM, "address %#llx is taken", LAYOUT_BOOT);
 }
 
 int memory_limit(struct memory *memory, uint64_t size, struct error *err)
@@ -54,27 +77,31 @@ void memory_populate(const struct memory *memory)
 {
 	static const struct {
 		uint64_t start, size;
+		bool of_a_machine;
 	} parts[] = {
-		{LAYOUT_BOOT, 3 * PAGE},
-		{LAYOUT_TABLES, 8 * PAGE},
-		{LAYOUT_CPU, 2 * PAGE},
-		{SUMMON_IMAGE_MIN, USUAL_IMAGE},
+		{LAYOUT_BOOT, 3 * PAGE, false},
+		{LAYOUT_TABLES, 8 * PAGE, true},
+		{LAYOUT_CPU, 2 * PAGE, true},
+		{SUMMON_IMAGE_MIN, USUAL_IMAGE, false},
 	};
+	bool is_machine = memory->start == 0;
 	/* Where the kernel cannot, the pages come when they are touched. */
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		madvise(memory->bytes + parts[i].start, parts[i].size, MADV_POPULATE_WRITE);
+		if (is_machine || !parts[i].of_a_machine)
+			madvise(memory_at(memory, parts[i].start, parts[i].size), parts[i].size,
+				MADV_POPULATE_WRITE);
 }
 
 void memory_finish(struct memory *memory)
 {
 	if (memory->bytes)
-		munmap(memory->bytes, memory->size);
+		munmap(memory->bytes, memory->size - memory->start);
 	*memory = (struct memory){0};
 }
 
 void *memory_at(const struct memory *memory, uint64_t address, uint64_t size)
 {
-	if (address > memory->size || size > memory->size - address)
+	if (address < memory->start || address > memory->size || size > memory->size - address)
 		return NULL;
-	return memory->bytes + address;
+	return memory->bytes + (address - memory->start);
 }

@@ -27,13 +27,16 @@
 #define MEMORY_MAX (3ull << 30) /* the doors lie above */
 
 struct memory {
-	uint8_t *bytes;
-	uint64_t size;
+	uint8_t *bytes; /* of `start` */
+	uint64_t start; /* the first address that has memory */
+	uint64_t size;  /* the first one behind the last that has */
 };
 
 /* Reserves `size` bytes, a multiple of the page from MEMORY_MIN to MEMORY_MAX, all zero; nothing is
  * backed before it is touched. */
 int memory_init(struct memory *memory, uint64_t size, struct error *err);
+/* Likewise from LAYOUT_BOOT on, where the guest's addresses are this process's own. */
+int memory_init_in_place(struct memory *memory, uint64_t size, struct error *err);
 /* Leaves the guest less of it. */
 int memory_limit(struct memory *memory, uint64_t size, struct error *err);
 /* Backs what every guest touches, ahead of time. */
