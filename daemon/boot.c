@@ -128,6 +128,8 @@ static int make_dns(struct daemon *daemon, struct error *err)
 		.listen_count = config->dns.listen_count,
 		.max_waiting = config->dns.max_waiting,
 		.max_tcp = config->dns.max_tcp,
+		.identity = config->dns.identity,
+		.version = config->dns.version,
 	};
 	int rc = dns_server_create(&daemon->loop, &dns, daemon_ask, daemon, &daemon->dns, err);
 	return rc < 0 ? rc : reload_zones(daemon, err);

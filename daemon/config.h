@@ -45,6 +45,7 @@ struct config {
 		struct sockaddr_storage *listen;
 		size_t listen_count;
 		unsigned max_waiting, max_tcp;
+		char *identity, *version; /* or NULL */
 	} dns;
 	struct config_zone *zones;
 	size_t zone_count;

@@ -13,15 +13,27 @@
 
 /* --- status --- */
 
-static json_t *dns_json(const struct dns_counters *c)
+#define COUNTER(field)                                                                             \
+	{                                                                                          \
+#field, offsetof(struct dns_counters, field)                                       \
+	}
+
+static json_t *dns_json(const struct dns_counters *counters)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "udp_queries",
-		(json_int_t)c->udp_queries, "tcp_queries", (json_int_t)c->tcp_queries, "malformed",
-		(json_int_t)c->malformed, "answered", (json_int_t)c->answered, "refused",
-		(json_int_t)c->refused, "nxdomain", (json_int_t)c->nxdomain, "nodata",
-		(json_int_t)c->nodata, "servfail", (json_int_t)c->servfail, "held",
-		(json_int_t)c->held, "dropped", (json_int_t)c->dropped, "tcp_connections",
-		(json_int_t)c->tcp_connections);
+	static const struct {
+		const char *name;
+		size_t offset;
+	} fields[] = {COUNTER(udp_queries), COUNTER(tcp_queries), COUNTER(malformed),
+		COUNTER(answered), COUNTER(refused), COUNTER(nxdomain), COUNTER(nodata),
+		COUNTER(servfail), COUNTER(unsupported), COUNTER(truncated), COUNTER(held),
+		COUNTER(dropped), COUNTER(tcp_connections)};
+	json_t *object = json_object();
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		uint64_t value;
+		memcpy(&value, (const char *)counters + fields[i].offset, sizeof(value));
+		json_object_set_new(object, fields[i].name, json_integer((json_int_t)value));
+	}
+	return object;
 }
 
 static json_t *capabilities_json(unsigned mask)

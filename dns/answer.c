@@ -71,36 +71,6 @@ size_t answer_limit(const struct query *query, bool tcp)
 	return query->payload < ANSWER_MAX_UDP ? query->payload : ANSWER_MAX_UDP;
 }
 
-/* RFC 8914 section 2; nothing where it does not fit. */
-static size_t put_ede(const struct dns_ede *ede, size_t room, uint8_t *out)
-{
-	if (!ede || !ede->present)
-		return 0;
-	size_t text = strnlen(ede->text, sizeof(ede->text));
-	if (6 + text > room)
-		return 0;
-	wire_put16(out, DNS_OPTION_EDE);
-	wire_put16(out + 2, (uint16_t)(2 + text));
-	wire_put16(out + 4, ede->code);
-	memcpy(out + 6, ede->text, text);
-	return 6 + text;
-}
-
-/* RFC 6891 section 6.1. `room` is behind the record. */
-static size_t put_opt(const struct query *query, const struct answer *answer,
-	const struct dns_ede *ede, size_t room, uint8_t *out)
-{
-	size_t options = put_ede(ede, room, out + DNS_OPT_SIZE);
-	out[0] = 0;
-	wire_put16(out + 1, DNS_TYPE_OPT);
-	wire_put16(out + 3, ANSWER_MAX_UDP);
-	out[5] = (uint8_t)(answer->rcode >> 4);
-	out[6] = 0;
-	wire_put16(out + 7, query->dnssec_ok ? DNS_OPT_FLAG_DO : 0);
-	wire_put16(out + 9, (uint16_t)options);
-	return DNS_OPT_SIZE + options;
-}
-
 /* Copies as much of the block as fits and returns its size. */
 static size_t put_block(
 	const struct block *block, const struct query *query, size_t room, uint8_t *header)
@@ -123,10 +93,10 @@ static size_t put_block(
 }
 
 size_t answer_write(const struct query *query, const struct answer *answer,
-	const struct dns_ede *ede, size_t limit, uint8_t *out)
+	const struct edns_reply *edns, size_t limit, uint8_t *out)
 {
 	size_t size = DNS_HEADER_SIZE + query->question_size;
-	size_t opt = query->edns ? DNS_OPT_SIZE : 0;
+	size_t opt = edns_reserve(query, edns);
 	wire_put16(out, query->id);
 	out[2] = DNS_FLAG_QR | query->flags | (answer->authoritative ? DNS_FLAG_AA : 0);
 	out[3] = answer->rcode & 0x0f;
@@ -138,7 +108,7 @@ size_t answer_write(const struct query *query, const struct answer *answer,
 		size += put_block(answer->block, query, limit - size - opt, out);
 	if (query->edns) {
 		wire_put16(out + 10, (uint16_t)(wire_get16(out + 10) + 1));
-		size += put_opt(query, answer, ede, limit - size - opt, out + size);
+		size += edns_write(query, answer->rcode, edns, limit - size, out + size);
 	}
 	return size;
 }

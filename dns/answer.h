@@ -3,6 +3,7 @@
 #define DNS_ANSWER_H
 
 #include "dns/dns.h"
+#include "dns/edns.h"
 #include "dns/names.h"
 #include "dns/packet.h"
 
@@ -26,8 +27,8 @@ void answer_find(const struct names *names, const struct query *query, struct an
 size_t answer_limit(const struct query *query, bool tcp);
 
 /* Writes the answer, at most `limit` bytes of it (512 or more), truncated with TC where it does not
- * fit, and returns its size. `ede` may be NULL. */
+ * fit, and returns its size. */
 size_t answer_write(const struct query *query, const struct answer *answer,
-	const struct dns_ede *ede, size_t limit, uint8_t *out);
+	const struct edns_reply *edns, size_t limit, uint8_t *out);
 
 #endif

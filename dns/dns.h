@@ -70,6 +70,9 @@ struct dns_config {
 	unsigned max_waiting; /* queries held at once; more get SERVFAIL. 0: 4096 */
 	unsigned max_tcp;     /* connections at once. 0: 256 */
 	uint64_t tcp_idle;    /* ns; 0: 10 s */
+	/* What the server says of itself to who asks, up to 255 letters; NULL or "": nothing. */
+	const char *identity; /* NSID (RFC 5001); id.server and hostname.bind in class CH */
+	const char *version;  /* version.server and version.bind in class CH */
 };
 
 /* Binds and listens; `ask` may be called from the next loop turn. A port 0 is chosen by the kernel;

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 #include "dns/packet.h"
 
+#include <string.h>
+
 #include "dns/wire.h"
 
-#define RECORD_FIXED_SIZE 10 /* type, class, TTL, length of the data */
+#define RECORD_FIXED_SIZE  10 /* type, class, TTL, length of the data */
+#define OPTION_HEAD_SIZE   4  /* code, length of the data */
+#define COOKIE_CLIENT_SIZE 8
+#define COOKIE_MIN_SIZE    16 /* with a server's */
 
 struct reader {
 	const uint8_t *at, *end;
@@ -23,39 +28,73 @@ static int read_question(struct reader *reader, struct query *out)
 	out->name_size = (uint16_t)name_size;
 	out->question_size = (uint16_t)(name_size + 4);
 	out->type = wire_get16(reader->at + name_size);
+	out->qclass = wire_get16(reader->at + name_size + 2);
 	reader->at += out->question_size;
 	return 0;
 }
 
-static bool options_fit(const uint8_t *at, size_t left)
+/* RFC 7873 section 5.2.2: a cookie of an impossible size is malformed. Of several the first
+ * counts. */
+static int read_cookie(const uint8_t *data, size_t size, struct query *out)
+{
+	if (size != COOKIE_CLIENT_SIZE && (size < COOKIE_MIN_SIZE || size > sizeof(out->cookie)))
+		return DNS_RCODE_FORMERR;
+	if (out->cookie_size == 0) {
+		out->cookie_size = (uint8_t)size;
+		memcpy(out->cookie, data, size);
+	}
+	return 0;
+}
+
+/* What is said in an option that only asks is ignored (RFC 5001 section 2.1); a keepalive with a
+ * timeout is an answer's (RFC 7828 section 3.2.1). */
+static int read_option(uint16_t code, const uint8_t *data, size_t size, struct query *out)
+{
+	switch (code) {
+	case DNS_OPTION_COOKIE:
+		return read_cookie(data, size, out);
+	case DNS_OPTION_NSID:
+		out->wants |= QUERY_WANTS_NSID;
+		return 0;
+	case DNS_OPTION_KEEPALIVE:
+		out->wants |= size == 0 ? QUERY_WANTS_KEEPALIVE : 0;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int read_options(const uint8_t *at, size_t left, struct query *out)
 {
 	while (left > 0) {
-		if (left < 4)
-			return false;
-		size_t size = 4u + wire_get16(at + 2);
-		if (left < size)
-			return false;
-		at += size;
-		left -= size;
+		if (left < OPTION_HEAD_SIZE)
+			return DNS_RCODE_FORMERR;
+		size_t size = wire_get16(at + 2);
+		if (left - OPTION_HEAD_SIZE < size)
+			return DNS_RCODE_FORMERR;
+		int rcode = read_option(wire_get16(at), at + OPTION_HEAD_SIZE, size, out);
+		if (rcode != 0)
+			return rcode;
+		at += OPTION_HEAD_SIZE + size;
+		left -= OPTION_HEAD_SIZE + size;
 	}
-	return true;
+	return 0;
 }
 
 /* `fixed` is behind the owner's name. The layout of the options is known of version 0 only. */
 static int read_opt(const uint8_t *fixed, size_t owner_size, struct query *out)
 {
-	uint16_t data_size = wire_get16(fixed + 8);
 	uint8_t version = fixed[5];
 	if (owner_size != 1 || out->edns)
-		return DNS_RCODE_FORMERR;
-	if (version == 0 && !options_fit(fixed + RECORD_FIXED_SIZE, data_size))
 		return DNS_RCODE_FORMERR;
 	out->edns = true;
 	out->payload = wire_get16(fixed + 2);
 	if (out->payload < 512)
 		out->payload = 512;
 	out->dnssec_ok = wire_get16(fixed + 6) & DNS_OPT_FLAG_DO;
-	return version == 0 ? 0 : DNS_RCODE_BADVERS;
+	if (version != 0)
+		return DNS_RCODE_BADVERS;
+	return read_options(fixed + RECORD_FIXED_SIZE, wire_get16(fixed + 8), out);
 }
 
 /* One record of the additional section. No key is known for a signature, so that a signed query is
@@ -118,7 +157,8 @@ static int read_body(const uint8_t *bytes, size_t size, struct query *out)
 {
 	struct reader reader = {bytes + DNS_HEADER_SIZE, bytes + size};
 	/* RFC 9619: a query has exactly one question. */
-	if (wire_get16(bytes + 4) != 1 || wire_get16(bytes + 6) != 0 || wire_get16(bytes + 8) != 0)
+	if (wire_get16(bytes + 4) != 1 || wire_get16(bytes + 6) != 0 ||
+		wire_get16(bytes + 8) != 0 || bytes[3] & DNS_RCODE_MASK)
 		return DNS_RCODE_FORMERR;
 	int rcode = read_question(&reader, out);
 	if (rcode != 0)
@@ -126,7 +166,7 @@ static int read_body(const uint8_t *bytes, size_t size, struct query *out)
 	rcode = read_records(&reader, wire_get16(bytes + 10), out);
 	if (rcode != 0)
 		return rcode;
-	if (wire_get16(out->question + out->name_size + 2) != DNS_CLASS_IN)
+	if (out->qclass != DNS_CLASS_IN)
 		return DNS_RCODE_REFUSED;
 	return check_type(out->type);
 }
@@ -145,7 +185,9 @@ int packet_read(const uint8_t *bytes, size_t size, struct query *out)
 		return DNS_RCODE_NOTIMP;
 	int rcode = read_body(bytes, size, out);
 	/* Nothing of a malformed packet's EDNS is to be trusted, nor answered to. */
-	if (rcode == DNS_RCODE_FORMERR)
-		out->edns = false;
+	if (rcode == DNS_RCODE_FORMERR) {
+		out->edns = out->dnssec_ok = false;
+		out->cookie_size = out->wants = 0;
+	}
 	return rcode;
 }

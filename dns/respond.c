@@ -1,28 +1,39 @@
 /* SPDX-License-Identifier: ISC */
 #include "dns/respond.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "dns/wire.h"
 
 #define DEFAULT_MAX_WAITING 4096
 
-int responder_init(struct responder *responder, unsigned max_waiting, dns_ask_fn ask, void *ctx)
+int responder_init(struct responder *responder, const struct dns_config *config, dns_ask_fn ask,
+	void *ctx, struct error *err)
 {
+	const char *identity = config->identity ? config->identity : "";
 	*responder = (struct responder){.ask = ask, .ctx = ctx};
 	int rc = names_init(&responder->names);
 	if (rc == 0)
-		rc = waiting_init(
-			&responder->waiting, max_waiting ? max_waiting : DEFAULT_MAX_WAITING);
-	if (rc < 0)
+		rc = waiting_init(&responder->waiting,
+			config->max_waiting ? config->max_waiting : DEFAULT_MAX_WAITING);
+	if (rc == 0)
+		rc = chaos_init(&responder->chaos, config->version, identity);
+	if (rc < 0) {
 		responder_finish(responder);
-	return rc;
+		return error_set(err, rc,
+			rc == -EINVAL ? "the server's identity or version has more than 255 letters"
+				      : "out of memory");
+	}
+	snprintf(responder->nsid, sizeof(responder->nsid), "%s", identity);
+	return 0;
 }
 
 void responder_finish(struct responder *responder)
 {
 	names_finish(&responder->names);
 	waiting_finish(&responder->waiting);
+	chaos_finish(&responder->chaos);
 }
 
 static void count(struct dns_counters *counters, const struct answer *answer)
@@ -51,11 +62,45 @@ static void count(struct dns_counters *counters, const struct answer *answer)
 	}
 }
 
-static size_t write_answer(struct responder *responder, const struct query *query,
-	const struct answer *answer, const struct dns_ede *ede, bool tcp, uint8_t *out)
+/* One query on its way to its answer. */
+struct exchange {
+	struct responder *responder;
+	const struct client *client;
+	const struct query *query;
+	struct answer answer;
+	struct dns_ede ede;
+};
+
+/* The text of the explanation is not touched: most queries need none. */
+static void exchange_begin(struct exchange *exchange, struct responder *responder,
+	const struct client *client, const struct query *query)
 {
-	count(&responder->counters, answer);
-	size_t size = answer_write(query, answer, ede, answer_limit(query, tcp), out);
+	exchange->responder = responder;
+	exchange->client = client;
+	exchange->query = query;
+	exchange->ede.present = false;
+}
+
+static void explain(struct exchange *exchange, uint16_t code, const char *text)
+{
+	exchange->ede.present = true;
+	exchange->ede.code = code;
+	snprintf(exchange->ede.text, sizeof(exchange->ede.text), "%s", text);
+}
+
+static size_t write_answer(const struct exchange *exchange, uint8_t *out)
+{
+	struct responder *responder = exchange->responder;
+	const struct query *query = exchange->query;
+	const struct edns_reply edns = {
+		.ede = &exchange->ede,
+		.nsid = responder->nsid,
+		.keepalive = exchange->client->tcp,
+		.timeout = responder->keepalive,
+	};
+	count(&responder->counters, &exchange->answer);
+	size_t size = answer_write(
+		query, &exchange->answer, &edns, answer_limit(query, exchange->client->tcp), out);
 	responder->counters.truncated += (out[2] & DNS_FLAG_TC) != 0;
 	return size;
 }
@@ -71,67 +116,85 @@ static void apply_reply(struct answer *answer, enum dns_reply reply)
 }
 
 /* False where the answer is put off. */
-static bool ask_service(struct responder *responder, const struct request *request,
-	const struct query *query, struct answer *answer, struct dns_ede *ede)
+static bool ask_service(struct exchange *exchange, const struct request *request)
 {
+	struct responder *responder = exchange->responder;
 	struct waiting *waiting = &responder->waiting;
 	struct dns_ask ask = {
-		.service = answer->service->number,
-		.qtype = query->type,
+		.service = exchange->answer.service->number,
+		.qtype = exchange->query->type,
 		.tcp = request->client->tcp,
 		.received_at = request->received_at,
 		.source = &request->client->source.any,
 		.id = request->may_wait ? waiting_next(waiting) : WAITING_NONE,
 	};
-	enum dns_reply reply = responder->ask(responder->ctx, &ask, ede);
+	enum dns_reply reply = responder->ask(responder->ctx, &ask, &exchange->ede);
 	if (reply != DNS_REPLY_LATER) {
-		apply_reply(answer, reply);
+		apply_reply(&exchange->answer, reply);
 		return true;
 	}
 	if (ask.id.generation != 0) {
-		waiting_put(waiting, request->client, query, ask.service, request->owner);
+		waiting_put(waiting, request->client, exchange->query, ask.service, request->owner);
 		responder->counters.held++;
 		return false;
 	}
-	ede->present = true;
-	ede->code = DNS_EDE_NOT_READY;
-	snprintf(ede->text, sizeof(ede->text), "too many waiting queries");
-	apply_reply(answer, DNS_REPLY_SERVFAIL);
+	explain(exchange, DNS_EDE_NOT_READY, "too many waiting queries");
+	apply_reply(&exchange->answer, DNS_REPLY_SERVFAIL);
 	return true;
+}
+
+/* What the reader of packets does not take as an ordinary query. */
+static void answer_special(struct exchange *exchange, uint16_t rcode)
+{
+	exchange->answer = (struct answer){.rcode = rcode};
+	if (rcode != DNS_RCODE_REFUSED)
+		return;
+	const struct block *block = chaos_find(&exchange->responder->chaos, exchange->query);
+	if (block)
+		exchange->answer = (struct answer){.authoritative = true, .block = block};
+	else
+		explain(exchange, DNS_EDE_NOT_SUPPORTED, "this kind of query is not served");
+}
+
+static void answer_ordinary(struct exchange *exchange)
+{
+	answer_find(&exchange->responder->names, exchange->query, &exchange->answer);
+	if (exchange->answer.rcode == DNS_RCODE_REFUSED)
+		explain(exchange, DNS_EDE_NOT_AUTHORITATIVE, "not in a zone of this server");
 }
 
 size_t respond(struct responder *responder, const struct request *request, uint8_t *out)
 {
 	struct query query;
-	struct answer answer = {0};
-	bool tcp = request->client->tcp;
 	int rcode = packet_read(request->bytes, request->size, &query);
 	if (rcode == PACKET_DROP) {
 		responder->counters.malformed++;
 		responder->counters.dropped++;
 		return 0;
 	}
+	struct exchange exchange;
+	exchange_begin(&exchange, responder, request->client, &query);
 	if (rcode == 0)
-		answer_find(&responder->names, &query, &answer);
+		answer_ordinary(&exchange);
 	else
-		answer.rcode = (uint16_t)rcode;
-	if (!answer.service)
-		return write_answer(responder, &query, &answer, NULL, tcp, out);
-	struct dns_ede ede = {0};
-	if (!ask_service(responder, request, &query, &answer, &ede))
+		answer_special(&exchange, (uint16_t)rcode);
+	if (exchange.answer.service && !ask_service(&exchange, request))
 		return 0;
-	return write_answer(responder, &query, &answer, &ede, tcp, out);
+	return write_answer(&exchange, out);
 }
 
 size_t respond_later(struct responder *responder, const struct waiting_query *entry,
 	enum dns_reply reply, const struct dns_ede *ede, uint8_t *out)
 {
-	struct answer answer;
+	struct exchange exchange;
+	exchange_begin(&exchange, responder, &entry->client, &entry->query);
 	/* The tables may have changed meanwhile: what they say now is what is said, but for a
 	 * service that nobody asked about. */
-	answer_find(&responder->names, &entry->query, &answer);
-	if (answer.service && answer.service->number != entry->service)
+	answer_ordinary(&exchange);
+	if (exchange.answer.service && exchange.answer.service->number != entry->service)
 		reply = DNS_REPLY_SERVFAIL;
-	apply_reply(&answer, reply);
-	return write_answer(responder, &entry->query, &answer, ede, entry->client.tcp, out);
+	if (ede && ede->present)
+		exchange.ede = *ede;
+	apply_reply(&exchange.answer, reply);
+	return write_answer(&exchange, out);
 }

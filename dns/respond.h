@@ -3,6 +3,7 @@
 #define DNS_RESPOND_H
 
 #include "dns/answer.h"
+#include "dns/chaos.h"
 #include "dns/client.h"
 #include "dns/dns.h"
 #include "dns/names.h"
@@ -12,13 +13,17 @@
 struct responder {
 	struct names names;
 	struct waiting waiting;
+	struct chaos chaos;
+	char nsid[CHAOS_MAX_TEXT + 1]; /* "": none */
+	uint16_t keepalive;            /* what TCP clients are told (RFC 7828), units of 100 ms */
 	dns_ask_fn ask;
 	void *ctx;
 	struct dns_counters counters;
 };
 
-/* `max_waiting` as in struct dns_config. 0 or -ENOMEM. */
-int responder_init(struct responder *responder, unsigned max_waiting, dns_ask_fn ask, void *ctx);
+/* 0, -ENOMEM or -EINVAL; sockets are not looked at. */
+int responder_init(struct responder *responder, const struct dns_config *config, dns_ask_fn ask,
+	void *ctx, struct error *err);
 void responder_finish(struct responder *responder);
 
 /* One query as it came in. */

@@ -88,10 +88,10 @@ int dns_server_create(uv_loop_t *loop, const struct dns_config *config, dns_ask_
 		calloc(1, sizeof(*server) + config->listen_count * sizeof(server->listeners[0]));
 	if (!server)
 		return error_set(err, -ENOMEM, "out of memory");
-	int rc = responder_init(&server->responder, config->max_waiting, ask, ctx);
+	int rc = responder_init(&server->responder, config, ask, ctx, err);
 	if (rc < 0) {
 		free(server);
-		return error_set(err, rc, "out of memory");
+		return rc;
 	}
 	server->handles.last_closed = on_last_closed;
 	tcp_init(&server->tcp, loop, &server->responder, &server->handles,

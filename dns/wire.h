@@ -4,16 +4,18 @@
 
 #include <stdint.h>
 
-/* Numbers of the wire format: RFC 1035, 3596 (AAAA), 6891 (OPT, BADVERS), 8945 (TSIG), 8914
- * (EDE). */
+/* Numbers of the wire format: RFC 1035, 3596 (AAAA), 6891 (OPT, BADVERS), 8945 (TSIG), 8914 (EDE),
+ * 5001 (NSID), 7873 (COOKIE), 7828 (keepalive). */
 #define DNS_HEADER_SIZE 12
 #define DNS_CLASS_IN    1
+#define DNS_CLASS_CH    3
 
 enum dns_type {
 	DNS_TYPE_A = 1,
 	DNS_TYPE_NS = 2,
 	DNS_TYPE_SOA = 6,
 	DNS_TYPE_HINFO = 13,
+	DNS_TYPE_TXT = 16,
 	DNS_TYPE_SIG = 24,
 	DNS_TYPE_AAAA = 28,
 	DNS_TYPE_OPT = 41,
@@ -34,7 +36,8 @@ enum dns_rcode {
 	DNS_RCODE_NXDOMAIN = 3,
 	DNS_RCODE_NOTIMP = 4,
 	DNS_RCODE_REFUSED = 5,
-	DNS_RCODE_BADVERS = 16, /* the upper eight bits travel in OPT */
+	DNS_RCODE_BADVERS = 16, /* of this and the next the upper eight bits travel in OPT */
+	DNS_RCODE_BADCOOKIE = 23,
 };
 
 /* First flag byte: QR, four bits of opcode, AA, TC, RD. */
@@ -43,12 +46,28 @@ enum dns_rcode {
 #define DNS_FLAG_AA     0x04
 #define DNS_FLAG_TC     0x02
 #define DNS_FLAG_RD     0x01
+/* Second flag byte: RA, Z, AD, CD, four bits of RCODE. */
+#define DNS_RCODE_MASK  0x0f
 
 /* OPT without options: root owner, type, payload size, extended RCODE, version, flags, length. */
-#define DNS_OPT_SIZE      11
-#define DNS_OPT_FLAG_DO   0x8000
-#define DNS_OPTION_EDE    15
-#define DNS_EDE_NOT_READY 14
+#define DNS_OPT_SIZE    11
+#define DNS_OPT_FLAG_DO 0x8000
+
+#define DNS_OPTION_NSID      3
+#define DNS_OPTION_COOKIE    10
+#define DNS_OPTION_KEEPALIVE 11
+#define DNS_OPTION_EDE       15
+
+/* RFC 8914 section 4. */
+enum dns_ede_code {
+	DNS_EDE_OTHER = 0,
+	DNS_EDE_NOT_READY = 14,
+	DNS_EDE_PROHIBITED = 18,
+	DNS_EDE_NOT_AUTHORITATIVE = 20,
+	DNS_EDE_NOT_SUPPORTED = 21,
+	DNS_EDE_NO_REACHABLE_AUTHORITY = 22,
+	DNS_EDE_NETWORK_ERROR = 23,
+};
 
 #define DNS_POINTER 0xc000 /* compression pointer, RFC 1035 section 4.1.4 */
 

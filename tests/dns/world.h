@@ -68,13 +68,13 @@ static const struct dns_zone_config zones[] = {
 		.negative_ttl = 300},
 };
 
-static inline int set_up(void **state)
+static inline int set_up_with(void **state, const struct dns_config *config)
 {
 	struct world *world = calloc(1, sizeof(*world));
 	const struct ip_address v4 = IPV4(10, 77, 0, 5), apex = IPV4(10, 77, 0, 6);
 	struct names *names = &world->responder.names;
 	world->client.source.in.sin_family = AF_INET;
-	if (responder_init(&world->responder, 2, answer_ask, &world->daemon) < 0 ||
+	if (responder_init(&world->responder, config, answer_ask, &world->daemon, NULL) < 0 ||
 		names_set_zones(names, zones, 2, NULL) < 0 ||
 		names_put_service(names, 7, "www.example.test", &v4, NULL, 5, NULL) < 0 ||
 		names_put_service(names, 8, "a.b.c.example.test", &v4, &v6, 5, NULL) < 0 ||
@@ -83,6 +83,11 @@ static inline int set_up(void **state)
 		return -1;
 	*state = world;
 	return 0;
+}
+
+static inline int set_up(void **state)
+{
+	return set_up_with(state, &(struct dns_config){.max_waiting = 2});
 }
 
 static inline int tear_down(void **state)

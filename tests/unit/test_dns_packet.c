@@ -11,15 +11,17 @@
 #include "dns/wire.h"
 #include "tests/dns/bytes.h"
 
-#define ONE      "1234 0100 0001 0000 0000 0000"
-#define ONE_OPT  "1234 0100 0001 0000 0000 0001"
-#define TWO_OPT  "1234 0100 0001 0000 0000 0002"
-#define WWW      "03'www'07'example'04'test'00"
-#define Q        WWW " 0001 0001"
-#define OPT      " 00 0029 04d0 00000000 0000"
-#define LABEL_63 "3f'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk'"
-#define LABEL_61 "3d'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghi'"
-#define TSIG     " 03'key'00 00fa 00ff 00000000 0000"
+#define ONE          "1234 0100 0001 0000 0000 0000"
+#define ONE_OPT      "1234 0100 0001 0000 0000 0001"
+#define TWO_OPT      "1234 0100 0001 0000 0000 0002"
+#define WWW          "03'www'07'example'04'test'00"
+#define Q            WWW " 0001 0001"
+#define OPT          " 00 0029 04d0 00000000 0000"
+#define OPT_OF(size) " 00 0029 04d0 00000000 " size " "
+#define HALF         " 0123456789abcdef "
+#define LABEL_63     "3f'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk'"
+#define LABEL_61     "3d'abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghi'"
+#define TSIG         " 03'key'00 00fa 00ff 00000000 0000"
 
 struct sample {
 	const char *what, *packet;
@@ -34,7 +36,7 @@ static const struct sample good[] = {
 	{"AAAA", ONE WWW "001c 0001", 0, 28, 512},
 	{"an unknown type", ONE WWW "ff00 0001", 0, 0xff00, 512},
 	{"reserved bits and AD and CD", "1234 0170 0001 0000 0000 0000" Q, 0, 1, 512},
-	{"AA, TC and an RCODE of no meaning", "1234 070f 0001 0000 0000 0000" Q, 0, 1, 512},
+	{"AA and TC of no meaning", "1234 0700 0001 0000 0000 0000" Q, 0, 1, 512},
 	{"any octet in a label", ONE "04 002e ff c0 00 0001 0001", 0, 1, 512},
 	{"a label of 63", ONE LABEL_63 "00 0001 0001", 0, 1, 512},
 	{"a name of 255", ONE LABEL_63 LABEL_63 LABEL_63 LABEL_61 "00 0001 0001", 0, 1, 512},
@@ -45,6 +47,17 @@ static const struct sample good[] = {
 	{"other EDNS flags", ONE_OPT Q "00 0029 04d0 00007fff 0000", 0, 1, 1232, true},
 	{"options", ONE_OPT Q "00 0029 04d0 00000000 000a 000c 0002 0000 0003 0000", 0, 1, 1232,
 		true},
+	{"options of no meaning",
+		ONE_OPT Q "00 0029 04d0 00000000 000d fde9 0003 010203 0003 0002 "
+			  "6162",
+		0, 1, 1232, true},
+	{"a client's cookie", ONE_OPT Q OPT_OF("000c") "000a 0008" HALF, 0, 1, 1232, true},
+	{"the shortest cookie", ONE_OPT Q OPT_OF("0014") "000a 0010" HALF HALF, 0, 1, 1232, true},
+	{"the longest cookie", ONE_OPT Q OPT_OF("002c") "000a 0028" HALF HALF HALF HALF HALF, 0, 1,
+		1232, true},
+	{"two cookies", ONE_OPT Q OPT_OF("0018") "000a 0008" HALF "000a 0008" HALF, 0, 1, 1232,
+		true},
+	{"a keepalive with a timeout", ONE_OPT Q OPT_OF("0006") "000b 0002 0064", 0, 1, 1232, true},
 };
 
 static const struct sample bad[] = {
@@ -55,6 +68,7 @@ static const struct sample bad[] = {
 	{"two questions", "1234 0100 0002 0000 0000 0000" Q Q, DNS_RCODE_FORMERR},
 	{"an answer", "1234 0100 0001 0001 0000 0000" Q, DNS_RCODE_FORMERR},
 	{"an authority", "1234 0100 0001 0000 0001 0000" Q, DNS_RCODE_FORMERR},
+	{"an RCODE", "1234 0103 0001 0000 0000 0000" Q, DNS_RCODE_FORMERR},
 	{"a missing question", ONE, DNS_RCODE_FORMERR},
 	{"a cut name", ONE "03'www'07'exam'", DNS_RCODE_FORMERR},
 	{"a name without an end", ONE "03'www'", DNS_RCODE_FORMERR},
@@ -93,6 +107,15 @@ static const struct sample bad[] = {
 	{"OPT shorter than the packet", ONE_OPT Q OPT "00", DNS_RCODE_FORMERR},
 	{"an option's head cut", ONE_OPT Q "00 0029 04d0 00000000 0003 000c 00", DNS_RCODE_FORMERR},
 	{"an option too long", ONE_OPT Q "00 0029 04d0 00000000 0005 000c 0002 00",
+		DNS_RCODE_FORMERR},
+	{"an empty cookie", ONE_OPT Q OPT_OF("0004") "000a 0000", DNS_RCODE_FORMERR},
+	{"a cookie of 7", ONE_OPT Q OPT_OF("000b") "000a 0007 01020304050607", DNS_RCODE_FORMERR},
+	{"a cookie of 9", ONE_OPT Q OPT_OF("000d") "000a 0009" HALF "00", DNS_RCODE_FORMERR},
+	{"a cookie of 15", ONE_OPT Q OPT_OF("0013") "000a 000f" HALF "01020304050607",
+		DNS_RCODE_FORMERR},
+	{"a cookie of 41", ONE_OPT Q OPT_OF("002d") "000a 0029" HALF HALF HALF HALF HALF "00",
+		DNS_RCODE_FORMERR},
+	{"a good cookie and a bad one", ONE_OPT Q OPT_OF("0011") "000a 0008" HALF "000a 0001 00",
 		DNS_RCODE_FORMERR},
 	{"an A record in the additional section", ONE_OPT Q "00 0001 0001 00000000 0004 7f000001",
 		DNS_RCODE_FORMERR},
@@ -159,8 +182,24 @@ static void bad_queries_are_named(void **state)
 			fail_msg("%s: %d, not %d", bad[i].what, verdict, bad[i].verdict);
 		assert_int_equal(query.id, 0x1234);
 		assert_false(query.edns);
+		assert_int_equal(query.cookie_size, 0);
 		free(bytes);
 	}
+}
+
+static void options_are_read(void **state)
+{
+	(void)state;
+	const struct sample sample = {"options",
+		ONE_OPT Q OPT_OF("0028") "000b 0000 000a 0008" HALF
+					 "000a 0010 'another cookie !' 0003 0000"};
+	struct query query;
+	uint8_t *bytes;
+	assert_int_equal(read_sample(&sample, &query, &bytes), 0);
+	assert_int_equal(query.wants, QUERY_WANTS_NSID | QUERY_WANTS_KEEPALIVE);
+	assert_int_equal(query.cookie_size, 8);
+	assert_memory_equal(query.cookie, "\x01\x23\x45\x67\x89\xab\xcd\xef", 8);
+	free(bytes);
 }
 
 static void answers_and_scraps_are_dropped(void **state)
@@ -210,6 +249,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_queries_are_read),
 		cmocka_unit_test(bad_queries_are_named),
+		cmocka_unit_test(options_are_read),
 		cmocka_unit_test(answers_and_scraps_are_dropped),
 		cmocka_unit_test(every_cut_is_malformed),
 		cmocka_unit_test(opcode_and_rd_are_kept),
