@@ -6,6 +6,7 @@
 
 #include "base/units.h"
 #include "summon-vmm/monitor.h"
+#include "summon-vmm/sandbox.h"
 
 /* A BOOT request, taken apart. */
 struct order {
@@ -98,7 +99,7 @@ static int fill_boot_page(struct monitor *m, const struct order *order, struct e
 	boot->shared = LAYOUT_SHARED;
 	boot->receive = m->has_network ? LAYOUT_RECEIVE : 0;
 	boot->transmit = m->has_network ? LAYOUT_TRANSMIT : 0;
-	boot->tsc_hz = m->cpu.tsc_hz;
+	boot->tsc_hz = m->cpu.tsc_hz ? m->cpu.tsc_hz : ticks_hz(&m->ticks);
 	boot->real_ns = m->started_at;
 	memcpy(boot->mac, order->head.mac, sizeof(boot->mac));
 	if (getrandom(boot->seed, sizeof(boot->seed), 0) != sizeof(boot->seed))
@@ -141,6 +142,8 @@ int monitor_boot(struct monitor *m, struct control_request *request, struct erro
 	result = fill_boot_page(m, &order, err);
 	if (result == 0)
 		result = m->cpu.ops->build(&m->cpu, &m->memory, &m->image, err);
+	if (result == 0 && m->cpu.ops->in_process)
+		result = sandbox_enter_guest(m->rings.tap, err);
 	if (result == 0)
 		result = m->cpu.ops->enter(
 			&m->cpu, &m->image.note, m->image.note.entry, LAYOUT_BOOT, err);

@@ -2,13 +2,13 @@
 #ifndef SUMMON_VMM_CHECK_H
 #define SUMMON_VMM_CHECK_H
 
-#include <stddef.h>
+#include "summon-vmm/cpu.h"
 
-#include "base/error.h"
+#define CHECK_FACTS 128
 
-/* Whether this host's KVM can run our guests, by running a few instructions of one: 64-bit code at
- * CPL 3 with SSE, a call, an exception. Returns 0 and writes a line of facts, or says in *err what
- * does not work. Takes some milliseconds; a KVM that hangs ends the process (SIGALRM). */
-int check_kvm(char *facts, size_t size, struct error *err);
+/* Whether guests can be run so on this host, by running a few instructions of one: 64-bit code with
+ * SSE, calls, an exception; in its sandbox, where that is what keeps it. Returns 0 and writes a line of
+ * facts, or says in *err what does not work. Takes some milliseconds, in a process of its own. */
+int check_cpu(const struct cpu_ops *cpu, char facts[CHECK_FACTS], struct error *err);
 
 #endif

@@ -24,6 +24,15 @@ int control_open(struct control *control, int listener, struct error *err)
 	return 0;
 }
 
+int control_own(const struct control *control, struct error *err)
+{
+	const int fds[] = {control->listener, control->peer};
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0 && fcntl(fds[i], F_SETOWN, control->owner) < 0)
+			return error_set(err, -errno, "the control socket: %s", strerror(errno));
+	return 0;
+}
+
 static void drop_peer(struct control *control)
 {
 	if (control->peer >= 0)

@@ -18,6 +18,9 @@ struct control {
 /* `listener` is a bound socket, which it takes over. */
 int control_open(struct control *control, int listener, struct error *err);
 
+/* Has it raise our signal again, after a change of user. */
+int control_own(const struct control *control, struct error *err);
+
 /* Takes in a connection that waits, if one does; control_next() does so too. */
 void control_take_connection(struct control *control);
 

@@ -2,8 +2,11 @@
 #ifndef SUMMON_VMM_CPU_H
 #define SUMMON_VMM_CPU_H
 
+#include <signal.h>
+
 #include "summon-vmm/image.h"
 #include "summon-vmm/kvm.h"
+#include "summon-vmm/process.h"
 
 /* What runs the guest's instructions. The monitor's loop is the same for each. */
 
@@ -21,7 +24,10 @@ struct cpu_call {
 struct cpu {
 	const struct cpu_ops *ops;
 	uint64_t tsc_hz; /* the guest's; 0: not known */
-	struct kvm kvm;
+	union {
+		struct kvm kvm;
+		struct process process;
+	};
 };
 
 /* Comes in while the guest runs, and only then; has to be blocked before open(). While it is
@@ -29,13 +35,14 @@ struct cpu {
 #define CPU_SIGNAL SIGIO
 
 struct cpu_ops {
-	const char *name;
+	const char *name, *summary;
+	bool in_process; /* the guest's memory is to be in place: it is part of our process */
 	/* Opens all that it ever opens, and takes the memory for the guest's. The cpu can be
 	 * finished, whether that succeeds or not. */
 	int (*open)(struct cpu *cpu, const struct memory *memory, struct error *err);
 	void (*finish)(struct cpu *cpu);
-	/* Makes the guest's address space, once its memory is filled. -EINVAL where the image
-	 * cannot be run so. */
+	/* Makes the guest's address space, once its memory is filled, the boot page too, which from
+	 * then on cannot be written. -EINVAL where the image cannot be run so. */
 	int (*build)(struct cpu *cpu, const struct memory *memory, const struct image *image,
 		struct error *err);
 	/* Sets the CPU to `entry` with `argument` in rdi, as summon_abi.h has it. Also after an
@@ -44,12 +51,21 @@ struct cpu_ops {
 		uint64_t argument, struct error *err);
 	/* Runs the guest until it needs something. */
 	enum cpu_stop (*run)(struct cpu *cpu, struct cpu_call *call, struct error *err);
-	/* What the CPU knew at the exception that run() has just returned. */
+	/* What the CPU knew at the exception that run() has just returned. Until enter(), the boot
+	 * page can be written again. */
 	int (*exception)(struct cpu *cpu, const struct memory *memory, struct summon_exception *out,
 		struct error *err);
 };
 
 /* kvm.c: a virtual machine with one CPU (Linux, Documentation/virt/kvm/api.rst). */
 extern const struct cpu_ops cpu_kvm;
+/* process.c: a part of our process, on hosts without KVM. */
+extern const struct cpu_ops cpu_process;
+
+#define CPU_COUNT 2
+/* cpu.c: all of them, the better ones first. */
+extern const struct cpu_ops *const cpu_all[CPU_COUNT];
+/* Reserves memory where this one wants it. */
+int cpu_reserve(const struct cpu_ops *cpu, struct memory *memory, uint64_t size, struct error *err);
 
 #endif

@@ -2,21 +2,8 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
-#include <x86intrin.h>
 
-#include "base/units.h"
 #include "summon-vmm/monitor.h"
-
-#define MEASURE_NS (2 * NS_PER_MS)
-
-/* Where the CPU does not know the frequency, it is measured: the guest's is the host's. */
-static uint64_t measure_tsc(void)
-{
-	uint64_t begin = clock_monotonic(), first = __rdtsc(), now;
-	while ((now = clock_monotonic()) - begin < MEASURE_NS)
-		;
-	return (uint64_t)((unsigned __int128)(__rdtsc() - first) * NS_PER_S / (now - begin));
-}
 
 static int block_signal(struct error *err)
 {
@@ -34,13 +21,12 @@ int monitor_create(struct monitor *m, const struct cpu_ops *cpu, uint64_t memory
 	m->cpu.ops = cpu;
 	int result = block_signal(err);
 	if (result == 0)
-		result = memory_init(&m->memory, memory, err);
+		result = cpu_reserve(cpu, &m->memory, memory, err);
 	if (result == 0)
 		result = cpu->open(&m->cpu, &m->memory, err);
 	if (result < 0)
 		return result;
 	memory_populate(&m->memory);
-	if (!m->cpu.tsc_hz)
-		m->cpu.tsc_hz = measure_tsc();
+	ticks_begin(&m->ticks);
 	return 0;
 }

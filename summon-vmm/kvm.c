@@ -237,6 +237,7 @@ static int kvm_exception(struct cpu *cpu, const struct memory *memory, struct su
 
 const struct cpu_ops cpu_kvm = {
 	.name = "kvm",
+	.summary = "guest code runs natively at CPL 3",
 	.open = kvm_open,
 	.finish = kvm_finish,
 	.build = kvm_build,

@@ -19,26 +19,39 @@ static int fail(struct monitor *m, const struct error *err)
 	return EXIT_FAILURE;
 }
 
-static int serve(struct monitor *m, uint64_t memory)
+static int serve(struct monitor *m, const struct options *options)
 {
+	const struct cpu_ops *cpu = options->cpu ? options->cpu : cpu_all[0];
 	struct error err = ERROR_INIT;
 	if (sandbox_close_inherited(CONTROL_FD, &err) < 0 ||
 		control_open(&m->control, CONTROL_FD, &err) < 0)
 		return fail(m, &err);
 	control_take_connection(&m->control);
-	if (monitor_create(m, &cpu_kvm, memory, &err) < 0 || sandbox_enter(&err) < 0)
+	if (monitor_create(m, cpu, options->memory, &err) < 0 ||
+		sandbox_enter(cpu->in_process ? SANDBOX_SHELL : SANDBOX_MACHINE, &err) < 0 ||
+		control_own(&m->control, &err) < 0)
 		return fail(m, &err);
 	monitor_run(m);
 	return EXIT_SUCCESS;
 }
 
-static int check(void)
+/* "NAME works: FACTS" or "NAME does not work: WHY", a line each. */
+static int check(const struct cpu_ops *only)
 {
-	char facts[128];
-	struct error err = ERROR_INIT;
-	int result = check_kvm(facts, sizeof(facts), &err);
-	puts(result < 0 ? err.message : facts);
-	return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	int status = EXIT_FAILURE;
+	for (size_t i = 0; i < CPU_COUNT; i++) {
+		char facts[CHECK_FACTS];
+		struct error err = ERROR_INIT;
+		const struct cpu_ops *cpu = cpu_all[i];
+		if (only && cpu != only)
+			continue;
+		int result = check_cpu(cpu, facts, &err);
+		printf("%s %s: %s\n", cpu->name, result < 0 ? "does not work" : "works",
+			result < 0 ? err.message : facts);
+		if (result == 0)
+			status = EXIT_SUCCESS;
+	}
+	return status;
 }
 
 int main(int count, char **arguments)
@@ -51,8 +64,8 @@ int main(int count, char **arguments)
 		return 2;
 	}
 	if (options.check)
-		return check();
-	int status = serve(&monitor, options.memory);
+		return check(options.cpu);
+	int status = serve(&monitor, &options);
 	/* Any other way out (atexit(), a sanitizer's hooks) would need more than the sandbox allows. */
 	syscall(SYS_exit_group, status);
 	return status;

@@ -7,6 +7,7 @@
 #include "summon-vmm/control.h"
 #include "summon-vmm/cpu.h"
 #include "summon-vmm/rings.h"
+#include "summon-vmm/ticks.h"
 
 #define SERVICE_SIZE 256
 
@@ -17,6 +18,7 @@ struct monitor {
 	struct image image;
 	struct cpu cpu;
 	struct rings rings;
+	struct ticks ticks;
 	struct summon_boot *boot;
 	struct summon_shared *shared;
 	uint64_t started_at;

@@ -27,7 +27,7 @@ def open_tap(name):
 
 
 class Monitor:
-    def __init__(self, program, folder, memory="32MiB"):
+    def __init__(self, program, folder, memory="32MiB", mode="kvm"):
         self.path = os.path.join(folder, "control")
         self.console, self.seen = "", []
         if os.path.exists(self.path):
@@ -37,7 +37,7 @@ class Monitor:
             listener.listen(4)
             self.connect()
             self.process = subprocess.Popen(
-                [program, f"--memory={memory}"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                [program, f"--memory={memory}", f"--mode={mode}"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 close_fds=False, preexec_fn=lambda: self._give(listener.fileno()))
 
     @staticmethod
@@ -103,9 +103,12 @@ class Monitor:
         assert why in text, f"{why!r} is not in {text!r}"
         checks.expect(self.process.wait(checks.HANG), 0)
 
+    def read_proc(self, name):
+        with open(f"/proc/{self.process.pid}/{name}", encoding="ascii") as file:
+            return file.read()
+
     def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
+        fields = self.read_proc("stat").rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def wait_until_it_computes(self):

@@ -10,6 +10,9 @@
  *   guest.do=button  prints the line, waits until it is to power off and does
  *   guest.do=crash   prints the line and touches page zero
  *   guest.do=spin    prints the line and never asks for anything again
+ *   guest.do=rings-X prints the line and claims frames that there are not, in the ring that it fills
+ *                    (0) or empties (1)
+ *   guest.do=own-monitor  prints the line and writes into its monitor's memory, in a process
  *   guest.do=try-X   prints the line and does what must end it, by the number X of `crimes`
  */
 #include <stddef.h>
@@ -22,11 +25,12 @@ __asm__(".globl start\n"
 	"start: mov $stack_top, %esp\n"
 	"call guest_main\n"
 	".pushsection .bss\n"
-	".balign 16\n"
+	".balign 4096\n"
+	"stack_guard: .skip 4096\n"
 	".skip 8192\n"
 	"stack_top:\n"
 	".popsection\n");
-extern char start[];
+extern char start[], stack_guard[];
 
 __attribute__((section(".note.summond"), used)) static const struct {
 	uint32_t name_size, size, type;
@@ -37,7 +41,9 @@ __attribute__((section(".note.summond"), used)) static const struct {
 	sizeof(struct summon_note),
 	SUMMON_NOTE_TYPE,
 	SUMMON_NOTE_NAME,
-	{.version = SUMMON_ABI_VERSION, .entry = (uint64_t)start},
+	{.version = SUMMON_ABI_VERSION,
+		.entry = (uint64_t)start,
+		.guards = {(uint64_t)stack_guard}},
 };
 
 static void call(const struct summon_boot *boot, enum summon_call number, uint64_t argument)
@@ -146,6 +152,62 @@ static void beyond_memory(const struct summon_boot *boot)
 	*(volatile uint64_t *)0xc0000000ul = 0;
 }
 
+static void system_call(const struct summon_boot *boot)
+{
+	(void)boot;
+	/* openat("", O_RDONLY), the way to all else. */
+	__asm__ volatile("syscall"
+			 :
+			 : "a"(257), "D"(-100), "S"(""), "d"(0)
+			 : "rcx", "r11", "memory");
+}
+
+static void old_system_call(const struct summon_boot *boot)
+{
+	(void)boot;
+	__asm__ volatile("int $0x80" : : "a"(20));
+}
+
+static void divide(const struct summon_boot *boot)
+{
+	(void)boot;
+	__asm__ volatile("div %%ecx" : : "a"(1), "d"(0), "c"(0));
+}
+
+static void no_instruction(const struct summon_boot *boot)
+{
+	(void)boot;
+	__asm__ volatile("ud2");
+}
+
+static void no_number(const struct summon_boot *boot)
+{
+	const uint32_t trap_all = 0x1f80 & ~0x1f80u;
+	(void)boot;
+	__asm__ volatile("ldmxcsr %0; xorps %%xmm0, %%xmm0; divss %%xmm0, %%xmm0"
+			 :
+			 : "m"(trap_all)
+			 : "xmm0");
+}
+
+static void overflow_stack(const struct summon_boot *boot)
+{
+	(void)boot;
+	__asm__ volatile("1: push %rax; jmp 1b");
+}
+
+static void run_nothing(const struct summon_boot *boot)
+{
+	(void)boot;
+	((void (*)(void))0x40000000ul)();
+}
+
+static void trace(const struct summon_boot *boot)
+{
+	(void)boot;
+	__asm__ volatile("pushfq; orl $0x100, (%rsp); popfq; nop; nop");
+}
+
 static void (*const crimes[])(const struct summon_boot *boot) = {
 	write_boot_page,
 	write_call_page,
@@ -158,6 +220,14 @@ static void (*const crimes[])(const struct summon_boot *boot) = {
 	odd_call,
 	read_door,
 	beyond_memory,
+	system_call,
+	old_system_call,
+	divide,
+	no_instruction,
+	no_number,
+	overflow_stack,
+	run_nothing,
+	trace,
 };
 
 /* Points to the word's value; to "" without the word. */
@@ -184,6 +254,25 @@ static void commit_crime(const struct summon_boot *boot, const char *number)
 	print(boot, "and nobody minded\n");
 }
 
+/* Counters that cannot be true, of the ring that a guest fills and of the one that it empties. */
+static void lie(const struct summon_boot *boot, char which)
+{
+	if (which == '0')
+		((struct summon_ring *)boot->transmit)->produced = 1u << 31;
+	else
+		((struct summon_ring *)boot->receive)->consumed = 1u << 31;
+	call(boot, SUMMON_CALL_WAIT, 0);
+	print(boot, "and nobody minded\n");
+}
+
+/* In a process, the call page says where the monitor's memory is: its stack is not where it was. */
+static void take_over(const struct summon_boot *boot)
+{
+	const uint8_t *code = (const uint8_t *)boot->calls; /* mov eax, n; mov r11, state */
+	*(volatile uint64_t *)*(const uint64_t *)(const void *)(code + 7) = 64;
+	print(boot, "and nobody minded\n");
+}
+
 static void obey(const struct summon_boot *boot)
 {
 	while (!*(volatile uint32_t *)&shared(boot)->stop_requested)
@@ -198,7 +287,7 @@ void guest_main(const struct summon_boot *boot)
 		print(boot, "summond: ready after 0 us\n");
 	if (task[0] == 'f')
 		flood(boot);
-	if (task[0] == 'o')
+	if (task[0] == 'o' && task[1] == 'f')
 		call(boot, SUMMON_CALL_EXIT, 0);
 	if (task[0] == 'b')
 		obey(boot);
@@ -206,6 +295,10 @@ void guest_main(const struct summon_boot *boot)
 		*(volatile uint32_t *)8 = 1;
 	if (task[0] == 't')
 		commit_crime(boot, task + 4);
+	if (task[0] == 'r' && task[1] == 'i')
+		lie(boot, task[6]);
+	if (task[0] == 'o' && task[1] == 'w')
+		take_over(boot);
 	while (task[0] == 's' && task[1] == 'p')
 		;
 	for (;;)
