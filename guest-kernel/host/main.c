@@ -52,6 +52,12 @@ void app_ready(struct app *app)
 	app_log(app, "ready after %" PRIu64 " us", app_now(app) / NS_PER_US);
 }
 
+/* A process is not kept. */
+void app_on_resume(struct app *app, void (*resumed)(void *context), void *context)
+{
+	(void)app, (void)resumed, (void)context;
+}
+
 void app_exit(struct app *app, int status)
 {
 	app->status = status;

@@ -40,6 +40,15 @@ void app_log(struct app *app, const char *format, ...) __attribute__((format(pri
 /* The application can serve. Once the network is up too, the console says so, once. */
 void app_ready(struct app *app);
 
+/*
+ * A guest may be kept on disk and gone on with later; and what it was when it became ready may be
+ * what others like it begin from. Its memory and its timers are then as they were, and it listens
+ * where it did; its connections are gone, and so is everything that was to be its own: its
+ * addresses, its name (the words ip=, gw=, ip6=, gw6=, name=) and what it has drawn at random.
+ * `resumed` is called when that has happened, before anything else. One function; none by default.
+ */
+void app_on_resume(struct app *app, void (*resumed)(void *context), void *context);
+
 /* Ends after the call that it is called from: `status` 0 is a clean end. */
 void app_exit(struct app *app, int status);
 

@@ -19,6 +19,14 @@
  * An exception ends the guest. If the note names an `exception_entry`, the guest is entered there
  * once, with the address of a struct summon_exception in rdi and no stack, to say on its console
  * what it knows, and to exit; an exception there ends it at once.
+ *
+ * A guest whose note names a `resume_entry` can be kept in a file, as it is while it waits, and be
+ * gone on with later: in another process, on another day, more than once from one file. It is then
+ * entered at `resume_entry` as it was at `entry`, with no stack. Its memory is as it was, and the
+ * initrd where it was; the boot page, what is shared and the rings are new, and may say something
+ * else: the addresses and the name (the words ip=, gw=, ip6=, gw6=, name=), the MAC, the time and
+ * tsc_hz. The seed always does. What was random before is known to others who went on from the same
+ * file: it has to be drawn anew.
  */
 #include <stdint.h>
 
@@ -37,6 +45,7 @@ struct summon_note {
 	uint32_t reserved;
 	uint64_t entry;
 	uint64_t exception_entry;       /* 0: none */
+	uint64_t resume_entry;          /* 0: it can only be started anew */
 	uint64_t thread;                /* what the FS base is to be */
 	uint64_t guards[SUMMON_GUARDS]; /* pages to leave unmapped, e.g. below stacks; 0: none */
 };
@@ -121,7 +130,7 @@ struct summon_ring {
 	uint8_t frame[SUMMON_RING_FRAMES][SUMMON_FRAME_SIZE];
 };
 
-_Static_assert(sizeof(struct summon_note) == 48, "assembly writes it");
+_Static_assert(sizeof(struct summon_note) == 56, "assembly writes it");
 _Static_assert(sizeof(struct summon_boot) <= 4096, "the boot page is one page");
 _Static_assert(sizeof(struct summon_shared) <= 4096, "so is what is shared");
 

@@ -45,6 +45,12 @@ void app_exit(struct app *app, int status)
 	app->status = status;
 }
 
+void app_on_resume(struct app *app, void (*resumed)(void *context), void *context)
+{
+	app->resumed = resumed;
+	app->resumed_context = context;
+}
+
 uint64_t app_now(struct app *app)
 {
 	(void)app;

@@ -8,8 +8,11 @@
 /* The application as the kernel sees it. */
 struct app {
 	struct boot_info boot;
-	bool ready, exiting;
+	bool ready, exiting, reported;
 	int status;
+	uint64_t began; /* by its own clock: its start, or when it was gone on with */
+	void (*resumed)(void *context);
+	void *resumed_context;
 };
 
 #endif

@@ -21,6 +21,8 @@ struct sample {
 static struct {
 	uint64_t hz; /* 0 until it is known */
 	struct sample first;
+	uint64_t kept_at; /* what it was when the guest was kept */
+	uint64_t last;    /* reading */
 } clock;
 
 /* Linux, Documentation/virt/kvm/x86/msr.rst */
@@ -114,5 +116,13 @@ uint64_t clock_now(void)
 {
 	if (!clock.hz)
 		finish_measure();
-	return (uint64_t)((unsigned __int128)(rdtsc() - start_tsc) * NS_PER_S / clock.hz);
+	clock.last = clock.kept_at +
+		     (uint64_t)((unsigned __int128)(rdtsc() - start_tsc) * NS_PER_S / clock.hz);
+	return clock.last;
+}
+
+void clock_resume(void)
+{
+	clock.kept_at = clock.last;
+	clock.hz = platform()->tsc_hz();
 }

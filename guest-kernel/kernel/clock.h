@@ -9,7 +9,11 @@
  * practice the rest of the start has made it. Requires the platform's init(). */
 void clock_init(void);
 
-/* Nanoseconds since the first instruction. */
+/* After a guest has been kept: goes on from the last reading, at the frequency that the time stamp
+ * counter has now. */
+void clock_resume(void);
+
+/* Nanoseconds since the first instruction, without those in which the guest was kept. */
 uint64_t clock_now(void);
 
 #endif

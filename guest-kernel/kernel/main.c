@@ -24,6 +24,7 @@
 
 noreturn void kernel_main_pvh(uintptr_t start_info);
 noreturn void kernel_main_vmm(const struct summon_boot *boot);
+noreturn void kernel_resume_vmm(const struct summon_boot *boot);
 
 /* musl's functions find errno and the locale through a thread descriptor, whose first word points
  * to itself. The FS base points to it; summon-vmm has set it as the note of kernel/start.S says. */
@@ -44,23 +45,23 @@ static void seed_random(const char *command_line)
 	random_init(given ? seed : NULL);
 }
 
-static void start_network(const char *command_line)
+static void start_network(
+	const char *command_line, const char *(*begin)(struct net_device *, const char *))
 {
 	const char *why = NULL;
 	struct net_device *device = platform()->find_network(command_line, &why);
 	if (device)
-		why = net_init(device, command_line);
+		why = begin(device, command_line);
 	if (why)
 		panic("network: %s", why);
 }
 
-static void report_ready(const struct app *app)
+static void report_ready(struct app *app)
 {
-	static bool reported;
-	if (reported || !app->ready || !net_is_up())
+	if (app->reported || !app->ready || !net_is_up())
 		return;
-	reported = true;
-	console_line("ready after %" PRIu64 " us", clock_now() / NS_PER_US);
+	app->reported = true;
+	console_line("ready after %" PRIu64 " us", (clock_now() - app->began) / NS_PER_US);
 	if (platform()->report_ready)
 		platform()->report_ready();
 }
@@ -98,13 +99,29 @@ static noreturn void start(const char *wrong)
 	heap_init(application.boot.heap.start, application.boot.heap.end);
 	clock_init();
 	seed_random(application.boot.command_line);
-	start_network(application.boot.command_line);
+	start_network(application.boot.command_line, net_init);
 	int result = app_main(&application);
 	if (result < 0) {
 		console_line("the application does not start: error %d", -result);
 		platform()->power_off(POWER_OFF_FAILED);
 	}
 	run(&application);
+}
+
+/* The machine is another one; memory is as it was in idle(). */
+static noreturn void resume(const char *wrong)
+{
+	struct app *app = &application;
+	if (wrong)
+		panic("boot: %s", wrong);
+	clock_resume();
+	app->began = clock_now();
+	app->reported = false;
+	seed_random(app->boot.command_line);
+	start_network(app->boot.command_line, net_resume);
+	if (app->resumed)
+		app->resumed(app->resumed_context);
+	run(app);
 }
 
 /* Called by kernel/start.S with the PVH loader's start info. */
@@ -122,4 +139,10 @@ void kernel_main_pvh(uintptr_t start_info)
 void kernel_main_vmm(const struct summon_boot *boot)
 {
 	start(vmm_boot_info(boot, &application.boot));
+}
+
+/* Likewise, in a guest that was kept. */
+void kernel_resume_vmm(const struct summon_boot *boot)
+{
+	resume(vmm_boot_info(boot, &application.boot));
 }

@@ -5,7 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Mixes the platform's random bytes into the state of the generator; before random_init(). */
+/* Mixes the platform's random bytes into the state of the generator; before random_init(). Both
+ * again in a guest that was kept: nothing that is drawn then depends on the old state alone. */
 void random_add(const uint8_t *bytes, size_t size);
 
 /* Seeds the generator from the CPU's own (where it has one), the jitter of the time stamp counter,

@@ -31,10 +31,10 @@
 	/* struct summon_note */
 	.section .note.summond, "a", @note
 	.align 4
-	.long 8, 48, 1 /* SUMMON_NOTE_TYPE */
+	.long 8, 56, 1 /* SUMMON_NOTE_TYPE */
 	.asciz "summond"
 	.long 1, 0 /* SUMMON_ABI_VERSION */
-	.quad start_vmm, exception_vmm, thread, stack_guard, exception_stack_guard
+	.quad start_vmm, exception_vmm, resume_vmm, thread, stack_guard, exception_stack_guard
 
 	.section .text.start, "ax"
 	.code32
@@ -117,6 +117,15 @@ start_vmm:
 	movl $stack_top, %esp
 	xorl %ebp, %ebp
 	call kernel_main_vmm
+
+/* It goes on with a guest that was kept: all but the stack counts. */
+resume_vmm:
+	rdtsc
+	movl %eax, start_tsc
+	movl %edx, start_tsc + 4
+	movl $stack_top, %esp
+	xorl %ebp, %ebp
+	call kernel_resume_vmm
 
 /* rdi holds what an exception stub would have pushed. */
 exception_vmm:

@@ -196,6 +196,14 @@ bool app_tcp_run_due(void)
 	return all_due != NULL;
 }
 
+void app_tcp_drop_all(void)
+{
+	while (tcp_active_pcbs)
+		tcp_abandon(tcp_active_pcbs, 0);
+	while (tcp_tw_pcbs)
+		tcp_abandon(tcp_tw_pcbs, 0);
+}
+
 static err_t on_receive(void *argument, struct tcp_pcb *pcb, struct pbuf *data, err_t error)
 {
 	struct app_tcp *c = argument;

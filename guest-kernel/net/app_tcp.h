@@ -8,4 +8,7 @@
  * to do at once. */
 bool app_tcp_run_due(void);
 
+/* Ends every connection without a word to its other side. */
+void app_tcp_drop_all(void);
+
 #endif

@@ -9,19 +9,27 @@
 #include <lwip/ethip6.h>
 #include <lwip/init.h>
 #include <lwip/netif.h>
+#include <lwip/priv/tcp_priv.h>
 #include <lwip/sys.h>
 #include <lwip/timeouts.h>
+#include <lwip/udp.h>
 #include <netif/ethernet.h>
 
 #include "guest-kernel/kernel/clock.h"
 #include "guest-kernel/kernel/words.h"
-#include "guest-kernel/net/hooks.h"
+#include "guest-kernel/net/announce.h"
 #include "guest-kernel/net/app_tcp.h"
+#include "guest-kernel/net/hooks.h"
 
 #define FRAMES_PER_TURN 64
 #define MTU             1500
 #define NS_PER_MS       1000000ull
 #define HOST_NAME_SIZE  64
+
+struct addresses {
+	ip4_addr_t ip, mask, gateway;
+	ip6_addr_t ip6, gateway6;
+};
 
 static struct {
 	struct net_device *device;
@@ -52,7 +60,6 @@ static err_t send_frame(struct netif *netif, struct pbuf *frame)
 
 static err_t netif_start(struct netif *netif)
 {
-	memcpy(netif->hwaddr, net.device->mac, sizeof(net.device->mac));
 	netif->hwaddr_len = sizeof(net.device->mac);
 	netif->mtu = MTU;
 	netif->name[0] = 'e';
@@ -76,17 +83,16 @@ static bool split_prefix(char *text, uint32_t whole, uint32_t *length)
 	return number_read(slash + 1, 0, whole, length);
 }
 
-static const char *read_ipv4(
-	const char *line, ip4_addr_t *address, ip4_addr_t *mask, ip4_addr_t *gateway)
+static const char *read_ipv4(const char *line, struct addresses *out)
 {
 	char text[64];
 	uint32_t length;
 	if (word_value(line, "ip", text, sizeof(text))) {
-		if (!split_prefix(text, 32, &length) || !ip4addr_aton(text, address))
+		if (!split_prefix(text, 32, &length) || !ip4addr_aton(text, &out->ip))
 			return "ip= is not an address like 10.77.0.5/16";
-		ip4_addr_set_u32(mask, length ? lwip_htonl(UINT32_MAX << (32 - length)) : 0);
+		ip4_addr_set_u32(&out->mask, length ? lwip_htonl(UINT32_MAX << (32 - length)) : 0);
 	}
-	if (word_value(line, "gw", text, sizeof(text)) && !ip4addr_aton(text, gateway))
+	if (word_value(line, "gw", text, sizeof(text)) && !ip4addr_aton(text, &out->gateway))
 		return "gw= is not an address like 10.77.0.1";
 	return NULL;
 }
@@ -100,16 +106,24 @@ const ip6_addr_t *net_ipv6_gateway(struct netif *netif, const ip6_addr_t *destin
 
 /* lwIP takes every IPv6 prefix for one of 64 bits; a shorter or longer one is refused, not
  * misread. */
-static const char *read_ipv6(const char *line, ip6_addr_t *address)
+static const char *read_ipv6(const char *line, struct addresses *out)
 {
 	char text[64];
 	uint32_t length;
 	if (word_value(line, "ip6", text, sizeof(text)) &&
-		(!split_prefix(text, 128, &length) || length != 64 || !ip6addr_aton(text, address)))
+		(!split_prefix(text, 128, &length) || length != 64 ||
+			!ip6addr_aton(text, &out->ip6)))
 		return "ip6= is not an address like fd00::5/64 (the prefix must be of 64 bits)";
-	if (word_value(line, "gw6", text, sizeof(text)) && !ip6addr_aton(text, &net.gateway6))
+	if (word_value(line, "gw6", text, sizeof(text)) && !ip6addr_aton(text, &out->gateway6))
 		return "gw6= is not an address like fd00::1";
 	return NULL;
+}
+
+static const char *read_addresses(const char *line, struct addresses *out)
+{
+	*out = (struct addresses){0};
+	const char *wrong = read_ipv4(line, out);
+	return wrong ? wrong : read_ipv6(line, out);
 }
 
 static void start_ipv6(const ip6_addr_t *address)
@@ -123,32 +137,59 @@ static void start_ipv6(const ip6_addr_t *address)
 		netif_ip6_addr_set_state(&net.netif, index, IP6_ADDR_PREFERRED);
 }
 
+static const char *come_up(const char *line, const struct addresses *a)
+{
+	struct netif *netif = &net.netif;
+	memcpy(netif->hwaddr, net.device->mac, sizeof(net.device->mac));
+	if (word_value(line, "name", net.host_name, sizeof(net.host_name)))
+		netif_set_hostname(netif, net.host_name);
+	net.gateway6 = a->gateway6;
+	netif_set_addr(netif, &a->ip, &a->mask, &a->gateway);
+	start_ipv6(&a->ip6);
+	/* Announces the IPv4 address to the neighbours. */
+	netif_set_up(netif);
+	announce_ipv6(netif);
+	/* Most of what comes is answered through the gateway: it is known before the first packet. */
+	if (!ip4_addr_isany_val(a->gateway))
+		etharp_request(netif, &a->gateway);
+	net.uses_dhcp = ip4_addr_isany_val(a->ip) && ip6_addr_isany(&a->ip6);
+	if (net.uses_dhcp && dhcp_start(netif) != ERR_OK)
+		return "out of memory for DHCP";
+	net.device->operations->flush(net.device);
+	return NULL;
+}
+
 const char *net_init(struct net_device *device, const char *command_line)
 {
-	ip4_addr_t address = {0}, mask = {0}, gateway = {0};
-	ip6_addr_t address6 = {0};
-	const char *wrong = read_ipv4(command_line, &address, &mask, &gateway);
-	if (!wrong)
-		wrong = read_ipv6(command_line, &address6);
+	struct addresses addresses;
+	const char *wrong = read_addresses(command_line, &addresses);
 	if (wrong)
 		return wrong;
 	net.device = device;
 	lwip_init();
-	netif_add(&net.netif, &address, &mask, &gateway, device, netif_start, ethernet_input);
-	if (word_value(command_line, "name", net.host_name, sizeof(net.host_name)))
-		netif_set_hostname(&net.netif, net.host_name);
+	netif_add(&net.netif, NULL, NULL, NULL, device, netif_start, ethernet_input);
 	netif_set_default(&net.netif);
-	start_ipv6(&address6);
-	/* Announces the address to the neighbours. */
-	netif_set_up(&net.netif);
-	/* Most of what comes is answered through the gateway: it is known before the first packet. */
-	if (!ip4_addr_isany_val(gateway))
-		etharp_request(&net.netif, &gateway);
-	net.uses_dhcp = ip4_addr_isany_val(address) && ip6_addr_isany(&address6);
-	if (net.uses_dhcp && dhcp_start(&net.netif) != ERR_OK)
-		return "out of memory for DHCP";
-	device->operations->flush(device);
-	return NULL;
+	return come_up(command_line, &addresses);
+}
+
+const char *net_resume(struct net_device *device, const char *command_line)
+{
+	struct addresses addresses;
+	const char *wrong = read_addresses(command_line, &addresses);
+	if (wrong)
+		return wrong;
+	net.device = device;
+	app_tcp_drop_all();
+	if (net.uses_dhcp)
+		dhcp_stop(&net.netif);
+	/* Forgets the neighbours. */
+	netif_set_down(&net.netif);
+	for (s8_t i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
+		netif_ip6_addr_set_state(&net.netif, i, IP6_ADDR_INVALID);
+	/* Nothing but the first of the ports to give out, which is random. */
+	tcp_init();
+	udp_init();
+	return come_up(command_line, &addresses);
 }
 
 bool net_is_up(void)

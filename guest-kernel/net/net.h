@@ -14,6 +14,11 @@
  * DHCP. Returns NULL, or what is wrong with the words (constant text). */
 const char *net_init(struct net_device *device, const char *command_line);
 
+/* Goes on with what net_init() has started in a guest that was kept: with the words of another
+ * command line, on a device that may have another address. Listeners stay; connections and what was
+ * known of neighbours are gone. */
+const char *net_resume(struct net_device *device, const char *command_line);
+
 /* True once the interface has an address to be reached under. */
 bool net_is_up(void);
 

@@ -39,7 +39,7 @@ struct platform {
 	const uint8_t *(*random_seed)(size_t *size);
 
 	/* The first network device, brought up; NULL where there is none, with *why (constant
-	 * text) saying what was missing. Called once. */
+	 * text) saying what was missing. Called once, and again in a guest that was kept. */
 	struct net_device *(*find_network)(const char *command_line, const char **why);
 
 	/* Told once, when the application serves; NULL where nobody listens but to the console. */
