@@ -128,6 +128,9 @@ static int make_dns(struct daemon *daemon, struct error *err)
 		.listen_count = config->dns.listen_count,
 		.max_waiting = config->dns.max_waiting,
 		.max_tcp = config->dns.max_tcp,
+		.max_waiting_source = config->dns.waiting_per_source,
+		.max_tcp_source = config->dns.tcp_per_source,
+		.tcp_idle = config->dns.tcp_idle,
 		.identity = config->dns.identity,
 		.version = config->dns.version,
 	};

@@ -44,7 +44,8 @@ struct config {
 	struct {
 		struct sockaddr_storage *listen;
 		size_t listen_count;
-		unsigned max_waiting, max_tcp;
+		unsigned max_waiting, max_tcp, waiting_per_source, tcp_per_source;
+		uint64_t tcp_idle;        /* ns */
 		char *identity, *version; /* or NULL */
 	} dns;
 	struct config_zone *zones;

@@ -61,7 +61,8 @@ struct dns_counters {
 	uint64_t truncated;       /* answers with TC */
 	uint64_t held;            /* put off */
 	uint64_t dropped;         /* queries that got no answer, answers that could not be sent */
-	uint64_t tcp_connections; /* accepted */
+	uint64_t tcp_connections; /* served */
+	uint64_t tcp_refused;     /* closed at once: too many, of one network or in all */
 };
 
 struct dns_config {
@@ -69,7 +70,9 @@ struct dns_config {
 	size_t listen_count;
 	unsigned max_waiting; /* queries held at once; more get SERVFAIL. 0: 4096 */
 	unsigned max_tcp;     /* connections at once. 0: 256 */
-	uint64_t tcp_idle;    /* ns; 0: 10 s */
+	/* Of these, how many one network (/24, /56) may have; 0: all. */
+	unsigned max_waiting_source, max_tcp_source;
+	uint64_t tcp_idle; /* ns; 0: 10 s */
 	/* What the server says of itself to who asks, up to 255 letters; NULL or "": nothing. */
 	const char *identity; /* NSID (RFC 5001); id.server and hostname.bind in class CH */
 	const char *version;  /* version.server and version.bind in class CH */

@@ -16,7 +16,8 @@ int responder_init(struct responder *responder, const struct dns_config *config,
 	int rc = names_init(&responder->names);
 	if (rc == 0)
 		rc = waiting_init(&responder->waiting,
-			config->max_waiting ? config->max_waiting : DEFAULT_MAX_WAITING);
+			config->max_waiting ? config->max_waiting : DEFAULT_MAX_WAITING,
+			config->max_waiting_source);
 	if (rc == 0)
 		rc = chaos_init(&responder->chaos, config->version, identity);
 	if (rc < 0) {
@@ -126,7 +127,7 @@ static bool ask_service(struct exchange *exchange, const struct request *request
 		.tcp = request->client->tcp,
 		.received_at = request->received_at,
 		.source = &request->client->source.any,
-		.id = request->may_wait ? waiting_next(waiting) : WAITING_NONE,
+		.id = request->may_wait ? waiting_next(waiting, request->client) : WAITING_NONE,
 	};
 	enum dns_reply reply = responder->ask(responder->ctx, &ask, &exchange->ede);
 	if (reply != DNS_REPLY_LATER) {

@@ -7,19 +7,16 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/units.h"
+#include "dns/accept.h"
 #include "dns/handles.h"
 #include "dns/listen.h"
 #include "dns/respond.h"
 #include "dns/tcp.h"
 #include "dns/udp.h"
 
-#define DEFAULT_MAX_TCP  256
-#define DEFAULT_TCP_IDLE (10 * NS_PER_S)
-
 struct listener {
 	struct udp_socket *udp;
-	uv_tcp_t *tcp;
+	struct tcp_listener *tcp;
 	uint16_t port;
 };
 
@@ -73,7 +70,7 @@ static int add_listener(struct dns_server *server, uv_loop_t *loop,
 	if (rc < 0)
 		close(pair.tcp);
 	else
-		rc = tcp_listen(&server->tcp, pair.tcp, &listener->tcp);
+		rc = tcp_listener_create(&server->tcp, pair.tcp, &listener->tcp);
 	if (rc < 0)
 		return error_set(err, rc, "cannot listen on port %u: %s", pair.port, strerror(-rc));
 	return 0;
@@ -94,9 +91,7 @@ int dns_server_create(uv_loop_t *loop, const struct dns_config *config, dns_ask_
 		return rc;
 	}
 	server->handles.last_closed = on_last_closed;
-	tcp_init(&server->tcp, loop, &server->responder, &server->handles,
-		config->max_tcp ? config->max_tcp : DEFAULT_MAX_TCP,
-		config->tcp_idle ? config->tcp_idle : DEFAULT_TCP_IDLE);
+	tcp_init(&server->tcp, loop, config, &server->responder, &server->handles);
 	for (size_t i = 0; i < config->listen_count; i++) {
 		rc = add_listener(server, loop, &config->listen[i], err);
 		if (rc < 0) {

@@ -9,14 +9,17 @@
 #include "base/units.h"
 #include "dns/wire.h"
 
-#define BACKLOG        256
-/* The most that a query may reasonably have; a longer frame ends the connection. */
-#define QUERY_MAX_SIZE 4096
+/* The most that a query may reasonably have; of a longer frame the rest is skipped. */
+#define QUERY_MAX_SIZE   4096
 /* Answers that the kernel does not take yet. While less than one of the largest fits, no query is
  * read. */
-#define OUT_SIZE       (32 << 10)
+#define OUT_SIZE         (32 << 10)
 /* Queries of one connection that may wait at once. */
-#define MAX_WAITING    128
+#define MAX_WAITING      128
+#define DEFAULT_MAX_TCP  256
+#define DEFAULT_TCP_IDLE (10 * NS_PER_S)
+/* RFC 7828 counts in these. */
+#define KEEPALIVE_UNIT   100 /* ms */
 
 struct tcp_connection {
 	TAILQ_ENTRY(tcp_connection) link;
@@ -26,7 +29,10 @@ struct tcp_connection {
 	struct client client;
 	struct waiting_owner waiting;
 	uint64_t active_at;        /* ms of the loop */
+	uint64_t network;          /* of the client */
+	bool ended;                /* the client sends no more */
 	size_t in_size;            /* bytes of frames that are not served yet */
+	size_t skip;               /* bytes of a frame that was too long and is still coming */
 	size_t out_begin, out_end; /* bytes that are not written yet */
 	size_t writing;            /* how many of these the loop has in hand; 0: it is idle */
 	uint8_t in[2 + QUERY_MAX_SIZE];
@@ -46,6 +52,14 @@ static bool is_closing(const struct tcp_connection *connection)
 	return uv_is_closing((const uv_handle_t *)&connection->handle);
 }
 
+/* Told to clients that ask (RFC 7828 section 3.3.2): with no place left, that they should go. */
+static void update_keepalive(struct tcp *tcp)
+{
+	uint64_t units = tcp->idle / KEEPALIVE_UNIT;
+	bool full = tcp->count >= tcp->max;
+	tcp->responder->keepalive = full ? 0 : units > UINT16_MAX ? UINT16_MAX : (uint16_t)units;
+}
+
 static void connection_close(struct tcp_connection *connection)
 {
 	struct tcp *tcp = connection->tcp;
@@ -53,6 +67,8 @@ static void connection_close(struct tcp_connection *connection)
 		return;
 	TAILQ_REMOVE(&tcp->connections, connection, link);
 	tcp->count--;
+	source_leave(&tcp->sources, connection->network);
+	update_keepalive(tcp);
 	waiting_forget(&tcp->responder->waiting, &connection->waiting);
 	uv_close((uv_handle_t *)&connection->handle, on_closed);
 }
@@ -70,6 +86,18 @@ static void touch(struct tcp_connection *connection)
 static bool has_room(const struct tcp_connection *connection)
 {
 	return sizeof(connection->out) - connection->out_end >= 2 + ANSWER_MAX_TCP;
+}
+
+static bool is_idle(const struct tcp_connection *connection)
+{
+	return connection->waiting.count == 0 && connection->out_end == 0;
+}
+
+/* A client that sends no more still gets all its answers. */
+static void close_where_done(struct tcp_connection *connection)
+{
+	if (connection->ended && is_idle(connection))
+		connection_close(connection);
 }
 
 static void pump(struct tcp_connection *connection);
@@ -143,33 +171,55 @@ static void serve_frame(
 		append(connection, answer);
 }
 
+/* Of a frame that is too long only the header is believed, as of a datagram that was cut: it is
+ * malformed. Returns how much of the input is done with; 0: more is needed. */
+static size_t serve_long_frame(
+	struct tcp_connection *connection, const uint8_t *frame, size_t have, uint64_t now)
+{
+	size_t size = 2u + wire_get16(frame);
+	if (have < 2 + DNS_HEADER_SIZE)
+		return 0;
+	serve_frame(connection, frame + 2, DNS_HEADER_SIZE, now);
+	connection->skip = size > have ? size - have : 0;
+	return size > have ? have : size;
+}
+
+/* The same for a frame of any size, and for what is still to be skipped of one. */
+static size_t serve_next(
+	struct tcp_connection *connection, const uint8_t *at, size_t have, uint64_t now)
+{
+	if (connection->skip > 0) {
+		size_t skipped = connection->skip < have ? connection->skip : have;
+		connection->skip -= skipped;
+		return skipped;
+	}
+	if (have < 2)
+		return 0;
+	size_t size = wire_get16(at);
+	if (size > QUERY_MAX_SIZE)
+		return serve_long_frame(connection, at, have, now);
+	if (have < 2 + size)
+		return 0;
+	serve_frame(connection, at + 2, size, now);
+	return 2 + size;
+}
+
 /* Serves the frames that are whole. True where it stopped for want of room for answers. */
 static bool serve_frames(struct tcp_connection *connection)
 {
-	size_t at = 0;
-	bool room = true;
+	size_t at = 0, served;
+	bool room;
+	uint64_t queries = connection->tcp->responder->counters.tcp_queries;
 	uint64_t now = clock_monotonic();
-	while (connection->in_size - at >= 2) {
-		size_t size = wire_get16(connection->in + at);
-		if (size > QUERY_MAX_SIZE) {
-			connection->tcp->responder->counters.malformed++;
-			connection->tcp->responder->counters.dropped++;
-			connection_close(connection);
-			return false;
-		}
-		if (connection->in_size - at < 2 + size)
-			break;
-		room = has_room(connection);
-		if (!room)
-			break;
-		serve_frame(connection, connection->in + at + 2, size, now);
-		at += 2 + size;
-	}
-	if (at > 0) {
-		connection->in_size -= at;
+	while ((room = has_room(connection)) &&
+		(served = serve_next(
+			 connection, connection->in + at, connection->in_size - at, now)) > 0)
+		at += served;
+	connection->in_size -= at;
+	if (at > 0)
 		memmove(connection->in, connection->in + at, connection->in_size);
+	if (connection->tcp->responder->counters.tcp_queries != queries)
 		touch(connection);
-	}
 	return !room;
 }
 
@@ -186,7 +236,10 @@ static void on_read(uv_stream_t *stream, ssize_t count, const uv_buf_t *buf)
 {
 	struct tcp_connection *connection = stream->data;
 	(void)buf;
-	if (count < 0) {
+	if (count == UV_EOF) {
+		connection->ended = true;
+		close_where_done(connection);
+	} else if (count < 0) {
 		connection_close(connection);
 	} else if (count > 0) {
 		connection->in_size += (size_t)count;
@@ -205,7 +258,9 @@ static void pump(struct tcp_connection *connection)
 	} while (stuck && !is_closing(connection) && has_room(connection));
 	if (is_closing(connection))
 		return;
-	if (stuck)
+	if (connection->ended)
+		close_where_done(connection);
+	else if (stuck)
 		uv_read_stop(stream);
 	else /* which does nothing where it reads already */
 		uv_read_start(stream, on_alloc, on_read);
@@ -224,11 +279,7 @@ void tcp_answer(struct tcp_connection *connection, const struct waiting_query *e
 				   connection->out + connection->out_end + 2));
 	touch(connection);
 	flush(connection);
-}
-
-static bool is_idle(const struct tcp_connection *connection)
-{
-	return connection->waiting.count == 0 && connection->writing == 0;
+	close_where_done(connection);
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -257,66 +308,87 @@ static void on_timer(uv_timer_t *timer)
 	arm_timer(tcp);
 }
 
-/* Makes room for one more, if any connection can be spared. */
-static bool make_room(struct tcp *tcp)
+/* The longest idle connection, of one network where `network` is not NULL. */
+static struct tcp_connection *find_idle(struct tcp *tcp, const uint64_t *network)
 {
 	struct tcp_connection *connection;
+	TAILQ_FOREACH(connection, &tcp->connections, link)
+	if (is_idle(connection) && (!network || connection->network == *network))
+		return connection;
+	return NULL;
+}
+
+/* Makes room for one more of the network, if any connection can be spared: a client that has many
+ * loses one of its own, so that it cannot take those of others. */
+static bool make_room(struct tcp *tcp, uint64_t network)
+{
+	struct tcp_connection *spare;
+	if (!source_has_room(&tcp->sources, network)) {
+		spare = find_idle(tcp, &network);
+		if (!spare)
+			return false;
+		connection_close(spare);
+	}
 	if (tcp->count < tcp->max)
 		return true;
-	connection = TAILQ_FIRST(&tcp->connections);
-	while (connection && !is_idle(connection))
-		connection = TAILQ_NEXT(connection, link);
-	if (connection)
-		connection_close(connection);
-	return connection;
+	spare = find_idle(tcp, NULL);
+	if (spare)
+		connection_close(spare);
+	return spare;
 }
 
-static bool start_connection(struct tcp_connection *connection, uv_stream_t *listener)
+static void add_connection(struct tcp *tcp, struct tcp_connection *connection)
 {
-	int size = sizeof(connection->client.source);
-	uv_stream_t *stream = (uv_stream_t *)&connection->handle;
-	connection->client.tcp = connection;
-	if (uv_accept(listener, stream) < 0)
-		return false;
-	uv_tcp_nodelay(&connection->handle, 1);
-	return uv_tcp_getpeername(&connection->handle, &connection->client.source.any, &size) ==
-		       0 &&
-	       uv_read_start(stream, on_alloc, on_read) == 0;
-}
-
-static void on_connection(uv_stream_t *listener, int status)
-{
-	struct tcp *tcp = listener->data;
-	struct tcp_connection *connection = status == 0 ? calloc(1, sizeof(*connection)) : NULL;
-	if (!connection)
-		return;
-	connection->tcp = tcp;
-	connection->handle.data = connection;
-	uv_tcp_init(tcp->loop, &connection->handle);
 	tcp->handles->open++;
-	LIST_INIT(&connection->waiting.list);
-	bool room = make_room(tcp);
 	tcp->count++;
+	tcp->responder->counters.tcp_connections++;
 	TAILQ_INSERT_TAIL(&tcp->connections, connection, link);
 	connection->active_at = uv_now(tcp->loop);
-	tcp->responder->counters.tcp_connections++;
-	/* libuv knows no other way to refuse than to accept and close. */
-	if (!start_connection(connection, listener) || !room)
-		connection_close(connection);
-	else if (!uv_is_active((uv_handle_t *)&tcp->timer))
+	source_enter(&tcp->sources, connection->network);
+	update_keepalive(tcp);
+	if (!uv_is_active((uv_handle_t *)&tcp->timer))
 		arm_timer(tcp);
 }
 
-void tcp_init(struct tcp *tcp, uv_loop_t *loop, struct responder *responder,
-	struct handles *handles, unsigned max, uint64_t idle)
+void tcp_open(struct tcp *tcp, int fd, const union client_address *source)
+{
+	uint64_t network = source_network(&source->any);
+	struct tcp_connection *connection =
+		make_room(tcp, network) ? calloc(1, sizeof(*connection)) : NULL;
+	if (!connection) {
+		tcp->responder->counters.tcp_refused++;
+		close(fd);
+		return;
+	}
+	connection->tcp = tcp;
+	connection->network = network;
+	connection->client = (struct client){.source = *source, .tcp = connection};
+	connection->handle.data = connection;
+	LIST_INIT(&connection->waiting.list);
+	uv_tcp_init(tcp->loop, &connection->handle);
+	add_connection(tcp, connection);
+	int rc = uv_tcp_open(&connection->handle, fd);
+	if (rc < 0)
+		close(fd);
+	else
+		rc = uv_read_start((uv_stream_t *)&connection->handle, on_alloc, on_read);
+	uv_tcp_nodelay(&connection->handle, 1);
+	if (rc < 0)
+		connection_close(connection);
+}
+
+void tcp_init(struct tcp *tcp, uv_loop_t *loop, const struct dns_config *config,
+	struct responder *responder, struct handles *handles)
 {
 	*tcp = (struct tcp){
 		.loop = loop,
 		.responder = responder,
 		.handles = handles,
-		.max = max,
-		.idle = idle / NS_PER_MS + 1,
+		.max = config->max_tcp ? config->max_tcp : DEFAULT_MAX_TCP,
+		.idle = (config->tcp_idle ? config->tcp_idle : DEFAULT_TCP_IDLE) / NS_PER_MS + 1,
 	};
+	source_counts_init(&tcp->sources, config->max_tcp_source);
+	update_keepalive(tcp);
 	TAILQ_INIT(&tcp->connections);
 	uv_timer_init(loop, &tcp->timer);
 	tcp->timer.data = tcp;
@@ -335,42 +407,4 @@ void tcp_finish(struct tcp *tcp)
 	while ((connection = TAILQ_FIRST(&tcp->connections)))
 		connection_close(connection);
 	uv_close((uv_handle_t *)&tcp->timer, on_timer_closed);
-}
-
-static void on_listener_closed(uv_handle_t *handle)
-{
-	const struct tcp *tcp = handle->data;
-	struct handles *handles = tcp->handles;
-	free(handle);
-	handles_release(handles);
-}
-
-int tcp_listen(struct tcp *tcp, int fd, uv_tcp_t **out)
-{
-	uv_tcp_t *listener = calloc(1, sizeof(*listener));
-	int rc = listener ? uv_tcp_init(tcp->loop, listener) : -ENOMEM;
-	if (rc < 0) {
-		free(listener);
-		close(fd);
-		return rc;
-	}
-	listener->data = tcp;
-	tcp->handles->open++;
-	rc = uv_tcp_open(listener, fd);
-	if (rc < 0)
-		close(fd);
-	else
-		rc = uv_listen((uv_stream_t *)listener, BACKLOG, on_connection);
-	if (rc < 0) {
-		tcp_listener_destroy(listener);
-		return rc;
-	}
-	*out = listener;
-	return 0;
-}
-
-void tcp_listener_destroy(uv_tcp_t *listener)
-{
-	if (listener)
-		uv_close((uv_handle_t *)listener, on_listener_closed);
 }

@@ -7,6 +7,7 @@
 
 #include "dns/handles.h"
 #include "dns/respond.h"
+#include "dns/source.h"
 
 TAILQ_HEAD(tcp_list, tcp_connection);
 
@@ -19,18 +20,17 @@ struct tcp {
 	uv_timer_t timer;            /* for the first of them */
 	unsigned count, max;
 	uint64_t idle; /* ms */
+	struct source_counts sources;
 };
 
-/* `max` connections at once; `idle` in ns. The loop uses *tcp until its handles are closed. */
-void tcp_init(struct tcp *tcp, uv_loop_t *loop, struct responder *responder,
-	struct handles *handles, unsigned max, uint64_t idle);
+/* Limits and times as in struct dns_config. The loop uses *tcp until its handles are closed. */
+void tcp_init(struct tcp *tcp, uv_loop_t *loop, const struct dns_config *config,
+	struct responder *responder, struct handles *handles);
 /* Closes the connections, in a later loop turn; what waits for their clients is forgotten. */
 void tcp_finish(struct tcp *tcp);
 
-/* Listens on a bound socket, which is owned from here on, also on failure. */
-int tcp_listen(struct tcp *tcp, int fd, uv_tcp_t **out);
-/* Frees in a later loop turn. NULL is fine. */
-void tcp_listener_destroy(uv_tcp_t *listener);
+/* Serves an accepted connection, or closes it where there are too many. Owns `fd`. */
+void tcp_open(struct tcp *tcp, int fd, const union client_address *source);
 
 /* Sends the answer of a query that waited; the query must not be on its connection's list any
  * more. A connection whose client does not read is closed. */

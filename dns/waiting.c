@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-int waiting_init(struct waiting *waiting, uint32_t max)
+int waiting_init(struct waiting *waiting, uint32_t max, uint32_t max_source)
 {
 	*waiting = (struct waiting){.max = max};
+	source_counts_init(&waiting->sources, max_source);
 	LIST_INIT(&waiting->free);
 	/* Pages of entries that are never used are never touched. */
 	waiting->entries = calloc(max, sizeof(*waiting->entries));
@@ -31,10 +32,10 @@ static struct waiting_query *next_free(struct waiting *waiting)
 	return entry;
 }
 
-struct dns_query_id waiting_next(struct waiting *waiting)
+struct dns_query_id waiting_next(struct waiting *waiting, const struct client *client)
 {
 	const struct waiting_query *entry = next_free(waiting);
-	if (!entry)
+	if (!entry || !source_has_room(&waiting->sources, source_network(&client->source.any)))
 		return WAITING_NONE;
 	return (struct dns_query_id){(uint32_t)(entry - waiting->entries), entry->generation};
 }
@@ -51,6 +52,8 @@ void waiting_put(struct waiting *waiting, const struct client *client, const str
 		owner->count++;
 	}
 	entry->service = service;
+	entry->network = source_network(&client->source.any);
+	source_enter(&waiting->sources, entry->network);
 	entry->client = *client;
 	entry->query = *query;
 	entry->query.question = entry->question;
@@ -77,6 +80,7 @@ void waiting_detach(struct waiting_query *entry)
 void waiting_release(struct waiting *waiting, struct waiting_query *entry)
 {
 	waiting_detach(entry);
+	source_leave(&waiting->sources, entry->network);
 	entry->used = false;
 	/* 0 is the generation of no query. */
 	if (++entry->generation == 0)

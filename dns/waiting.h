@@ -9,6 +9,7 @@
 #include "dns/client.h"
 #include "dns/dns.h"
 #include "dns/packet.h"
+#include "dns/source.h"
 
 LIST_HEAD(waiting_list, waiting_query);
 
@@ -25,6 +26,7 @@ struct waiting_query {
 	uint32_t generation;            /* 0: was never used */
 	bool used;
 	uint32_t service;
+	uint64_t network; /* of the client */
 	struct client client;
 	struct query query; /* its question points below */
 	uint8_t question[QUESTION_MAX_SIZE];
@@ -35,16 +37,19 @@ struct waiting {
 	struct waiting_query *entries;
 	uint32_t max, touched; /* entries from `touched` on were never used */
 	struct waiting_list free;
+	struct source_counts sources;
 };
 
 /* The id of no query. */
 #define WAITING_NONE ((struct dns_query_id){0, 0})
 
-int waiting_init(struct waiting *waiting, uint32_t max); /* 0 or -ENOMEM */
+/* At most `max`, and `max_source` of one network (0: all). 0 or -ENOMEM. */
+int waiting_init(struct waiting *waiting, uint32_t max, uint32_t max_source);
 void waiting_finish(struct waiting *waiting);
 
-/* The id that the next waiting_put will give; WAITING_NONE where the table is full. */
-struct dns_query_id waiting_next(struct waiting *waiting);
+/* The id that the next waiting_put will give; WAITING_NONE where the table is full, or the client's
+ * network has its share. */
+struct dns_query_id waiting_next(struct waiting *waiting, const struct client *client);
 /* Keeps a query; requires that waiting_next found room. `owner` may be NULL. */
 void waiting_put(struct waiting *waiting, const struct client *client, const struct query *query,
 	uint32_t service, struct waiting_owner *owner);

@@ -2,6 +2,7 @@
 #include "tests/dns/fixture.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 
 #include "base/units.h"
 
@@ -134,10 +135,97 @@ static void bad_frames(void **state)
 	fixture_send(fd, bytes, size);
 	expect_answer(fixture, fd, 2, DNS_RCODE_FORMERR);
 	assert_int_equal(dns_server_counters(fixture->server)->dropped, 3);
-	fixture_send(fd, "\xff\xff", 2);
+	close(fd);
+	fixture_destroy(fixture);
+}
+
+/* A frame of 64 KB costs us no more memory than any other, and does not end the connection. */
+static void long_frames_are_malformed(void **state)
+{
+	(void)state;
+	static uint8_t frame[2 + UINT16_MAX];
+	static const size_t sizes[] = {4097, 4098, 4099, 10000, UINT16_MAX};
+	struct fixture *fixture = create((struct dns_config){0});
+	int fd = connect_to(fixture);
+	for (uint16_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		bytes_query(frame + 2, i, WWW_TEXT, DNS_TYPE_A);
+		wire_put16(frame, (uint16_t)sizes[i]);
+		for (size_t sent = 0; sent < 2 + sizes[i];) {
+			ssize_t rc = send(fd, frame + sent, 2 + sizes[i] - sent, MSG_NOSIGNAL);
+			sent += rc > 0 ? (size_t)rc : 0;
+			fixture_turn(fixture);
+		}
+		fixture_ask_tcp(fd, 100, WWW_TEXT, DNS_TYPE_A);
+		expect_answer(fixture, fd, i, DNS_RCODE_FORMERR);
+		expect_answer(fixture, fd, 100, DNS_RCODE_NOERROR);
+	}
+	assert_int_equal(dns_server_counters(fixture->server)->tcp_queries, 10);
+	close(fd);
+	fixture_destroy(fixture);
+}
+
+static void who_sends_no_more_gets_all_answers(void **state)
+{
+	(void)state;
+	struct fixture *fixture = create((struct dns_config){0});
+	int fd = connect_to(fixture);
+	fixture->daemon.reply = DNS_REPLY_LATER;
+	fixture_ask_tcp(fd, 1, WWW_TEXT, DNS_TYPE_A);
+	fixture_ask_tcp(fd, 2, WWW_TEXT, DNS_TYPE_AAAA);
+	fixture_ask_tcp(fd, 3, "nope.test", DNS_TYPE_A);
+	fixture_send(fd, "\0\x20half a frame", 14);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	expect_answer(fixture, fd, 3, DNS_RCODE_NXDOMAIN);
+	fixture_wait_asked(fixture, 2);
+	for (int i = 0; i < 20; i++)
+		fixture_turn(fixture);
+	struct dns_query_id last = fixture->daemon.asked.id;
+	const struct dns_query_id first = {.slot = last.slot - 1, .generation = last.generation};
+	assert_true(dns_query_waiting(fixture->server, first));
+	dns_answer(fixture->server, first, DNS_REPLY_ADDRESS, NULL);
+	expect_answer(fixture, fd, 1, DNS_RCODE_NOERROR);
+	dns_answer(fixture->server, last, DNS_REPLY_ADDRESS, NULL);
+	expect_answer(fixture, fd, 2, DNS_RCODE_NOERROR);
+	/* And then we close, too. */
 	fixture_wait_closed(fixture, fd);
 	close(fd);
 	fixture_destroy(fixture);
+}
+
+static void clients_are_told_how_long_they_may_be_idle(void **state)
+{
+	(void)state;
+	struct fixture *fixture =
+		create((struct dns_config){.tcp_idle = 7 * NS_PER_S, .max_tcp = 2});
+	int fd = connect_to(fixture), more = -1;
+	uint8_t frame[128], answer[512];
+	size_t size = bytes_read("0032 0001 0100 0001 0000 0000 0001 03'www'07'example'04'test'00 "
+				 "0001 0001 00 0029 04d0 00000000 0004 000b 0000",
+		frame, sizeof(frame));
+	wire_put16(frame, (uint16_t)(size - 2));
+	for (unsigned timeout = 70;; timeout = 0) {
+		fixture_send(fd, frame, size);
+		size_t got = fixture_receive_frame(fixture, fd, answer, sizeof(answer));
+		assert_memory_equal(answer + got - 6, "\0\x0b\0\2", 4);
+		assert_int_equal(wire_get16(answer + got - 2), timeout);
+		if (more >= 0)
+			break;
+		/* With the last place taken, idle clients should go. */
+		more = connect_to(fixture);
+		fixture_ask_tcp(more, 1, WWW_TEXT, DNS_TYPE_A);
+		expect_answer(fixture, more, 1, DNS_RCODE_NOERROR);
+	}
+	close(fd);
+	close(more);
+	fixture_destroy(fixture);
+}
+
+/* Closes so that the server sees that nobody is there any more. */
+static void reset(int fd)
+{
+	const struct linger now = {.l_onoff = 1};
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now)), 0);
+	close(fd);
 }
 
 static void a_closed_connection_waits_for_nothing(void **state)
@@ -150,7 +238,7 @@ static void a_closed_connection_waits_for_nothing(void **state)
 	fixture_wait_asked(fixture, 1);
 	struct dns_query_id id = fixture->daemon.asked.id;
 	assert_true(dns_query_waiting(fixture->server, id));
-	close(fd);
+	reset(fd);
 	for (int i = 0; i < HANG_MS && dns_query_waiting(fixture->server, id); i++)
 		fixture_turn(fixture);
 	assert_false(dns_query_waiting(fixture->server, id));
@@ -296,6 +384,67 @@ static void connections_are_bounded(void **state)
 	fixture_destroy(fixture);
 }
 
+static void one_network_has_its_share_of_connections(void **state)
+{
+	(void)state;
+	enum { SHARE = 2 };
+	struct fixture *fixture = create((struct dns_config){.max_tcp_source = SHARE});
+	int fds[SHARE];
+	fixture->daemon.reply = DNS_REPLY_LATER;
+	for (uint16_t i = 0; i < SHARE; i++) {
+		fds[i] = connect_to(fixture);
+		fixture_ask_tcp(fds[i], i, WWW_TEXT, DNS_TYPE_A);
+		fixture_wait_asked(fixture, i + 1u);
+	}
+	/* All are in use. */
+	int more = connect_to(fixture);
+	fixture_wait_closed(fixture, more);
+	close(more);
+	assert_int_equal(dns_server_counters(fixture->server)->tcp_refused, 1);
+	assert_int_equal(dns_server_counters(fixture->server)->tcp_connections, SHARE);
+	/* One that is idle has to go. */
+	dns_answer(fixture->server, fixture->daemon.asked.id, DNS_REPLY_ADDRESS, NULL);
+	expect_answer(fixture, fds[SHARE - 1], SHARE - 1, DNS_RCODE_NOERROR);
+	more = connect_to(fixture);
+	fixture_wait_closed(fixture, fds[SHARE - 1]);
+	fixture->daemon.reply = DNS_REPLY_ADDRESS;
+	fixture_ask_tcp(more, 9, WWW_TEXT, DNS_TYPE_A);
+	expect_answer(fixture, more, 9, DNS_RCODE_NOERROR);
+	close(more);
+	for (uint16_t i = 0; i < SHARE; i++)
+		close(fds[i]);
+	fixture_destroy(fixture);
+}
+
+static void without_descriptors_connections_are_refused(void **state)
+{
+	(void)state;
+	enum { COUNT = 5 };
+	struct fixture *fixture = create((struct dns_config){0});
+	struct rlimit limit, none;
+	int fds[COUNT];
+	for (int i = 0; i < COUNT; i++)
+		fds[i] = connect_to(fixture);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	/* No descriptor below the limit is free. */
+	int lowest = dup(fds[0]);
+	close(lowest);
+	none = limit;
+	none.rlim_cur = (rlim_t)lowest;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; i < COUNT; i++)
+		fixture_wait_closed(fixture, fds[i]);
+	assert_int_equal(dns_server_counters(fixture->server)->tcp_refused, COUNT);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (int i = 0; i < COUNT; i++)
+		close(fds[i]);
+	int fd = connect_to(fixture);
+	fixture_ask_tcp(fd, 1, WWW_TEXT, DNS_TYPE_A);
+	expect_answer(fixture, fd, 1, DNS_RCODE_NOERROR);
+	close(fd);
+	fixture_destroy(fixture);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -304,12 +453,17 @@ int main(void)
 		cmocka_unit_test(frames_may_be_cut_anywhere),
 		cmocka_unit_test(queries_may_be_pipelined),
 		cmocka_unit_test(bad_frames),
+		cmocka_unit_test(long_frames_are_malformed),
+		cmocka_unit_test(who_sends_no_more_gets_all_answers),
+		cmocka_unit_test(clients_are_told_how_long_they_may_be_idle),
 		cmocka_unit_test(a_closed_connection_waits_for_nothing),
 		cmocka_unit_test(one_connection_cannot_fill_the_table),
 		cmocka_unit_test(a_slow_reader_gets_all),
 		cmocka_unit_test(who_never_reads_is_closed),
 		cmocka_unit_test(idle_connections_are_closed),
 		cmocka_unit_test(connections_are_bounded),
+		cmocka_unit_test(one_network_has_its_share_of_connections),
+		cmocka_unit_test(without_descriptors_connections_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

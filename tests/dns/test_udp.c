@@ -108,6 +108,31 @@ static void waiting_is_bounded(void **state)
 	close(fd);
 }
 
+static void one_network_has_its_share_of_the_waiting(void **state)
+{
+	(void)state;
+	struct fixture *fixture =
+		fixture_create("127.0.0.1", (struct dns_config){.max_waiting_source = 2});
+	int fd = fixture_connect(fixture, "127.0.0.1", SOCK_DGRAM);
+	struct dns_query_id ids[2];
+	fixture->daemon.reply = DNS_REPLY_LATER;
+	for (uint16_t i = 0; i < 2; i++) {
+		ask_udp(fd, i, WWW_TEXT, DNS_TYPE_A);
+		fixture_wait_asked(fixture, i + 1u);
+		ids[i] = fixture->daemon.asked.id;
+	}
+	ask_udp(fd, 2, WWW_TEXT, DNS_TYPE_A);
+	expect_answer(fixture, fd, 2, DNS_RCODE_SERVFAIL);
+	/* Its share is free again with each answer. */
+	dns_answer(fixture->server, ids[0], DNS_REPLY_ADDRESS, NULL);
+	expect_answer(fixture, fd, 0, DNS_RCODE_NOERROR);
+	ask_udp(fd, 3, WWW_TEXT, DNS_TYPE_A);
+	fixture_wait_asked(fixture, 4);
+	assert_true(dns_query_waiting(fixture->server, fixture->daemon.asked.id));
+	fixture_destroy(fixture);
+	close(fd);
+}
+
 static void zones_change_while_waiting(void **state)
 {
 	(void)state;
@@ -314,6 +339,7 @@ int main(void)
 		cmocka_unit_test(queries_are_answered),
 		cmocka_unit_test(later_answers_reach_their_clients),
 		cmocka_unit_test(waiting_is_bounded),
+		cmocka_unit_test(one_network_has_its_share_of_the_waiting),
 		cmocka_unit_test(zones_change_while_waiting),
 		cmocka_unit_test(answers_are_not_answered),
 		cmocka_unit_test(long_datagrams_are_malformed),
