@@ -131,11 +131,12 @@ static int make_dns(struct daemon *daemon, struct error *err)
 		.max_waiting_source = config->dns.waiting_per_source,
 		.max_tcp_source = config->dns.tcp_per_source,
 		.tcp_idle = config->dns.tcp_idle,
+		.cookies = (enum dns_cookie_mode)config->dns.cookies,
 		.identity = config->dns.identity,
 		.version = config->dns.version,
 	};
 	int rc = dns_server_create(&daemon->loop, &dns, daemon_ask, daemon, &daemon->dns, err);
-	return rc < 0 ? rc : reload_zones(daemon, err);
+	return rc < 0 ? rc : reload_dns(daemon, err);
 }
 
 /* --- serving begins when all guests of an earlier life are known --- */

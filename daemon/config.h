@@ -33,6 +33,8 @@ struct config_backend {
 	size_t setting_count;
 };
 
+#define CONFIG_COOKIE_SECRETS 2
+
 struct config {
 	char *state_dir, *run_dir;
 	struct {
@@ -45,7 +47,10 @@ struct config {
 		struct sockaddr_storage *listen;
 		size_t listen_count;
 		unsigned max_waiting, max_tcp, waiting_per_source, tcp_per_source;
-		uint64_t tcp_idle;        /* ns */
+		uint64_t tcp_idle; /* ns */
+		int cookies;       /* enum dns_cookie_mode */
+		uint8_t cookie_secrets[CONFIG_COOKIE_SECRETS][DNS_COOKIE_SECRET_SIZE];
+		unsigned cookie_secret_count;
 		char *identity, *version; /* or NULL */
 	} dns;
 	struct config_zone *zones;

@@ -2,9 +2,12 @@
 #include "daemon/config_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/units.h"
+
+static const char hex_digits[] = "0123456789abcdefABCDEF";
 
 #define FIELD(loaded, option, type) ((type *)(void *)((char *)&(loaded)->config + (option)->offset))
 
@@ -174,6 +177,32 @@ static int set_listen(struct config_loaded *loaded, const struct config_option *
 	return 0;
 }
 
+static int set_secrets(struct config_loaded *loaded, const struct config_option *option,
+	const char *text, struct error *err)
+{
+	(void)option;
+	unsigned count = 0;
+	for (text += strspn(text, " \t"); *text; text += strspn(text, " \t"), count++) {
+		size_t length = strcspn(text, " \t");
+		/* Not quoted in the message: it is a secret. */
+		if (length != 2 * DNS_COOKIE_SECRET_SIZE || strspn(text, hex_digits) < length)
+			return error_set(err, -EINVAL,
+				"secret number %u is not one of %d hexadecimal digits", count + 1,
+				2 * DNS_COOKIE_SECRET_SIZE);
+		if (count == CONFIG_COOKIE_SECRETS)
+			return error_set(err, -EINVAL,
+				"has more than two secrets: the one to make cookies with, and one "
+				"more to be taken");
+		for (size_t i = 0; i < DNS_COOKIE_SECRET_SIZE; i++, text += 2) {
+			const char digits[3] = {text[0], text[1]};
+			loaded->config.dns.cookie_secrets[count][i] =
+				(uint8_t)strtoul(digits, NULL, 16);
+		}
+	}
+	loaded->config.dns.cookie_secret_count = count;
+	return 0;
+}
+
 /* --- the table --- */
 
 #ifndef SUMMOND_GUEST_DIR
@@ -192,6 +221,12 @@ static int set_listen(struct config_loaded *loaded, const struct config_option *
 #define RELOAD      .reload = true
 
 static const char *const switch_words[] = {"false", "true", NULL};
+static const char *const cookie_words[] = {
+	[DNS_COOKIES_ON] = "on",
+	[DNS_COOKIES_REQUIRED] = "required",
+	[DNS_COOKIES_OFF] = "off",
+	NULL,
+};
 static const char *const level_words[] = {"debug", "info", "warning", "error", NULL};
 static const char *const format_words[] = {"text", "json", NULL};
 
@@ -223,6 +258,13 @@ const struct config_option config_options[] = {
 		AT(dns.tcp_per_source), .help = "how many connections one network may have"},
 	{"dns.tcp_idle", DURATION, .value = "10s", .min = 100 * NS_PER_MS, .max = 3600 * NS_PER_S,
 		AT(dns.tcp_idle), .help = "how long a TCP connection may be idle"},
+	{"dns.cookies", .kind = "word", .set = set_choice, .words = cookie_words, .value = "on",
+		AT(dns.cookies),
+		.help = "DNS cookies: on, required of whoever asks over UDP, or off"},
+	{"dns.cookie_secrets", .kind = "list of secrets", .set = set_secrets, .list = true,
+		.shown = "made up, and rolled every day", RELOAD,
+		.help = "one or two secrets of 32 hexadecimal digits, where several servers share "
+			"them: cookies are made with the first, and those of both are taken"},
 	{"dns.identity", TEXT, .max = 255, .shown = "none", AT(dns.identity),
 		.help = "what this server is called in NSID and in id.server of class CH"},
 	{"dns.version", TEXT, .max = 255, .shown = "none", AT(dns.version),

@@ -28,9 +28,20 @@ static int set_zones(struct daemon *daemon, const struct config *config, struct 
 	return dns_set_zones(daemon->dns, zones, config->zone_count, err);
 }
 
-int reload_zones(struct daemon *daemon, struct error *err)
+/* The zones first: they are what may be wrong. */
+static int set_dns(struct daemon *daemon, const struct config *config, struct error *err)
 {
-	return set_zones(daemon, daemon->config, err);
+	int rc = set_zones(daemon, config, err);
+	if (rc < 0)
+		return rc;
+	rc = dns_set_cookie_secrets(
+		daemon->dns, config->dns.cookie_secrets, config->dns.cookie_secret_count);
+	return rc < 0 ? error_set(err, rc, "no randomness for the secret of DNS cookies") : 0;
+}
+
+int reload_dns(struct daemon *daemon, struct error *err)
+{
+	return set_dns(daemon, daemon->config, err);
 }
 
 static void log_problem(void *ctx, const char *problem)
@@ -47,7 +58,7 @@ void reload(struct daemon *daemon)
 	if (rc >= 0) {
 		rc = config_reloadable(daemon->config, next, &err);
 		if (rc >= 0)
-			rc = set_zones(daemon, next, &err);
+			rc = set_dns(daemon, next, &err);
 		if (rc < 0)
 			log_problem(daemon, err.message);
 	}

@@ -10,7 +10,7 @@ struct daemon;
  * journal, limits, guest defaults. All or nothing; what is wrong goes to the log. */
 void reload(struct daemon *daemon);
 
-/* Gives the zones of the configuration to the DNS server. */
-int reload_zones(struct daemon *daemon, struct error *err);
+/* Gives the DNS server what it takes from the configuration while it runs: zones, secrets. */
+int reload_dns(struct daemon *daemon, struct error *err);
 
 #endif

@@ -98,7 +98,8 @@ size_t answer_write(const struct query *query, const struct answer *answer,
 	size_t size = DNS_HEADER_SIZE + query->question_size;
 	size_t opt = edns_reserve(query, edns);
 	wire_put16(out, query->id);
-	out[2] = DNS_FLAG_QR | query->flags | (answer->authoritative ? DNS_FLAG_AA : 0);
+	out[2] = DNS_FLAG_QR | query->flags | (answer->authoritative ? DNS_FLAG_AA : 0) |
+		 (answer->truncated ? DNS_FLAG_TC : 0);
 	out[3] = answer->rcode & 0x0f;
 	wire_put16(out + 4, query->question_size > 0);
 	memset(out + 6, 0, 6);

@@ -16,6 +16,7 @@
 struct answer {
 	uint16_t rcode;
 	bool authoritative;
+	bool truncated;                /* nothing but TC is said */
 	const struct block *block;     /* NULL: no records */
 	const struct service *service; /* is to be asked before the block may be said */
 };

@@ -28,7 +28,8 @@ enum dns_reply {
 	DNS_REPLY_ADDRESS, /* the record of the asked type; NODATA where the service has none */
 	DNS_REPLY_SERVFAIL,
 	DNS_REPLY_REFUSED,
-	DNS_REPLY_LATER, /* only from the callback: dns_answer will follow */
+	DNS_REPLY_TRUNCATED, /* no record and TC, so that the client asks again over TCP */
+	DNS_REPLY_LATER,     /* only from the callback: dns_answer will follow */
 };
 
 /* RFC 8914. Sent only to a client that spoke EDNS. */
@@ -43,6 +44,7 @@ struct dns_ask {
 	uint32_t service; /* the number given to dns_put_service */
 	uint16_t qtype;   /* 1 A or 28 AAAA, whichever the service has; other types are not asked */
 	bool tcp;
+	bool verified; /* the client is where it says: it came over TCP, or has a good cookie */
 	uint64_t received_at; /* CLOCK_MONOTONIC ns */
 	const struct sockaddr *source;
 	struct dns_query_id id; /* for LATER; of no query where no more may wait: then LATER is
@@ -53,13 +55,22 @@ struct dns_ask {
  * call back into the server but for dns_query_waiting. *ede is empty; fill it to explain. */
 typedef enum dns_reply (*dns_ask_fn)(void *ctx, const struct dns_ask *ask, struct dns_ede *ede);
 
+/* DNS cookies (RFC 7873) over UDP. */
+enum dns_cookie_mode {
+	DNS_COOKIES_ON,       /* whoever has one is known; others are served, too */
+	DNS_COOKIES_REQUIRED, /* BADCOOKIE for a false one, TC for a client without */
+	DNS_COOKIES_OFF,      /* not spoken */
+};
+#define DNS_COOKIE_SECRET_SIZE 16
+
 /* All count up. An answer is one of: answered (with records), nodata, nxdomain, refused, servfail,
- * malformed, unsupported (opcode, EDNS version); of a held query, once it is answered. */
+ * malformed, unsupported (opcode, EDNS version, cookie); of a held query, once it is answered. */
 struct dns_counters {
 	uint64_t udp_queries, tcp_queries, malformed, answered, refused, nxdomain, nodata, servfail,
 		unsupported;
-	uint64_t truncated;       /* answers with TC */
-	uint64_t held;            /* put off */
+	uint64_t truncated; /* answers with TC; only here where that is all they say */
+	uint64_t cookies_good, cookies_bad; /* of clients that sent a server's cookie */
+	uint64_t held;                      /* put off */
 	uint64_t dropped;         /* queries that got no answer, answers that could not be sent */
 	uint64_t tcp_connections; /* served */
 	uint64_t tcp_refused;     /* closed at once: too many, of one network or in all */
@@ -73,6 +84,7 @@ struct dns_config {
 	/* Of these, how many one network (/24, /56) may have; 0: all. */
 	unsigned max_waiting_source, max_tcp_source;
 	uint64_t tcp_idle; /* ns; 0: 10 s */
+	enum dns_cookie_mode cookies;
 	/* What the server says of itself to who asks, up to 255 letters; NULL or "": nothing. */
 	const char *identity; /* NSID (RFC 5001); id.server and hostname.bind in class CH */
 	const char *version;  /* version.server and version.bind in class CH */
@@ -87,6 +99,11 @@ uint16_t dns_server_port(const struct dns_server *server, size_t index);
 /* Closes all; waiting queries are forgotten. Memory is released and `closed` (may be NULL) called
  * in a later loop turn. */
 void dns_server_destroy(struct dns_server *server, void (*closed)(void *ctx), void *ctx);
+
+/* The secrets that cookies are made with, so that several servers may share them: the first makes
+ * them, one more is taken, too. 0: made up, and rolled every day. -EINVAL for more than two. */
+int dns_set_cookie_secrets(struct dns_server *server,
+	const uint8_t (*secrets)[DNS_COOKIE_SECRET_SIZE], unsigned count);
 
 struct dns_name_server {
 	const char *name; /* a single label is within the zone; one with a dot is absolute, and

@@ -4,15 +4,21 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/units.h"
 #include "dns/wire.h"
 
 #define DEFAULT_MAX_WAITING 4096
+
+static uint32_t real_seconds(void)
+{
+	return (uint32_t)(clock_real() / NS_PER_S);
+}
 
 int responder_init(struct responder *responder, const struct dns_config *config, dns_ask_fn ask,
 	void *ctx, struct error *err)
 {
 	const char *identity = config->identity ? config->identity : "";
-	*responder = (struct responder){.ask = ask, .ctx = ctx};
+	*responder = (struct responder){.ask = ask, .ctx = ctx, .cookie_mode = config->cookies};
 	int rc = names_init(&responder->names);
 	if (rc == 0)
 		rc = waiting_init(&responder->waiting,
@@ -20,11 +26,15 @@ int responder_init(struct responder *responder, const struct dns_config *config,
 			config->max_waiting_source);
 	if (rc == 0)
 		rc = chaos_init(&responder->chaos, config->version, identity);
+	if (rc == 0)
+		rc = cookies_init(&responder->cookies, real_seconds());
 	if (rc < 0) {
 		responder_finish(responder);
 		return error_set(err, rc,
 			rc == -EINVAL ? "the server's identity or version has more than 255 letters"
-				      : "out of memory");
+			: rc == -EAGAIN ? "no randomness for the secret of DNS cookies: is it "
+					  "early in a boot?"
+					: "out of memory");
 	}
 	snprintf(responder->nsid, sizeof(responder->nsid), "%s", identity);
 	return 0;
@@ -39,6 +49,8 @@ void responder_finish(struct responder *responder)
 
 static void count(struct dns_counters *counters, const struct answer *answer)
 {
+	if (answer->truncated)
+		return;
 	switch (answer->rcode) {
 	case DNS_RCODE_NOERROR:
 		if (answer->block && answer->block->answers > 0)
@@ -69,6 +81,8 @@ struct exchange {
 	const struct client *client;
 	const struct query *query;
 	struct answer answer;
+	enum cookie_state cookie_state;
+	uint8_t cookie[EDNS_COOKIE_REPLY];
 	struct dns_ede ede;
 };
 
@@ -80,6 +94,10 @@ static void exchange_begin(struct exchange *exchange, struct responder *responde
 	exchange->client = client;
 	exchange->query = query;
 	exchange->ede.present = false;
+	exchange->cookie_state = COOKIE_NONE;
+	if (query->cookie_size > 0 && responder->cookie_mode != DNS_COOKIES_OFF)
+		exchange->cookie_state = cookies_check(&responder->cookies, query,
+			&client->source.any, real_seconds(), exchange->cookie);
 }
 
 static void explain(struct exchange *exchange, uint16_t code, const char *text)
@@ -98,6 +116,7 @@ static size_t write_answer(const struct exchange *exchange, uint8_t *out)
 		.nsid = responder->nsid,
 		.keepalive = exchange->client->tcp,
 		.timeout = responder->keepalive,
+		.cookie = exchange->cookie_state == COOKIE_NONE ? NULL : exchange->cookie,
 	};
 	count(&responder->counters, &exchange->answer);
 	size_t size = answer_write(
@@ -111,8 +130,15 @@ static void apply_reply(struct answer *answer, enum dns_reply reply)
 {
 	if (reply == DNS_REPLY_ADDRESS)
 		return;
+	static const uint16_t rcodes[] = {
+		[DNS_REPLY_SERVFAIL] = DNS_RCODE_SERVFAIL,
+		[DNS_REPLY_REFUSED] = DNS_RCODE_REFUSED,
+		[DNS_REPLY_TRUNCATED] = DNS_RCODE_NOERROR,
+		[DNS_REPLY_LATER] = DNS_RCODE_SERVFAIL,
+	};
 	*answer = (struct answer){
-		.rcode = reply == DNS_REPLY_REFUSED ? DNS_RCODE_REFUSED : DNS_RCODE_SERVFAIL,
+		.rcode = rcodes[reply],
+		.truncated = reply == DNS_REPLY_TRUNCATED,
 	};
 }
 
@@ -125,6 +151,7 @@ static bool ask_service(struct exchange *exchange, const struct request *request
 		.service = exchange->answer.service->number,
 		.qtype = exchange->query->type,
 		.tcp = request->client->tcp,
+		.verified = request->client->tcp || exchange->cookie_state == COOKIE_GOOD,
 		.received_at = request->received_at,
 		.source = &request->client->source.any,
 		.id = request->may_wait ? waiting_next(waiting, request->client) : WAITING_NONE,
@@ -157,6 +184,23 @@ static void answer_special(struct exchange *exchange, uint16_t rcode)
 		explain(exchange, DNS_EDE_NOT_SUPPORTED, "this kind of query is not served");
 }
 
+/* False where a cookie is required and the client has none. */
+static bool has_cookie(struct exchange *exchange)
+{
+	struct responder *responder = exchange->responder;
+	enum cookie_state state = exchange->cookie_state;
+	responder->counters.cookies_good += state == COOKIE_GOOD;
+	responder->counters.cookies_bad += state == COOKIE_BAD;
+	if (responder->cookie_mode != DNS_COOKIES_REQUIRED || state == COOKIE_GOOD ||
+		exchange->client->tcp)
+		return true;
+	exchange->answer = (struct answer){
+		.rcode = state == COOKIE_NONE ? DNS_RCODE_NOERROR : DNS_RCODE_BADCOOKIE,
+		.truncated = state == COOKIE_NONE,
+	};
+	return false;
+}
+
 static void answer_ordinary(struct exchange *exchange)
 {
 	answer_find(&exchange->responder->names, exchange->query, &exchange->answer);
@@ -175,10 +219,10 @@ size_t respond(struct responder *responder, const struct request *request, uint8
 	}
 	struct exchange exchange;
 	exchange_begin(&exchange, responder, request->client, &query);
-	if (rcode == 0)
-		answer_ordinary(&exchange);
-	else
+	if (rcode != 0)
 		answer_special(&exchange, (uint16_t)rcode);
+	else if (has_cookie(&exchange))
+		answer_ordinary(&exchange);
 	if (exchange.answer.service && !ask_service(&exchange, request))
 		return 0;
 	return write_answer(&exchange, out);

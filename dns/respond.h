@@ -5,6 +5,7 @@
 #include "dns/answer.h"
 #include "dns/chaos.h"
 #include "dns/client.h"
+#include "dns/cookie.h"
 #include "dns/dns.h"
 #include "dns/names.h"
 #include "dns/waiting.h"
@@ -14,6 +15,8 @@ struct responder {
 	struct names names;
 	struct waiting waiting;
 	struct chaos chaos;
+	struct cookies cookies;
+	enum dns_cookie_mode cookie_mode;
 	char nsid[CHAOS_MAX_TEXT + 1]; /* "": none */
 	uint16_t keepalive;            /* what TCP clients are told (RFC 7828), units of 100 ms */
 	dns_ask_fn ask;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/units.h"
 #include "dns/accept.h"
 #include "dns/handles.h"
 #include "dns/listen.h"
@@ -106,6 +107,13 @@ int dns_server_create(uv_loop_t *loop, const struct dns_config *config, dns_ask_
 uint16_t dns_server_port(const struct dns_server *server, size_t index)
 {
 	return index < server->listener_count ? server->listeners[index].port : 0;
+}
+
+int dns_set_cookie_secrets(
+	struct dns_server *server, const uint8_t (*secrets)[DNS_COOKIE_SECRET_SIZE], unsigned count)
+{
+	uint32_t now = (uint32_t)(clock_real() / NS_PER_S);
+	return cookies_give(&server->responder.cookies, secrets, count, now);
 }
 
 int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones, size_t count,

@@ -42,6 +42,7 @@ OWN_INCLUDE_PATHS = {'guest-kernel': ['lwip/*', 'netif/*', 'lwipopts.h']}
 LIBRARIES = {
     'sqlite3.h': ['db/*.c'],
     'ldns/*': ['dns/*'],
+    'sodium.h': ['dns/cookie.c'],
     'libvirt/*': ['launcher/libvirt/*'],
     'libxl.h': ['launcher/libxl/*'],
     'netlink/*': ['launcher/link/*'],

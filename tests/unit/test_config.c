@@ -15,6 +15,8 @@
 #include "base/units.h"
 #include "daemon/config.h"
 
+#define SECRET "\"00112233445566778899aabbccddeeFF\""
+
 struct fixture {
 	char dir[64];
 	char path[96];
@@ -120,7 +122,8 @@ static void whole_file(void **state)
 	struct fixture *f = *state;
 	const struct config *c = load_good(f,
 		"run_dir = /tmp/x\n"
-		"dns { listen = [127.0.0.1@5300]; max_waiting: 7 }\n"
+		"dns { listen = [127.0.0.1@5300]; max_waiting: 7\n"
+		"  cookies = required; cookie_secrets = [" SECRET "] }\n"
 		"network { address6 = fd00::1/64; pool = 10.77.128.0/17; enabled = false }\n"
 		"backend { default = sim }\n"
 		"backend sim { start_delay = \"20 ms\"; fail = 1/3 }\n"
@@ -134,6 +137,10 @@ static void whole_file(void **state)
 	assert_string_equal(c->control.socket, "/tmp/x/control.sock");
 	assert_int_equal(c->dns.listen_count, 1);
 	assert_int_equal(c->dns.max_waiting, 7);
+	assert_int_equal(c->dns.cookies, DNS_COOKIES_REQUIRED);
+	assert_int_equal(c->dns.cookie_secret_count, 1);
+	assert_memory_equal(c->dns.cookie_secrets[0],
+		"\0\x11\x22\x33\x44\x55\x66\x77\x88\x99\xaa\xbb\xcc\xdd\xee\xff", 16);
 	assert_false(c->network.enabled);
 	char text[IP_PREFIX_TEXT];
 	assert_string_equal(ip_prefix_print(&c->network.pool6, text), "fd00::1/64");
@@ -179,6 +186,13 @@ static void problems(void **state)
 		{"dns { listen = [localhost] }", "dns.listen: "},
 		{"dns { listen = [] }", "dns.listen: needs at least one address"},
 		{"dns { listen = [{a = b}] }", "dns.listen: must be a list of single values"},
+		{"dns { cookies = maybe }", "dns.cookies: 'maybe' is none of on, required, off"},
+		{"dns { cookie_secrets = [00] }",
+			"dns.cookie_secrets: secret number 1 is not one of 32 hexadecimal"},
+		{"dns { cookie_secrets = [" SECRET ", 0] }",
+			"dns.cookie_secrets: secret number 2 is not"},
+		{"dns { cookie_secrets = [" SECRET ", " SECRET ", " SECRET "] }",
+			"dns.cookie_secrets: has more than two secrets"},
 		{"control { mode = 999 }", "control.mode: '999' is not a mode"},
 		{"control { mode = 4755 }", "control.mode: '4755' is not a mode"},
 		{"control { max_upload = 1 }", "control.max_upload: '1' is not a size"},
