@@ -110,12 +110,14 @@ static int make_link(struct daemon *daemon, struct error *err)
 	const struct config *config = daemon->config;
 	if (!config->network.enabled)
 		return 0;
+	const struct launcher_ops *backend = launcher_backend_find(config->default_backend);
 	const struct link_config link = {
 		.bridge = config->network.bridge,
 		.address = config->network.address,
 		.address6 = config->network.address6,
 		.tap_prefix = config->network.tap_prefix,
 		.spare_taps = config->network.spare_taps,
+		.spare_headers = backend && instance_tap_use(backend) == LINK_TAP_HEADERS,
 	};
 	return link_create(&daemon->loop, &link, &daemon->link, err);
 }

@@ -285,7 +285,7 @@ const struct config_option config_options[] = {
 		.help = "the prefix from which services are given IPv6 addresses"},
 	{"network.tap_prefix", TEXT, .min = 1, .max = 8, .value = "sm", AT(network.tap_prefix),
 		.help = "how the names of the guests' tap devices begin"},
-	{"network.spare_taps", NUMBER, .value = "2", .min = 0, .max = 64, AT(network.spare_taps),
+	{"network.spare_taps", NUMBER, .value = "8", .min = 1, .max = 1024, AT(network.spare_taps),
 		.help = "how many tap devices are kept ready"},
 	{"backend.default", TEXT, .min = 1, .max = 15, .value = "libvirt", AT(default_backend),
 		RELOAD, .help = "the backend of services that name none"},

@@ -45,8 +45,10 @@ static int start_as(struct service *service, enum launcher_start how, struct err
 	struct guest_spec spec;
 	instance_spec(service, &spec, &texts);
 	summon_stage(service->summon, STAGE_ASKED, clock_monotonic());
-	return service->backend->ops->start(
+	int rc = service->backend->ops->start(
 		service->backend->launcher, service->instance->id, &spec, how, err);
+	instance_close_tap(service->instance);
+	return rc;
 }
 
 static int start(struct service *service, struct error *err)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/units.h"
 #include "daemon/console.h"
@@ -35,9 +36,20 @@ static struct instance *new_instance(struct service *service, uint32_t generatio
 	if (!instance)
 		return NULL;
 	instance->id = (struct instance_id){service->def.id, generation};
+	instance->tap_fd = -1;
 	instance->ipv4 = service->def.ipv4;
 	instance->ipv6 = service->def.ipv6;
 	return instance;
+}
+
+enum link_tap_use instance_tap_use(const struct launcher_ops *backend)
+{
+	static const enum link_tap_use uses[] = {
+		[LAUNCHER_TAP_BY_NAME] = LINK_TAP_BY_NAME,
+		[LAUNCHER_TAP_PLAIN] = LINK_TAP_PLAIN,
+		[LAUNCHER_TAP_HEADERS] = LINK_TAP_HEADERS,
+	};
+	return uses[backend->tap];
 }
 
 int instance_create(struct service *service, struct instance **out, struct error *err)
@@ -47,11 +59,15 @@ int instance_create(struct service *service, struct instance **out, struct error
 	if (!instance)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (daemon->link) {
-		int rc = link_tap_take(daemon->link, instance->tap, err);
+		struct link_tap tap;
+		int rc = link_tap_take(
+			daemon->link, instance_tap_use(service->backend->ops), &tap, err);
 		if (rc < 0) {
 			free(instance);
 			return rc;
 		}
+		memcpy(instance->tap, tap.name, sizeof(instance->tap));
+		instance->tap_fd = tap.fd;
 	}
 	instance->started_at = clock_real();
 	*out = instance;
@@ -103,7 +119,15 @@ void instance_forget(struct instance *instance)
 	timer_cancel(&instance->limit);
 	timer_cancel(&instance->grace);
 	timer_cancel(&instance->rest);
+	instance_close_tap(instance);
 	free(instance);
+}
+
+void instance_close_tap(struct instance *instance)
+{
+	if (instance->tap_fd >= 0)
+		close(instance->tap_fd);
+	instance->tap_fd = -1;
 }
 
 /* --- what is started --- */
@@ -168,6 +192,7 @@ void instance_spec(
 		.memory = def->memory ? def->memory : config->guest.memory,
 		.vcpus = def->vcpus ? def->vcpus : 1,
 		.tap = instance->tap[0] ? instance->tap : NULL,
+		.tap_fd = instance->tap_fd,
 		.mac = service->mac,
 		.ipv4 = instance->ipv4,
 		.ipv6 = instance->ipv6,

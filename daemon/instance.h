@@ -20,6 +20,7 @@ struct config;
 struct instance {
 	struct instance_id id;
 	char tap[IFNAMSIZ]; /* "" for none */
+	int tap_fd;         /* until it is started; -1 */
 	struct ip_address ipv4, ipv6;
 	uint64_t started_at;     /* real time */
 	bool linked;             /* its route is there */
@@ -34,6 +35,8 @@ struct instance {
 	struct link_counters counters; /* at the last look */
 };
 
+/* How a backend wants its guests' taps. */
+enum link_tap_use instance_tap_use(const struct launcher_ops *backend);
 /* A new generation with a tap of its own. Its link is down. */
 int instance_create(struct service *service, struct instance **out, struct error *err);
 /* One that lives already. */
@@ -41,6 +44,8 @@ int instance_adopt(struct service *service, const struct launcher_event *found,
 	struct instance **out, struct error *err);
 /* Gives the tap back; ends all watches. NULL is fine. */
 void instance_destroy(struct service *service, struct instance *instance);
+/* Its backend has the tap now. */
+void instance_close_tap(struct instance *instance);
 /* The daemon ends: what the guest needs stays. */
 void instance_forget(struct instance *instance);
 

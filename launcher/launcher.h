@@ -54,6 +54,15 @@ enum launcher_capability {
 /* "prepare, suspend" of a mask, for a person; `text` holds at least 80 bytes. */
 const char *launcher_capabilities_print(unsigned mask, char text[80]);
 
+/* How a backend wants a guest's tap. A tap that is held open has its carrier, and its bridge forwards
+ * to it, before any guest is there to lose a frame. */
+enum launcher_tap {
+	LAUNCHER_TAP_BY_NAME, /* held by nobody: the hypervisor opens it, and sets it up as it likes */
+	LAUNCHER_TAP_PLAIN,   /* held open, frames as they are */
+	LAUNCHER_TAP_HEADERS, /* held open, each frame behind a virtio-net header (IFF_VNET_HDR); its
+			       * size and offloads are as the kernel makes a tap, the backend sets them */
+};
+
 /* What is to be started. Borrowed for the call of `start`; a backend copies what it keeps. */
 struct guest_spec {
 	const char *service;    /* its name, for the guest's own name and for a person */
@@ -64,6 +73,8 @@ struct guest_spec {
 	uint64_t memory;        /* bytes */
 	unsigned vcpus;
 	const char *tap; /* a tap device that exists, or NULL for no network */
+	int tap_fd; /* it, open and non-blocking as ops->tap says; -1: to be opened by its name.
+			  * The caller's: a backend that keeps it after `start` duplicates it */
 	struct mac_address mac;
 	struct ip_address ipv4, ipv6;
 };
@@ -134,6 +145,7 @@ struct launcher_ops {
 	const char *name;
 	const char *summary; /* one line, for `summonctl check` */
 	bool needs_image;    /* a service must have an image or a domain_xml */
+	enum launcher_tap tap;
 	/* Checks the settings (-EINVAL names the key and what would be right) and starts up without
 	 * blocking; work before it is connected is queued. */
 	int (*create)(

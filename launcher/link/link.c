@@ -4,69 +4,33 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "launcher/link/bridge.h"
 #include "launcher/link/device.h"
 #include "launcher/link/remover.h"
 #include "launcher/link/route.h"
+#include "launcher/link/spares.h"
 #include "launcher/link/tap.h"
 
-#define TAP_PREFIX_LONGEST 8
-#define SPARE_TAPS_MOST    1024
-
-/* A spare costs some 0.4 ms: made one at a time, and not while the summon that took the last one
- * is being served. */
-#define REFILL_DELAY_MS 20
-#define REFILL_PACE_MS  2
-#define REFILL_RETRY_MS 1000
+#define SPARE_TAPS_MOST 1024
 
 struct link {
 	struct netlink netlink;
 	struct bridge bridge;
-	char tap_prefix[TAP_PREFIX_LONGEST + 1];
-	unsigned tap_number; /* where the search for a free one goes on */
-	unsigned spare_taps;
-	struct tap_list spares;
+	struct tap_plan plan;
+	struct spares spares;
 	struct tap_list used;
 	bool settled;
-	uv_timer_t refill;
+	bool removes_bridge; /* at the end */
 	struct remover remover;
 };
 
-static int make_tap(struct link *link, struct tap *out, struct error *err)
-{
-	return tap_make(
-		&link->netlink, link->bridge.index, link->tap_prefix, &link->tap_number, out, err);
-}
-
-static int make_spare(struct link *link, struct error *err)
-{
-	struct tap tap;
-	int rc = make_tap(link, &tap, err);
-	if (rc < 0)
-		return rc;
-	rc = tap_list_add(&link->spares, &tap);
-	if (rc < 0) {
-		remover_add(&link->remover, &tap);
-		return error_set(err, rc, "no memory for a tap");
-	}
-	return 0;
-}
-
-static void refill(uv_timer_t *timer)
-{
-	struct link *link = timer->data;
-	if (link->spares.count >= link->spare_taps)
-		return;
-	/* Who takes a tap while there is no spare one hears why none can be made. */
-	int rc = make_spare(link, NULL);
-	if (rc < 0 || link->spares.count < link->spare_taps)
-		uv_timer_start(timer, refill, rc < 0 ? REFILL_RETRY_MS : REFILL_PACE_MS, 0);
-}
-
 static int check_config(const struct link_config *config, struct error *err)
 {
-	int rc = device_check_name("tap prefix", config->tap_prefix, TAP_PREFIX_LONGEST, err);
+	int rc = device_check_name(
+		"tap prefix", config->tap_prefix, sizeof(((struct tap_plan *)0)->prefix) - 1, err);
 	if (rc < 0)
 		return rc;
 	if (config->spare_taps > SPARE_TAPS_MOST)
@@ -84,8 +48,7 @@ int link_create(
 	struct link *link = calloc(1, sizeof(*link));
 	if (!link)
 		return error_set(err, -ENOMEM, "no memory for the link");
-	link->spare_taps = config->spare_taps;
-	memcpy(link->tap_prefix, config->tap_prefix, strlen(config->tap_prefix));
+	memcpy(link->plan.prefix, config->tap_prefix, strlen(config->tap_prefix));
 	rc = netlink_open(&link->netlink, err);
 	if (rc == 0)
 		rc = bridge_open(&link->netlink, config, &link->bridge, err);
@@ -94,69 +57,71 @@ int link_create(
 		free(link);
 		return rc;
 	}
+	link->plan.bridge = link->bridge.index;
 	remover_init(&link->remover, loop);
-	uv_timer_init(loop, &link->refill);
-	link->refill.data = link;
+	spares_init(&link->spares, loop, &link->plan, &link->remover, config->spare_taps,
+		config->spare_headers);
 	*out = link;
 	return 0;
 }
 
-static void release(uv_handle_t *handle)
+static void release(void *ctx)
 {
-	struct link *link = handle->data;
+	struct link *link = ctx;
 	netlink_close(&link->netlink);
-	tap_list_finish(&link->spares);
 	tap_list_finish(&link->used);
 	free(link);
 }
 
-static void close_refill(void *ctx)
+static void remove_rest(void *ctx)
 {
 	struct link *link = ctx;
-	uv_close((uv_handle_t *)&link->refill, release);
+	if (link->removes_bridge) {
+		struct tap bridge = {.index = link->bridge.index, .fd = -1};
+		remover_add(&link->remover, &bridge);
+	}
+	remover_finish(&link->remover, release, link);
 }
 
 void link_destroy(struct link *link, bool remove_all)
 {
 	if (!link)
 		return;
-	uv_timer_stop(&link->refill);
-	while (link->spares.count > 0) {
-		struct tap tap = tap_list_take(&link->spares, link->spares.count - 1);
-		remover_add(&link->remover, &tap);
-	}
-	if (remove_all && link->bridge.made) {
-		struct tap bridge = {.index = link->bridge.index};
-		remover_add(&link->remover, &bridge);
-	}
-	remover_finish(&link->remover, close_refill, link);
+	link->removes_bridge = remove_all && link->bridge.made;
+	spares_finish(&link->spares, remove_rest, link);
 }
 
-/* A spare that is still there: somebody may have deleted it by hand. */
-static bool take_spare(struct link *link, struct tap *out)
+static int make_tap(struct link *link, bool headers, struct tap *out, struct error *err)
 {
-	while (link->spares.count > 0) {
-		*out = tap_list_take(&link->spares, 0);
-		if (device_index(&link->netlink, out->name) == out->index)
-			return true;
+	int rc = tap_make(&link->netlink, &link->plan, headers, out, err);
+	if (rc == 0 && !tap_open_up(out)) {
+		rc = error_set(err, -ENODEV, "tap '%s' went away", out->name);
+		close(out->fd);
 	}
-	return false;
+	return rc;
 }
 
-int link_tap_take(struct link *link, char name[IFNAMSIZ], struct error *err)
+int link_tap_take(struct link *link, enum link_tap_use how, struct link_tap *out, struct error *err)
 {
+	bool by_name = how == LINK_TAP_BY_NAME, headers = how == LINK_TAP_HEADERS;
+	bool spare_will_do = by_name || headers == link->spares.headers;
 	struct tap tap;
-	int rc = take_spare(link, &tap) ? 0 : make_tap(link, &tap, err);
+	int rc = spare_will_do && spares_take(&link->spares, &tap)
+			 ? 0
+			 : make_tap(link, headers, &tap, err);
 	if (rc < 0)
 		return rc;
 	if (link->settled)
-		uv_timer_start(&link->refill, refill, REFILL_DELAY_MS, 0);
+		spares_refill(&link->spares);
+	CLEANUP(close) int fd = tap.fd;
+	tap.fd = -1;
 	rc = tap_list_add(&link->used, &tap);
 	if (rc < 0) {
 		remover_add(&link->remover, &tap);
 		return error_set(err, rc, "no memory for a tap");
 	}
-	memcpy(name, tap.name, IFNAMSIZ);
+	memcpy(out->name, tap.name, IFNAMSIZ);
+	out->fd = by_name ? -1 : steal_fd(&fd);
 	return 0;
 }
 
@@ -193,7 +158,7 @@ int link_tap_adopt(struct link *link, const char *name, struct error *err)
 	if (rc < 0)
 		return netlink_error(&link->netlink, err, rc,
 			"cannot make tap '%s' a port of bridge '%s'", name, link->bridge.name);
-	struct tap tap = {.index = device.index};
+	struct tap tap = {.index = device.index, .fd = -1};
 	memcpy(tap.name, device.name, sizeof(tap.name));
 	rc = tap_list_add(&link->used, &tap);
 	return rc < 0 ? error_set(err, rc, "no memory for a tap") : 0;
@@ -202,14 +167,14 @@ int link_tap_adopt(struct link *link, const char *name, struct error *err)
 /* A tap of our prefix that nobody holds, on our bridge or on none (its bridge was removed). */
 static bool is_orphan(const struct link *link, const struct device *device)
 {
-	size_t prefix = strlen(link->tap_prefix);
+	size_t prefix = strlen(link->plan.prefix);
 	const char *number = device->name + prefix;
 	return strcmp(device->kind, "tun") == 0 &&
 	       (device->master == 0 || device->master == link->bridge.index) &&
-	       strncmp(device->name, link->tap_prefix, prefix) == 0 && *number &&
+	       strncmp(device->name, link->plan.prefix, prefix) == 0 && *number &&
 	       strspn(number, "0123456789") == strlen(number) &&
 	       tap_list_find(&link->used, device->name) == link->used.count &&
-	       tap_list_find(&link->spares, device->name) == link->spares.count;
+	       tap_list_find(&link->spares.list, device->name) == link->spares.list.count;
 }
 
 static int remove_orphan(void *ctx, const struct device *device)
@@ -217,7 +182,7 @@ static int remove_orphan(void *ctx, const struct device *device)
 	struct link *link = ctx;
 	if (!is_orphan(link, device))
 		return 0;
-	struct tap tap = {.index = device->index};
+	struct tap tap = {.index = device->index, .fd = -1};
 	remover_add(&link->remover, &tap);
 	return 0;
 }
@@ -229,8 +194,7 @@ int link_taps_settle(struct link *link, struct error *err)
 	if (rc < 0 && rc != -EINTR)
 		return netlink_error(
 			&link->netlink, err, rc, "cannot list this host's network devices");
-	for (rc = 0; rc == 0 && link->spares.count < link->spare_taps;)
-		rc = make_spare(link, err);
+	rc = spares_fill(&link->spares, &link->netlink, err);
 	link->settled = rc == 0;
 	return rc;
 }

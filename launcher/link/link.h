@@ -25,7 +25,8 @@ struct link_config {
 	struct ip_prefix address;  /* the guests' gateway, e.g. 10.77.0.1/16 */
 	struct ip_prefix address6; /* or none */
 	const char *tap_prefix;    /* at most 8 letters; taps are <prefix><number> */
-	unsigned spare_taps;       /* kept ready on the bridge */
+	unsigned spare_taps; /* kept ready on the bridge, and open: with one, it has a carrier */
+	bool spare_headers;  /* they are for LINK_TAP_HEADERS, else for LINK_TAP_PLAIN */
 };
 
 int link_create(
@@ -35,14 +36,27 @@ int link_create(
  * earlier life. May be NULL. Devices and memory are released in later turns of the loop. */
 void link_destroy(struct link *link, bool remove_all);
 
-/* A tap of the bridge, up, for one guest: a spare one, or made now. Persistent: it outlives us. */
-int link_tap_take(struct link *link, char name[IFNAMSIZ], struct error *err);
+enum link_tap_use {
+	LINK_TAP_BY_NAME, /* held by nobody: a hypervisor opens it, and sets it up as it likes */
+	LINK_TAP_PLAIN,   /* held open, non-blocking, frames as they are */
+	LINK_TAP_HEADERS, /* held open, non-blocking, each frame behind a virtio-net header */
+};
+
+/* A tap of the bridge, up, for one guest: a spare one, or made now. Persistent: it outlives us. Held
+ * open, the bridge forwards to it already. `fd` is the caller's to close; -1 for BY_NAME, where any
+ * spare one will do. What the network said to a spare one is not kept for its guest. */
+struct link_tap {
+	char name[IFNAMSIZ];
+	int fd;
+};
+int link_tap_take(
+	struct link *link, enum link_tap_use how, struct link_tap *out, struct error *err);
 /* After the guest's end: the tap is deleted, in a thread. One that is not in use is left alone. */
 void link_tap_give(struct link *link, const char *name);
 /* A tap that a guest of an earlier life holds. */
 int link_tap_adopt(struct link *link, const char *name, struct error *err);
 /* After all adoptions: deletes taps of our prefix that nobody adopted, and fills the spares. Then
- * at idle times refills; a spare is made in a later turn of the loop, never on a summon's path. */
+ * refills, in a thread. */
 int link_taps_settle(struct link *link, struct error *err);
 
 /* Host route (source: the bridge's address) and permanent neighbour for a guest: packets to its

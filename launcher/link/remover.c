@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "launcher/link/remover.h"
 
+#include <unistd.h>
+
 #include "launcher/link/device.h"
 
 static void delete_batch(uv_work_t *work)
@@ -49,6 +51,8 @@ void remover_add(struct remover *remover, const struct tap *device)
 {
 	if (tap_list_add(&remover->pending, device) == 0)
 		start_batch(remover);
+	else if (device->fd >= 0)
+		close(device->fd);
 }
 
 void remover_finish(struct remover *remover, void (*finished)(void *ctx), void *ctx)

@@ -26,7 +26,7 @@ struct remover {
 };
 
 void remover_init(struct remover *remover, uv_loop_t *loop);
-/* Without memory it is left out. */
+/* Takes over its descriptor. Without memory it is left out. */
 void remover_add(struct remover *remover, const struct tap *device);
 /* `finished` is called when all has been deleted: in a later turn of the loop, or, where there is
  * nothing to wait for, at once. Nothing may be added after this. */

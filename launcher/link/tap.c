@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
 #include <linux/rtnetlink.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "launcher/link/device.h"
@@ -50,13 +52,16 @@ struct tap tap_list_take(struct tap_list *list, size_t place)
 
 void tap_list_finish(struct tap_list *list)
 {
+	for (size_t i = 0; i < list->count; i++)
+		if (list->items[i].fd >= 0)
+			close(list->items[i].fd);
 	free(list->items);
 	*list = (struct tap_list){0};
 }
 
 static int open_tun(struct error *err)
 {
-	int fd = open(TUN_PATH, O_RDWR | O_CLOEXEC);
+	int fd = open(TUN_PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd >= 0)
 		return fd;
 	int code = -errno;
@@ -71,16 +76,15 @@ static int open_tun(struct error *err)
 
 /* Makes the first tap of a free number: without IFF_TUN_EXCL the kernel would hand out an existing
  * one, which may be another guest's. */
-static int make_numbered(
-	int fd, const char *prefix, unsigned *number, struct tap *tap, struct error *err)
+static int make_numbered(int fd, struct tap_plan *plan, struct tap *tap, struct error *err)
 {
 	struct ifreq request;
 	for (int attempt = 0; attempt < TAP_ATTEMPTS; attempt++) {
-		request = (struct ifreq){
-			.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL};
-		snprintf(request.ifr_name, sizeof(request.ifr_name), "%s%u", prefix,
-			*number % TAP_NUMBERS);
-		*number = (*number + 1) % TAP_NUMBERS;
+		unsigned number = __atomic_fetch_add(&plan->number, 1, __ATOMIC_RELAXED);
+		request = (struct ifreq){.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_TUN_EXCL |
+							      (tap->headers ? IFF_VNET_HDR : 0))};
+		snprintf(request.ifr_name, sizeof(request.ifr_name), "%s%u", plan->prefix,
+			number % TAP_NUMBERS);
 		if (ioctl(fd, TUNSETIFF, &request) == 0) {
 			memcpy(tap->name, request.ifr_name, sizeof(tap->name));
 			return 0;
@@ -98,20 +102,39 @@ static int make_numbered(
 		TAP_ATTEMPTS, request.ifr_name);
 }
 
-int tap_make(struct netlink *netlink, int bridge, const char *prefix, unsigned *number,
-	struct tap *out, struct error *err)
+/* Until it is somebody's: else the network's noise would fill its queue, and be what its guest hears
+ * first. */
+static int close_up(int fd)
 {
-	struct tap tap = {0};
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog filter = {.len = 1, .filter = &nothing};
+	return ioctl(fd, TUNATTACHFILTER, &filter) < 0 ? -errno : 0;
+}
+
+bool tap_open_up(const struct tap *tap)
+{
+	struct sock_fprog none = {0};
+	return ioctl(tap->fd, TUNDETACHFILTER, &none) == 0;
+}
+
+int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struct tap *out,
+	struct error *err)
+{
+	struct tap tap = {.headers = headers};
 	CLEANUP(close) int fd = open_tun(err);
 	if (fd < 0)
 		return fd;
-	int rc = make_numbered(fd, prefix, number, &tap, err);
+	int rc = make_numbered(fd, plan, &tap, err);
 	if (rc < 0)
 		return rc;
 	/* From here to TUNSETPERSIST an error needs no undoing: closing removes the tap. */
 	tap.index = device_index(netlink, tap.name);
 	device_set_ipv6(tap.name, "disable_ipv6", "1");
-	rc = device_raise(netlink, tap.index, bridge);
+	rc = close_up(fd);
+	if (rc < 0)
+		return error_set(err, rc, "cannot close tap '%s' to the network: %s", tap.name,
+			strerror(-rc));
+	rc = device_raise(netlink, tap.index, plan->bridge);
 	if (rc < 0)
 		return netlink_error(
 			netlink, err, rc, "cannot make tap '%s' a port of the bridge", tap.name);
@@ -119,6 +142,7 @@ int tap_make(struct netlink *netlink, int bridge, const char *prefix, unsigned *
 		return error_set(err, -errno, "cannot make tap '%s' persistent: %s", tap.name,
 			strerror(errno));
 	*out = tap;
+	out->fd = steal_fd(&fd);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #define LAUNCHER_LINK_TAP_H
 
 #include <net/if.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "launcher/link/link.h"
@@ -10,7 +11,16 @@
 
 struct tap {
 	int index; /* of the device: never used again, while a name can be */
+	int fd;    /* a spare one is held open; else -1 */
+	bool headers;
 	char name[IFNAMSIZ];
+};
+
+/* What all taps have in common. */
+struct tap_plan {
+	int bridge; /* its index */
+	char prefix[9];
+	unsigned number; /* where the search for a free one goes on; of all threads */
 };
 
 struct tap_list {
@@ -23,12 +33,17 @@ int tap_list_add(struct tap_list *list, const struct tap *tap);
 size_t tap_list_find(const struct tap_list *list, const char *name);
 /* Takes one out; the last one moves into its place. */
 struct tap tap_list_take(struct tap_list *list, size_t place);
+/* Closes those that are open. */
 void tap_list_finish(struct tap_list *list);
 
-/* Makes <prefix><number> with the first free number from *number on, a persistent tap that a
- * hypervisor opens by its name (one queue, virtio-net headers), as a port of the bridge, up. */
-int tap_make(struct netlink *netlink, int bridge, const char *prefix, unsigned *number,
-	struct tap *out, struct error *err);
+/* Makes <prefix><number> with the first free number from the plan's on: a persistent tap of one
+ * queue, a port of the bridge, up, open. As long as somebody holds it, it has a carrier and the
+ * bridge forwards to it, from the first moment on. It keeps nothing that it is sent. Of any thread
+ * that has a netlink socket of its own. */
+int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struct tap *out,
+	struct error *err);
+/* From now on it keeps what it is sent. False where the device is gone. */
+bool tap_open_up(const struct tap *tap);
 
 int tap_read_counters(
 	struct netlink *netlink, const char *name, struct link_counters *out, struct error *err);

@@ -22,11 +22,15 @@ static int open_file(const char *what, const char *path, int *out, struct error 
 				: 0;
 }
 
+static int hand_on(const char *name, int tap, int *out, struct error *err)
+{
+	*out = fcntl(tap, F_DUPFD_CLOEXEC, 0);
+	return *out < 0 ? error_set(err, -errno, "tap %s: %s", name, strerror(errno)) : 0;
+}
+
 static int open_tap(const char *name, int *out, struct error *err)
 {
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
-	if (!name)
-		return 0;
 	if (strlen(name) >= sizeof(request.ifr_name))
 		return error_set(err, -EINVAL, "tap %s: a name has at most 15 bytes", name);
 	strcpy(request.ifr_name, name);
@@ -49,8 +53,9 @@ int vmm_files_open(struct vmm_files *files, const struct guest_spec *spec, struc
 	int r = open_file("image", spec->kernel, &files->image, err);
 	if (r == 0)
 		r = open_file("initrd", spec->initrd, &files->initrd, err);
-	if (r == 0)
-		r = open_tap(spec->tap, &files->tap, err);
+	if (r == 0 && spec->tap)
+		r = spec->tap_fd >= 0 ? hand_on(spec->tap, spec->tap_fd, &files->tap, err)
+				      : open_tap(spec->tap, &files->tap, err);
 	if (r < 0)
 		vmm_files_close(files);
 	return r;
@@ -139,7 +144,5 @@ int vmm_boot(struct vmm_guest *guest, struct instance_id id, const struct vmm_fi
 	r = send_boot(guest, files, spec, how, err);
 	if (r < 0)
 		unlink(to.sun_path);
-	else if (spec->tap)
-		snprintf(guest->tap, sizeof(guest->tap), "%s", spec->tap);
 	return r;
 }

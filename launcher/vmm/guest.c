@@ -87,7 +87,6 @@ void vmm_guest_forget(struct vmm_guest *guest)
 	guest->gone = true;
 	uv_close((uv_handle_t *)&guest->socket_poll, handle_closed);
 	uv_close((uv_handle_t *)&guest->process_poll, handle_closed);
-	uv_close((uv_handle_t *)&guest->carrier_timer, handle_closed);
 }
 
 void vmm_guest_kill(struct vmm_guest *guest)
@@ -301,8 +300,6 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 {
 	struct vmm_guest *guest = poll->data;
 	(void)events;
-	if (status == 0 && vmm_carrier_wait(guest))
-		return;
 	if (status == 0 && take_messages(guest, MESSAGES_PER_TURN))
 		return;
 	if (guest->gone)
@@ -321,18 +318,10 @@ static void watch(struct vmm_guest *guest, uv_poll_t *poll, int fd, uv_poll_cb s
 	guest->open_handles++;
 }
 
-void vmm_guest_listen(struct vmm_guest *guest)
-{
-	uv_poll_start(&guest->socket_poll, UV_READABLE, on_socket);
-}
-
 void vmm_guest_watch(struct vmm_guest *guest)
 {
 	enlist(guest);
 	guest->vmm->open_handles++;
 	watch(guest, &guest->socket_poll, guest->socket, on_socket);
 	watch(guest, &guest->process_poll, guest->process, on_process);
-	uv_timer_init(guest->vmm->loop, &guest->carrier_timer);
-	guest->carrier_timer.data = guest;
-	guest->open_handles++;
 }

@@ -225,6 +225,7 @@ const struct launcher_ops vmm_launcher_ops = {
 	.name = "vmm",
 	.summary = "our own monitor: starts a unikernel in milliseconds (KVM; one CPU)",
 	.needs_image = true,
+	.tap = LAUNCHER_TAP_PLAIN,
 	.create = vmm_create,
 	.destroy = vmm_destroy,
 	.capabilities = vmm_capabilities,

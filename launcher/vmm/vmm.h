@@ -58,9 +58,6 @@ struct vmm_guest {
 	uint32_t number; /* of the shell that it is, or was */
 	uint64_t memory; /* of a shell */
 	uv_poll_t socket_poll, process_poll;
-	uv_timer_t carrier_timer;
-	char tap[16]; /* until its link is up; "" then, or where there is none */
-	unsigned looks;
 	unsigned open_handles;
 	bool asked; /* found, and has not told its facts */
 	bool started, destroying, gone;
@@ -114,13 +111,6 @@ void vmm_guest_forget(struct vmm_guest *guest);
 /* Sends a request. Where the monitor has gone, its end is on its way, and ends the request too. */
 int vmm_guest_request(struct vmm_guest *guest, enum control_type type, struct error *err);
 void vmm_guest_kill(struct vmm_guest *guest);
-
-/* Begins (again) to listen to what its monitor says. */
-void vmm_guest_listen(struct vmm_guest *guest);
-
-/* carrier.c: true where the guest's link is not up yet, and what its monitor says has to wait; it is
- * then listened to once it is. */
-bool vmm_carrier_wait(struct vmm_guest *guest);
 
 /* find.c: */
 int vmm_list(struct launcher *launcher, struct error *err);

@@ -5,13 +5,16 @@ import io
 import os
 import signal
 import socket
+import struct
 import subprocess
 import tarfile
 
 import pytest
-from harness import BACKEND, BUILD, Summond, curl, wait_for
+from harness import BACKEND, BUILD, HANG, Summond, ask, curl, wait_for
 
 NAME = "www.example.test"
+# How often a start is repeated to see that its client's first packet is never lost.
+STARTS = int(os.environ.get("E2E_STARTS", "100" if BACKEND == "vmm" else "2"))
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,21 @@ def test_cold_then_warm(summond):
     for stage in ("query", "admitted", "link-up", "asked", "first-instruction", "console", "ready",
                   "answered"):
         assert stage in stages
+
+
+def retransmissions(client):
+    """tcpi_total_retrans, the last but one of struct tcp_info's first 104 bytes."""
+    return struct.unpack("I", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[100:])[0]
+
+
+def test_no_first_packet_is_lost(summond):
+    put_site(summond)
+    for _ in range(STARTS):
+        address = ask(NAME, summond.port)
+        with socket.create_connection((address, 80), timeout=HANG) as client:
+            assert retransmissions(client) == 0
+        summond.call("POST", f"/v1/services/{NAME}/retire", {"how": "destroy"})
+        summond.wait_state(NAME, "asleep")
 
 
 def test_joined_queries_start_one_guest(summond):

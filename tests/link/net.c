@@ -137,6 +137,15 @@ struct link *net_link(uv_loop_t *loop, unsigned spare_taps)
 	return link;
 }
 
+int net_take(struct link *link, char name[IFNAMSIZ], struct error *err)
+{
+	struct link_tap tap;
+	int rc = link_tap_take(link, LINK_TAP_BY_NAME, &tap, err);
+	if (rc == 0)
+		memcpy(name, tap.name, sizeof(tap.name));
+	return rc;
+}
+
 void net_link_end(uv_loop_t *loop, struct link *link)
 {
 	link_destroy(link, true);

@@ -38,6 +38,8 @@ void net_run_out(uv_loop_t *loop);
 
 /* A link with bridge "sbr0", 10.77.0.1/16, fd77::1/64 and taps "stap<n>". */
 struct link *net_link(uv_loop_t *loop, unsigned spare_taps);
+/* link_tap_take() as for QEMU. */
+int net_take(struct link *link, char name[IFNAMSIZ], struct error *err);
 void net_link_end(uv_loop_t *loop, struct link *link);
 
 /* Opens the tap by name as a hypervisor does. A read gives up after some seconds. */

@@ -155,7 +155,7 @@ static void privileges_are_asked_for(void **state)
 	assert_int_equal(seteuid(65534), 0);
 	expect_refusal(*state, &config, -EPERM, "run as root or with CAP_NET_ADMIN");
 	int up = link_up(link, &guest, &mac, &err);
-	int taken = link_tap_take(link, tap, &err);
+	int taken = net_take(link, tap, &err);
 	assert_int_equal(seteuid(0), 0);
 	assert_int_equal(up, -EPERM);
 	assert_true(taken == -EPERM || taken == -EACCES); /* by the mode of /dev/net/tun */
@@ -178,7 +178,7 @@ static void check_way_to_guest(
 	/* Another address on the bridge, that must not become the source. */
 	net_ip("addr add %s dev sbr0",
 		guest.family == AF_INET ? "10.77.0.9/32" : "fd77::9/128 nodad");
-	assert_int_equal(link_tap_take(link, tap, NULL), 0);
+	assert_int_equal(net_take(link, tap, NULL), 0);
 	int fd = net_tap_open(tap);
 	net_tap_await(tap);
 	assert_int_equal(net_send_udp(&guest, 4000), -ENETUNREACH);

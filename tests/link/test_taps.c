@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <linux/virtio_net.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -42,7 +44,7 @@ static void taps_are_ports_without_ipv6(void **state)
 {
 	struct link *link = net_link(*state, 0);
 	char tap[IFNAMSIZ];
-	assert_int_equal(link_tap_take(link, tap, NULL), 0);
+	assert_int_equal(net_take(link, tap, NULL), 0);
 	assert_int_equal(strncmp(tap, "stap", 4), 0);
 	assert_true(net_ip_says("master sbr0", "link show %s", tap));
 	assert_true(net_ip_says("persist on", "-d link show %s", tap));
@@ -64,8 +66,8 @@ static void spares_are_taken_and_refilled(void **state)
 	assert_int_equal(net_count("stap"), 0);
 	assert_int_equal(link_taps_settle(link, NULL), 0);
 	assert_int_equal(net_count("stap"), 3);
-	assert_int_equal(link_tap_take(link, first, NULL), 0);
-	assert_int_equal(link_tap_take(link, second, NULL), 0);
+	assert_int_equal(net_take(link, first, NULL), 0);
+	assert_int_equal(net_take(link, second, NULL), 0);
 	assert_string_not_equal(first, second);
 	/* Nothing was made meanwhile; that is for later turns. */
 	assert_int_equal(net_count("stap"), 3);
@@ -95,7 +97,7 @@ static void lost_spares_are_not_handed_out(void **state)
 	assert_int_equal(link_taps_settle(link, NULL), 0);
 	net_ip("link del stap0");
 	net_ip("link del stap1");
-	assert_int_equal(link_tap_take(link, tap, NULL), 0);
+	assert_int_equal(net_take(link, tap, NULL), 0);
 	assert_true(net_exists(tap));
 	net_link_end(*state, link);
 	net_ip("link del %s", tap);
@@ -107,7 +109,7 @@ static void taken_names_are_passed_over(void **state)
 	char tap[IFNAMSIZ];
 	net_ip("tuntap add stap0 mode tap");
 	net_ip("link add stap1 type bridge");
-	assert_int_equal(link_tap_take(link, tap, NULL), 0);
+	assert_int_equal(net_take(link, tap, NULL), 0);
 	assert_string_equal(tap, "stap2");
 	net_ip("link del stap1");
 	link_tap_give(link, tap);
@@ -121,8 +123,8 @@ static void adopted_taps_survive_a_restart(void **state)
 	struct link *link = net_link(*state, 2);
 	char kept[IFNAMSIZ], lost[IFNAMSIZ];
 	assert_int_equal(link_taps_settle(link, NULL), 0);
-	assert_int_equal(link_tap_take(link, kept, NULL), 0);
-	assert_int_equal(link_tap_take(link, lost, NULL), 0);
+	assert_int_equal(net_take(link, kept, NULL), 0);
+	assert_int_equal(net_take(link, lost, NULL), 0);
 	link_destroy(link, false);
 	net_run_out(*state);
 	net_ip("link add stap7x type bridge");
@@ -181,8 +183,9 @@ static void counters_count_both_ways(void **state)
 	struct error err = ERROR_INIT;
 	char tap[IFNAMSIZ];
 	uint8_t frame[2048];
-	assert_int_equal(link_tap_take(link, tap, NULL), 0);
+	assert_int_equal(net_take(link, tap, NULL), 0);
 	int fd = net_tap_open(tap);
+	net_tap_await(tap);
 	assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
 	assert_int_equal(link_read_counters(link, tap, &before, NULL), 0);
 	net_tap_send(fd, &mac);
@@ -207,11 +210,56 @@ static void open_taps_are_deleted(void **state)
 {
 	struct link *link = net_link(*state, 0);
 	char tap[IFNAMSIZ];
-	assert_int_equal(link_tap_take(link, tap, NULL), 0);
+	assert_int_equal(net_take(link, tap, NULL), 0);
 	int fd = net_tap_open(tap);
 	link_tap_give(link, tap);
 	run_until_taps_are(*state, 0);
 	close(fd);
+	net_link_end(*state, link);
+}
+
+/* Of what waits in a tap that is open. */
+static int first_udp_port(int fd, enum link_tap_use use)
+{
+	uint8_t frame[2048];
+	size_t begin = use == LINK_TAP_HEADERS ? sizeof(struct virtio_net_hdr) : 0;
+	const uint8_t *ip = frame + begin + 14;
+	ssize_t size;
+	while ((size = read(fd, frame, sizeof(frame))) > 0)
+		if (size >= (ssize_t)begin + 42 && ip[0] == 0x45 && ip[9] == IPPROTO_UDP)
+			return ip[22] << 8 | ip[23];
+	return -1;
+}
+
+/* A bridge hears of its first port's carrier a moment late. */
+static bool bridge_is_up(void *ctx)
+{
+	(void)ctx;
+	return net_ip_says("state UP", "link show sbr0");
+}
+
+/* As a spare one is handed out, with the network's noise of before left behind. */
+static void open_taps_forward_at_once(void **state)
+{
+	static const enum link_tap_use ways[] = {LINK_TAP_PLAIN, LINK_TAP_HEADERS};
+	struct ip_address guest = net_address("10.77.0.5");
+	struct mac_address mac = GUEST_MAC;
+	struct link *link = net_link(*state, 2);
+	assert_int_equal(link_taps_settle(link, NULL), 0);
+	assert_true(net_run_until(*state, bridge_is_up, NULL));
+	assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
+	for (size_t i = 0; i < 2; i++) { /* the second is no spare one: it is made now */
+		struct link_tap tap;
+		assert_int_equal(net_send_udp(&guest, 4001), 0);
+		assert_int_equal(link_tap_take(link, ways[i], &tap, NULL), 0);
+		assert_int_equal(net_send_udp(&guest, 4000), 0);
+		assert_true(net_ip_says("state forwarding", "-d link show %s", tap.name));
+		assert_int_equal(net_ip_says("vnet_hdr on", "-d link show %s", tap.name),
+			ways[i] == LINK_TAP_HEADERS);
+		assert_int_equal(first_udp_port(tap.fd, ways[i]), 4000);
+		close(tap.fd);
+		link_tap_give(link, tap.name);
+	}
 	net_link_end(*state, link);
 }
 
@@ -222,7 +270,7 @@ static void many_taps(void **state)
 	static char names[MANY][IFNAMSIZ];
 	assert_int_equal(link_taps_settle(link, NULL), 0);
 	for (size_t i = 0; i < MANY; i++)
-		assert_int_equal(link_tap_take(link, names[i], NULL), 0);
+		assert_int_equal(net_take(link, names[i], NULL), 0);
 	run_until_taps_are(*state, MANY + 4);
 	for (size_t i = 0; i < MANY; i++)
 		link_tap_give(link, names[i]);
@@ -246,6 +294,7 @@ int main(void)
 		TAP_TEST(only_own_taps_are_adopted),
 		TAP_TEST(counters_count_both_ways),
 		TAP_TEST(open_taps_are_deleted),
+		TAP_TEST(open_taps_forward_at_once),
 		TAP_TEST(many_taps),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,7 +115,8 @@ static int start(struct world *world, uint64_t memory, const char *tap, struct e
 		.cmdline = "",
 		.memory = memory,
 		.vcpus = 1,
-		.tap = tap};
+		.tap = tap,
+		.tap_fd = -1};
 	world->generation++;
 	world->started = world->over = false;
 	return world->launcher->ops->start(world->launcher, ID, &spec, LAUNCHER_START_RUNNING, err);
