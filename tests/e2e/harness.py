@@ -17,8 +17,10 @@ SUMMOND = BUILD / "daemon" / "summond"
 SUMMONCTL = BUILD / "summonctl" / "summonctl"
 IMAGES = BUILD / "guest-kernel"
 BACKEND = os.environ.get("E2E_BACKEND", "libvirt")
+# What summon-vmm runs guests with: kvm, process, or the first of these that works.
+MODE = os.environ.get("E2E_MODE", "auto")
 # What a backend needs to be told of this build.
-BACKENDS = {"vmm": {"monitor": f"{BUILD.resolve()}/summon-vmm/summon-vmm"}}
+BACKENDS = {"vmm": {"monitor": f"{BUILD.resolve()}/summon-vmm/summon-vmm", "mode": MODE}}
 SOURCE = Path(__file__).resolve().parents[2]
 
 # Nothing here asserts a time; these only end a test that hangs.

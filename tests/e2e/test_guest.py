@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 """The whole way, on real parts: libvirt's embedded driver and QEMU, or summon-vmm (which the variable
-E2E_BACKEND says); our guest kernel, dig and curl."""
+E2E_BACKEND says, and E2E_MODE whether with KVM); our guest kernel, dig and curl."""
 import io
 import os
 import signal
@@ -11,6 +11,7 @@ import tarfile
 
 import pytest
 from harness import BACKEND, BUILD, HANG, Summond, ask, curl, wait_for
+from harness import BACKEND, BUILD, MODE, Summond, curl, wait_for
 
 NAME = "www.example.test"
 # How often a start is repeated to see that its client's first packet is never lost.
@@ -19,9 +20,11 @@ STARTS = int(os.environ.get("E2E_STARTS", "100" if BACKEND == "vmm" else "2"))
 
 @pytest.fixture(scope="module")
 def summond():
-    if BACKEND == "vmm" and subprocess.run([BUILD / "summon-vmm" / "summon-vmm", "--check"],
-                                           stdout=subprocess.DEVNULL, check=False).returncode:
-        pytest.skip("KVM cannot run guests here")
+    if BACKEND == "vmm" and subprocess.run(
+            [BUILD / "summon-vmm" / "summon-vmm", "--check",
+             *([f"--mode={MODE}"] if MODE != "auto" else [])],
+            stdout=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip(f"summon-vmm (mode {MODE}) cannot run guests here")
     with Summond().start() as daemon:
         yield daemon
 
