@@ -101,6 +101,7 @@ static int fill_boot_page(struct monitor *m, const struct order *order, struct e
 	boot->transmit = m->has_network ? LAYOUT_TRANSMIT : 0;
 	boot->tsc_hz = m->cpu.tsc_hz ? m->cpu.tsc_hz : ticks_hz(&m->ticks);
 	boot->real_ns = m->started_at;
+	boot->features = m->rings.has_header ? SUMMON_FEATURE_OFFLOAD : 0;
 	memcpy(boot->mac, order->head.mac, sizeof(boot->mac));
 	if (getrandom(boot->seed, sizeof(boot->seed), 0) != sizeof(boot->seed))
 		return error_set(err, -EIO, "no random seed for the guest");
@@ -134,7 +135,8 @@ int monitor_boot(struct monitor *m, struct control_request *request, struct erro
 	if (result < 0)
 		return result;
 	if (order.tap_fd) {
-		rings_init(&m->rings, &m->memory, *order.tap_fd);
+		rings_init(&m->rings, &m->memory, *order.tap_fd,
+			order.head.flags & CONTROL_BOOT_TAP_HEADER);
 		*order.tap_fd = -1;
 		m->has_network = true;
 	}

@@ -20,12 +20,12 @@
 #define EXPECTED 0x5a5aull
 
 /* mov ecx, LOOPS; 1: dec ecx; jnz 1b; mov edi, EXPECTED; movq xmm0, rdi; movq rbx, xmm0;
- * 2: mov edi, ebx; mov eax, LAYOUT_CALLS + SUMMON_CALL_READY * SUMMON_CALL_SIZE; call rax; inc ebx;
+ * 2: mov edi, ebx; mov eax, LAYOUT_CALLS + SUMMON_CALL_KICK * SUMMON_CALL_SIZE; call rax; inc ebx;
  * cmp ebx, EXPECTED + CALLS; jne 2b; ud2 */
 #define WORD(n) (n) & 0xff, (n) >> 8 & 0xff, (n) >> 16 & 0xff, (n) >> 24 & 0xff
 static const uint8_t code[] = {0xb9, WORD(LOOPS), 0xff, 0xc9, 0x75, 0xfc, 0xbf, WORD(EXPECTED),
 	0x66, 0x48, 0x0f, 0x6e, 0xc7, 0x66, 0x48, 0x0f, 0x7e, 0xc3, 0x89, 0xdf, 0xb8,
-	WORD(LAYOUT_CALLS + SUMMON_CALL_READY * SUMMON_CALL_SIZE), 0xff, 0xd0, 0xff, 0xc3, 0x81,
+	WORD(LAYOUT_CALLS + SUMMON_CALL_KICK * SUMMON_CALL_SIZE), 0xff, 0xd0, 0xff, 0xc3, 0x81,
 	0xfb, WORD(EXPECTED + CALLS), 0x75, 0xed, 0x0f, 0x0b};
 
 #define STACK_TOP (SUMMON_IMAGE_MIN + 3 * PAGE)
@@ -63,7 +63,7 @@ static int run_calls(struct check *c, struct error *err)
 	for (uint64_t i = 0; i < CALLS; i++) {
 		if (c->cpu.ops->run(&c->cpu, &call, err) != CPU_CALL)
 			return error_set(err, -ENODEV, "guest code makes no calls");
-		if (call.number != SUMMON_CALL_READY || call.argument != EXPECTED + i)
+		if (call.number != SUMMON_CALL_KICK || call.argument != EXPECTED + i)
 			return error_set(err, -ENODEV, "guest code computes a wrong result");
 		if (i > 0)
 			continue;

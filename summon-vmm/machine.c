@@ -8,7 +8,9 @@
 
 /* ---- page tables ---- */
 
-#define PRESENT    1ull
+/* With the accessed and the dirty bit, so that the CPU need not write them; KVM without nested paging
+ * also maps what lies around a page that is touched, where it has been accessed. */
+#define PRESENT    0x61ull
 #define WRITE      2ull
 #define USER       4ull
 #define LARGE      0x80ull

@@ -11,8 +11,8 @@
 
 #define USUAL_IMAGE (384ull << 10)
 
-_Static_assert(LAYOUT_RECEIVE + sizeof(struct summon_ring) <= LAYOUT_TRANSMIT, "rings overlap");
-_Static_assert(LAYOUT_TRANSMIT + sizeof(struct summon_ring) <= LAYOUT_TABLES, "ring too large");
+_Static_assert(LAYOUT_TRANSMIT + sizeof(struct summon_ring) <= LAYOUT_RECEIVE, "rings overlap");
+_Static_assert(LAYOUT_RECEIVE + sizeof(struct summon_ring) <= LAYOUT_TABLES, "ring too large");
 _Static_assert(LAYOUT_TRAP_DOOR + PAGE <= SUMMON_IMAGE_MIN, "the image begins above");
 
 static int check_size(uint64_t size, struct error *err)
@@ -79,7 +79,8 @@ void memory_populate(const struct memory *memory)
 		uint64_t start, size;
 		bool of_a_machine;
 	} parts[] = {
-		{LAYOUT_BOOT, 3 * PAGE, false},
+		{LAYOUT_BOOT, 4 * PAGE, false}, /* with the first frames to send */
+		{LAYOUT_RECEIVE, PAGE, false},
 		{LAYOUT_TABLES, 8 * PAGE, true},
 		{LAYOUT_CPU, 2 * PAGE, true},
 		{SUMMON_IMAGE_MIN, USUAL_IMAGE, false},

@@ -15,8 +15,8 @@
 #define LAYOUT_BOOT      0x10000ull /* struct summon_boot */
 #define LAYOUT_CALLS     0x11000ull /* the call page */
 #define LAYOUT_SHARED    0x12000ull /* struct summon_shared */
-#define LAYOUT_RECEIVE   0x20000ull /* struct summon_ring */
-#define LAYOUT_TRANSMIT  0x68000ull /* struct summon_ring */
+#define LAYOUT_TRANSMIT  0x13000ull /* struct summon_ring */
+#define LAYOUT_RECEIVE   0x58000ull /* struct summon_ring */
 #define LAYOUT_TABLES    0xb0000ull /* page tables, up to LAYOUT_CPU */
 #define LAYOUT_CPU       0xe0000ull /* descriptor tables and exception stubs */
 #define LAYOUT_CPU_STACK 0xe1000ull /* where they push what the CPU knew */

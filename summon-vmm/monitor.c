@@ -21,6 +21,25 @@ static void crash(struct monitor *m, const struct error *err)
 	monitor_end(m, CONTROL_EXIT_CRASHED, err->message);
 }
 
+/* What the guest has written to its console and nobody has seen. */
+static void print_console(struct monitor *m)
+{
+	struct error err;
+	struct summon_shared *shared = m->shared;
+	uint32_t produced = __atomic_load_n(&shared->printed.produced, __ATOMIC_ACQUIRE);
+	uint32_t size = produced - m->printed, at = m->printed % SUMMON_CONSOLE;
+	uint32_t first = size < SUMMON_CONSOLE - at ? size : SUMMON_CONSOLE - at;
+	if (size > SUMMON_CONSOLE) {
+		error_set(&err, -EPROTO, "the guest's console claims %" PRIu32 " bytes", size);
+		crash(m, &err);
+		return;
+	}
+	print(m, shared->console + at, first);
+	print(m, shared->console, size - first);
+	m->printed = produced;
+	__atomic_store_n(&shared->printed.consumed, produced, __ATOMIC_RELEASE);
+}
+
 /* ---- the guest's calls, by number ---- */
 
 static void call_exit(struct monitor *m, uint64_t status)
@@ -34,20 +53,7 @@ static void call_exit(struct monitor *m, uint64_t status)
 	crash(m, m->has_excepted ? &m->crash : &err);
 }
 
-static void call_console(struct monitor *m, uint64_t size)
-{
-	print(m, m->shared->console, size < SUMMON_CONSOLE ? size : SUMMON_CONSOLE);
-}
-
-static void call_ready(struct monitor *m, uint64_t argument)
-{
-	(void)argument;
-	if (!m->ready)
-		monitor_tell(m, CONTROL_READY);
-	m->ready = true;
-}
-
-/* The frames are sent already, as with every call. */
+/* All is done already, as with every call. */
 static void call_kick(struct monitor *m, uint64_t argument)
 {
 	(void)m, (void)argument;
@@ -81,8 +87,6 @@ static void call_wait(struct monitor *m, uint64_t ns)
 
 static void (*const calls[SUMMON_CALL_COUNT])(struct monitor *m, uint64_t argument) = {
 	[SUMMON_CALL_EXIT] = call_exit,
-	[SUMMON_CALL_CONSOLE] = call_console,
-	[SUMMON_CALL_READY] = call_ready,
 	[SUMMON_CALL_KICK] = call_kick,
 	[SUMMON_CALL_WAIT] = call_wait,
 };
@@ -116,13 +120,26 @@ static void take_exception(struct monitor *m)
 	crash(m, &m->crash);
 }
 
-/* Frames go first: when a guest says that it is ready, its neighbours have heard of it. */
+static void pass_on_ready(struct monitor *m)
+{
+	if (m->ready || !__atomic_load_n(&m->shared->ready, __ATOMIC_RELAXED))
+		return;
+	m->ready = true;
+	monitor_tell(m, CONTROL_READY);
+}
+
+/* Frames go first: when a guest says that it is ready, its neighbours have heard of it. Somebody
+ * waits for that word, and nobody for the text. */
 static void do_call(struct monitor *m, const struct cpu_call *call)
 {
 	struct error err;
-	if (m->has_network && rings_send(&m->rings, &err) < 0)
+	if (m->has_network && rings_send(&m->rings, &err) < 0) {
 		crash(m, &err);
-	else
+		return;
+	}
+	pass_on_ready(m);
+	print_console(m);
+	if (!m->over)
 		calls[call->number](m, call->argument);
 }
 
@@ -131,7 +148,11 @@ static void run_guest(struct monitor *m)
 	struct cpu_call call;
 	struct error err;
 	m->has_run = true;
-	switch (m->cpu.ops->run(&m->cpu, &call, &err)) {
+	enum cpu_stop stop = m->cpu.ops->run(&m->cpu, &call, &err);
+	/* Also of a guest that calls nobody any more. */
+	if (stop != CPU_CALL)
+		print_console(m);
+	switch (stop) {
 	case CPU_CALL:
 		do_call(m, &call);
 		break;

@@ -21,6 +21,7 @@ struct monitor {
 	struct ticks ticks;
 	struct summon_boot *boot;
 	struct summon_shared *shared;
+	uint32_t printed; /* bytes of its console */
 	uint64_t started_at;
 	char service[SERVICE_SIZE], tap[IFNAMSIZ];
 	bool has_guest; /* else a shell */

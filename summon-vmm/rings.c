@@ -3,27 +3,42 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-#define HEADER 14 /* of Ethernet: shorter is no frame */
+#define HEADER      sizeof(struct summon_frame_header)
+#define ETHERNET    14 /* the header: shorter is no frame */
+#define ALIGN(n)    (((n) + 7) & ~7u)
+/* TCP's smallest usual segment (RFC 9293, 3.7.1) holds more. The kernel takes a large frame apart
+ * before this process runs on, and this bounds into how many pieces. */
+#define SEGMENT_MIN 256
 
-void rings_init(struct rings *rings, const struct memory *memory, int tap)
+static uint32_t load(const uint32_t *word)
 {
-	*rings = (struct rings){
-		.receive = memory_at(memory, LAYOUT_RECEIVE, sizeof(struct summon_ring)),
-		.transmit = memory_at(memory, LAYOUT_TRANSMIT, sizeof(struct summon_ring)),
-		.tap = tap,
-	};
-}
-
-static uint32_t load(const uint32_t *counter)
-{
-	return __atomic_load_n(counter, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
 
 static void store(uint32_t *counter, uint32_t value)
 {
 	__atomic_store_n(counter, value, __ATOMIC_RELEASE);
+}
+
+void rings_init(struct rings *rings, const struct memory *memory, int tap, bool has_header)
+{
+	struct summon_shared *shared = memory_at(memory, LAYOUT_SHARED, sizeof(*shared));
+	*rings = (struct rings){
+		.receive = memory_at(memory, LAYOUT_RECEIVE, sizeof(struct summon_ring)),
+		.transmit = memory_at(memory, LAYOUT_TRANSMIT, sizeof(struct summon_ring)),
+		.received_counters = &shared->receive,
+		.transmitted_counters = &shared->transmit,
+		.received = load(&shared->receive.produced),
+		.sent = load(&shared->transmit.consumed),
+		.end = SUMMON_RING_DATA, /* frames that wait already may be anywhere */
+		.tap = tap,
+		.has_header = has_header,
+	};
 }
 
 static int untrue(const char *ring, uint32_t frames, struct error *err)
@@ -33,39 +48,81 @@ static int untrue(const char *ring, uint32_t frames, struct error *err)
 		frames, SUMMON_RING_FRAMES);
 }
 
+/* The kernel checks the same, and more; but it is not for a guest to try whether it does. */
+static bool header_is_sound(const struct summon_frame_header *h, uint32_t size)
+{
+	bool needs_checksum = h->flags == SUMMON_FRAME_NEEDS_CHECKSUM;
+	if (h->flags && !needs_checksum)
+		return false;
+	if (needs_checksum && (uint32_t)h->checksum_start + h->checksum_offset + 2 > size)
+		return false;
+	if (h->segments == SUMMON_FRAME_WHOLE)
+		return true;
+	return (h->segments == SUMMON_FRAME_TCP4 || h->segments == SUMMON_FRAME_TCP6) &&
+	       needs_checksum && h->segment_size >= SEGMENT_MIN && h->headers_size < size;
+}
+
+static void send_frame(const struct rings *rings, uint32_t offset, uint32_t size)
+{
+	uint8_t *data = rings->transmit->data;
+	struct summon_frame_header header;
+	if (size < HEADER + ETHERNET || size > SUMMON_FRAME_MAX || offset > SUMMON_RING_DATA - size)
+		return;
+	/* A copy of it is looked at and sent: the guest has no say any more. */
+	memcpy(&header, data + offset, HEADER);
+	const struct iovec parts[] = {{&header, HEADER}, {data + offset + HEADER, size - HEADER}};
+	if (rings->has_header && !header_is_sound(&header, size - (uint32_t)HEADER))
+		return;
+	ssize_t written = rings->has_header
+				  ? writev(rings->tap, parts, 2)
+				  : write(rings->tap, parts[1].iov_base, parts[1].iov_len);
+	(void)written; /* lost or not, it is done with */
+}
+
 int rings_send(struct rings *rings, struct error *err)
 {
-	struct summon_ring *ring = rings->transmit;
-	uint32_t frames = load(&ring->produced) - rings->sent;
+	const struct summon_ring *ring = rings->transmit;
+	uint32_t frames = load(&rings->transmitted_counters->produced) - rings->sent;
 	if (frames > SUMMON_RING_FRAMES)
 		return untrue("transmit", frames, err);
 	for (; frames > 0; frames--) {
-		uint32_t slot = rings->sent % SUMMON_RING_FRAMES;
-		uint16_t size = __atomic_load_n(&ring->size[slot], __ATOMIC_RELAXED);
-		ssize_t written = 0;
-		if (size >= HEADER && size <= SUMMON_FRAME_SIZE)
-			written = write(rings->tap, ring->frame[slot], size);
-		(void)written; /* lost or not, it is done with */
+		const struct summon_frame *frame = &ring->frame[rings->sent % SUMMON_RING_FRAMES];
+		send_frame(rings, load(&frame->offset), load(&frame->size));
 		rings->sent++;
 	}
-	store(&ring->consumed, rings->sent);
+	store(&rings->transmitted_counters->consumed, rings->sent);
 	return 0;
+}
+
+/* The size of a frame with its header, read to `place`; 0 where there is none. */
+static uint32_t read_frame(const struct rings *rings, uint8_t *place)
+{
+	size_t gap = rings->has_header ? 0 : HEADER;
+	ssize_t size = read(rings->tap, place + gap, SUMMON_FRAME_MAX - gap);
+	if (size <= 0)
+		return 0;
+	memset(place, 0, gap);
+	return (uint32_t)((size_t)size + gap);
 }
 
 int rings_receive(struct rings *rings, struct error *err)
 {
 	struct summon_ring *ring = rings->receive;
-	uint32_t consumed = load(&ring->consumed);
-	if (rings->received - consumed > SUMMON_RING_FRAMES)
-		return untrue("receive", rings->received - consumed, err);
-	while (rings->received - consumed < SUMMON_RING_FRAMES) {
-		uint32_t slot = rings->received % SUMMON_RING_FRAMES;
-		ssize_t size = read(rings->tap, ring->frame[slot], SUMMON_FRAME_SIZE);
-		if (size <= 0)
+	uint32_t waiting = rings->received - load(&rings->received_counters->consumed);
+	if (waiting > SUMMON_RING_FRAMES)
+		return untrue("receive", waiting, err);
+	/* A guest that keeps up is served from the same few pages for ever. */
+	if (waiting == 0)
+		rings->end = 0;
+	while (waiting < SUMMON_RING_FRAMES && SUMMON_RING_DATA - rings->end >= SUMMON_FRAME_MAX) {
+		uint32_t size = read_frame(rings, ring->data + rings->end);
+		if (size == 0)
 			break;
-		ring->size[slot] = (uint16_t)size;
-		rings->received++;
+		ring->frame[rings->received++ % SUMMON_RING_FRAMES] =
+			(struct summon_frame){rings->end, size};
+		rings->end += ALIGN(size);
+		waiting++;
 	}
-	store(&ring->produced, rings->received);
-	return (int)(rings->received - consumed);
+	store(&rings->received_counters->produced, rings->received);
+	return (int)waiting;
 }

@@ -2,22 +2,29 @@
 #ifndef SUMMON_VMM_RINGS_H
 #define SUMMON_VMM_RINGS_H
 
+#include <stdbool.h>
+
 #include "guest-kernel/include/summon_abi.h"
 #include "summon-vmm/memory.h"
 
 /*
- * Frames between the guest's rings and a tap (or anything of whose read() and write() each is a
+ * Frames between the guest's rings and a tap (or anything of whose readv() and writev() each is a
  * frame). The rings are the guest's to write at any moment: this side's own counters are kept here,
- * each of the guest's is read once, and nothing read from a slot is believed beyond its size.
+ * each word of the guest's is read once, and nothing in a ring is believed.
+ *
+ * What one call does is bounded by the ring: SUMMON_RING_FRAMES frames of SUMMON_RING_DATA bytes.
  */
 struct rings {
 	struct summon_ring *receive, *transmit;
-	uint32_t received, sent; /* receive->produced and transmit->consumed */
+	struct summon_counters *received_counters, *transmitted_counters;
+	uint32_t received, sent; /* what we say has been produced, and consumed */
+	uint32_t end;            /* of the received frames that wait, in receive->data */
 	int tap;                 /* non-blocking; the caller's */
+	bool has_header;         /* frames of the tap begin with a struct virtio_net_hdr */
 };
 
-/* The rings at their places in the guest's memory, empty. */
-void rings_init(struct rings *rings, const struct memory *memory, int tap);
+/* The rings at their places in the guest's memory, as they are there. */
+void rings_init(struct rings *rings, const struct memory *memory, int tap, bool has_header);
 
 /* Writes the frames that the guest has for us to the tap. A frame that is no frame, or that the tap
  * does not take, is lost, as on any wire. -EPROTO where the guest's counter cannot be true. */

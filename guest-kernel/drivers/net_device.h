@@ -12,6 +12,10 @@
 struct net_device {
 	const struct net_device_operations *operations;
 	uint8_t mac[6];
+	/* The device completes TCP's checksum in frames to send, and sends segments that follow one
+	 * another as it likes. Frames received may be larger than NET_FRAME_MAX. */
+	bool offloads;
+	bool checked; /* the checksum within the frame that receive() gave last is known to be right */
 };
 
 struct net_device_operations {

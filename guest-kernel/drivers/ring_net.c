@@ -3,12 +3,24 @@
 
 #include <string.h>
 
-/* The rings of include/summon_abi.h. Nothing is copied: frames are read and written where they
- * lie. */
+#include "guest-kernel/net/offload.h"
+
+#define HEADER   sizeof(struct summon_frame_header)
+#define ALIGN(n) (((n) + 7) & ~7u)
+
+/*
+ * The rings of include/summon_abi.h. Frames are read and written where they lie. The monitor takes
+ * all that is there at each call, so that the ring is mostly empty, and its beginning is used again:
+ * the fewer pages, the better. The last frame written is kept back until the next one or a flush,
+ * because it may grow (net/offload.h).
+ */
 struct ring_net {
 	struct net_device device;
 	const struct summon_boot *boot;
+	struct summon_shared *shared;
 	struct summon_ring *receive, *transmit;
+	struct summon_frame last; /* written, not yet produced; size 0: none */
+	uint32_t end;             /* of all frames written, in transmit->data */
 };
 
 static struct ring_net *ring_net(struct net_device *device)
@@ -26,57 +38,101 @@ static void advance(uint32_t *counter)
 	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
 }
 
-static bool is_full(const struct summon_ring *ring)
+/* ---- sending ---- */
+
+static uint32_t waiting(const struct ring_net *net)
 {
-	return ring->produced - load(&ring->consumed) >= SUMMON_RING_FRAMES;
+	return net->shared->transmit.produced - load(&net->shared->transmit.consumed);
+}
+
+/* The going idle sends, and so does a ring that is full; each exit serves many frames. */
+static void flush(struct net_device *device)
+{
+	struct ring_net *net = ring_net(device);
+	if (!net->last.size)
+		return;
+	uint32_t place = net->shared->transmit.produced % SUMMON_RING_FRAMES;
+	net->transmit->frame[place] = net->last;
+	net->last.size = 0;
+	advance(&net->shared->transmit.produced);
+}
+
+static bool has_room(struct ring_net *net)
+{
+	uint32_t frames = waiting(net);
+	if (frames == 0 && !net->last.size)
+		net->end = 0;
+	return frames + 1 < SUMMON_RING_FRAMES &&
+	       SUMMON_RING_DATA - net->end >= ALIGN(HEADER + NET_FRAME_MAX);
 }
 
 static uint8_t *transmit_buffer(struct net_device *device)
 {
 	struct ring_net *net = ring_net(device);
-	if (is_full(net->transmit))
+	if (!has_room(net)) {
+		flush(device);
 		ring_call(net->boot, SUMMON_CALL_KICK, 0);
-	if (is_full(net->transmit))
-		return NULL;
-	return net->transmit->frame[net->transmit->produced % SUMMON_RING_FRAMES];
+	}
+	return has_room(net) ? net->transmit->data + net->end + HEADER : NULL;
+}
+
+static bool append(struct ring_net *net, const uint8_t *frame, size_t size)
+{
+	if (!net->last.size)
+		return false;
+	uint8_t *start = net->transmit->data + net->last.offset;
+	size_t grown = offload_append((struct summon_frame_header *)start, start + HEADER,
+		net->last.size - HEADER, frame, size);
+	if (grown)
+		net->last.size = (uint32_t)(HEADER + grown);
+	return grown > 0;
 }
 
 static void transmit(struct net_device *device, size_t size)
 {
-	struct summon_ring *ring = ring_net(device)->transmit;
-	ring->size[ring->produced % SUMMON_RING_FRAMES] = (uint16_t)size;
-	advance(&ring->produced);
+	struct ring_net *net = ring_net(device);
+	struct summon_frame_header *header =
+		(struct summon_frame_header *)(net->transmit->data + net->end);
+	uint8_t *frame = (uint8_t *)header + HEADER;
+	*header = (struct summon_frame_header){0};
+	if (device->offloads)
+		offload_checksum(header, frame, size);
+	if (!header->flags || !append(net, frame, size)) {
+		flush(device);
+		net->last = (struct summon_frame){net->end, (uint32_t)(HEADER + size)};
+	}
+	net->end = ALIGN(net->last.offset + net->last.size);
 }
 
-/* Nothing: going idle sends, and so does a ring that is full; each exit serves many frames. */
-static void flush(struct net_device *device)
-{
-	(void)device;
-}
+/* ---- receiving ---- */
 
-static bool has_frame(const struct summon_ring *ring)
+static bool has_frame(const struct ring_net *net)
 {
-	return load(&ring->produced) != ring->consumed;
+	return load(&net->shared->receive.produced) != net->shared->receive.consumed;
 }
 
 static const uint8_t *receive(struct net_device *device, size_t *size)
 {
-	struct summon_ring *ring = ring_net(device)->receive;
-	if (!has_frame(ring))
+	struct ring_net *net = ring_net(device);
+	if (!has_frame(net))
 		return NULL;
-	uint32_t slot = ring->consumed % SUMMON_RING_FRAMES;
-	*size = ring->size[slot];
-	return ring->frame[slot];
+	uint32_t place = net->shared->receive.consumed % SUMMON_RING_FRAMES;
+	const struct summon_frame *frame = &net->receive->frame[place];
+	const uint8_t *start = net->receive->data + frame->offset;
+	/* Bytes that never left this machine have no checksum yet, and need none. */
+	device->checked = device->offloads && ((const struct summon_frame_header *)start)->flags;
+	*size = frame->size - HEADER;
+	return start + HEADER;
 }
 
 static void release(struct net_device *device)
 {
-	advance(&ring_net(device)->receive->consumed);
+	advance(&ring_net(device)->shared->receive.consumed);
 }
 
 static bool sleep(struct net_device *device)
 {
-	return !has_frame(ring_net(device)->receive);
+	return !has_frame(ring_net(device));
 }
 
 static void wake(struct net_device *device)
@@ -99,10 +155,14 @@ struct net_device *ring_net_start(const struct summon_boot *boot)
 	static struct ring_net net;
 	if (!boot->receive || !boot->transmit)
 		return NULL;
-	net.device.operations = &operations;
+	net = (struct ring_net){
+		.device = {.operations = &operations,
+			.offloads = boot->features & SUMMON_FEATURE_OFFLOAD},
+		.boot = boot,
+		.shared = (struct summon_shared *)boot->shared,
+		.receive = (struct summon_ring *)boot->receive,
+		.transmit = (struct summon_ring *)boot->transmit,
+	};
 	memcpy(net.device.mac, boot->mac, sizeof(net.device.mac));
-	net.boot = boot;
-	net.receive = (struct summon_ring *)boot->receive;
-	net.transmit = (struct summon_ring *)boot->transmit;
 	return &net.device;
 }

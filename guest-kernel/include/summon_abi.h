@@ -30,7 +30,7 @@
  */
 #include <stdint.h>
 
-#define SUMMON_ABI_VERSION 1
+#define SUMMON_ABI_VERSION 2
 
 /* ---- the note ---- */
 
@@ -68,6 +68,12 @@ struct summon_exception {
 	uint64_t rip, cs, rflags, rsp, ss;
 };
 
+enum summon_feature {
+	/* The network finishes what frames leave open, and leaves it open in what it delivers:
+	 * struct summon_frame_header counts, and frames may be as large as SUMMON_FRAME_MAX. */
+	SUMMON_FEATURE_OFFLOAD = 1,
+};
+
 struct summon_boot {
 	uint32_t magic, version;
 	uint64_t free_start, free_end; /* memory that neither the image nor the initrd takes */
@@ -78,7 +84,8 @@ struct summon_boot {
 	uint64_t tsc_hz;               /* of the time stamp counter */
 	uint64_t real_ns;              /* the real time at entry, since 1970 */
 	uint8_t seed[SUMMON_SEED];     /* random, for this guest alone */
-	uint8_t mac[6], reserved[2];
+	uint8_t mac[6];
+	uint16_t features;                 /* enum summon_feature */
 	struct summon_exception exception; /* filled in before `exception_entry` */
 	/* Ended by NUL. The addresses are words of it: ip=, gw=, ip6=, gw6=. */
 	char command_line[SUMMON_COMMAND_LINE];
@@ -87,15 +94,14 @@ struct summon_boot {
 /* ---- calls ---- */
 
 /* Call number n is a function at calls + n * SUMMON_CALL_SIZE, called as C calls one, with one
- * argument and no result. How it leaves the guest is the call page's business. Whichever it is, the
- * frames that wait in the transmit ring are sent first. */
+ * argument and no result. How it leaves the guest is the call page's business. Leaving is what costs
+ * time, so whichever it is, what waits in shared memory is done first, in this order: the frames in
+ * the transmit ring are sent, `ready` is passed on, and the text on the console is printed. */
 #define SUMMON_CALL_SIZE 64
 
 enum summon_call {
-	SUMMON_CALL_EXIT,    /* status, 0 for a clean end; does not return */
-	SUMMON_CALL_CONSOLE, /* how many bytes of shared->console to print */
-	SUMMON_CALL_READY,   /* 0: the guest serves; the first one counts */
-	SUMMON_CALL_KICK,    /* 0: nothing but that, for a guest that goes on working */
+	SUMMON_CALL_EXIT, /* status, 0 for a clean end; does not return */
+	SUMMON_CALL_KICK, /* 0: nothing but that, for a guest that goes on working */
 	/* Nanoseconds, UINT64_MAX for ever: waits until there is a frame to receive, a stop is
 	 * requested, or the time is over; it may return early. What has arrived is then in the
 	 * ring: this is the one call a guest needs to receive. */
@@ -107,31 +113,72 @@ enum summon_call {
 
 #define SUMMON_CONSOLE 2048
 
-struct summon_shared {
-	uint32_t stop_requested; /* set to 1 by the monitor: power off, please */
-	uint32_t reserved[15];
-	char console[SUMMON_CONSOLE];
-};
-
-/*
- * Ethernet frames in one direction, without checksum. The counters run freely and wrap; frame n is
- * in slot n % SUMMON_RING_FRAMES, and `produced - consumed` frames wait. Each side writes its own
- * counter only, after (release) it has written or read the slot; the other reads it first (acquire).
- * A ring whose counters cannot be true ends the guest.
- */
-#define SUMMON_RING_FRAMES 128
-#define SUMMON_FRAME_SIZE  2048
-
-struct summon_ring {
+/* The state of a ring. The counters run freely and wrap; number n is in place n % (size of the
+ * ring), and those from `consumed` up to `produced` wait. Each side writes its own counter only,
+ * after (release) it has written or read what it counts; the other reads it first (acquire). A ring
+ * whose counters cannot be true ends the guest. */
+struct summon_counters {
 	uint32_t produced, reserved0[15];
 	uint32_t consumed, reserved1[15];
-	uint16_t size[SUMMON_RING_FRAMES]; /* bytes of each frame */
-	uint8_t reserved2[SUMMON_FRAME_SIZE - 128 - 2 * SUMMON_RING_FRAMES];
-	uint8_t frame[SUMMON_RING_FRAMES][SUMMON_FRAME_SIZE];
+};
+
+struct summon_shared {
+	uint32_t stop_requested; /* set to 1 by the monitor: power off, please */
+	uint32_t ready;          /* set to 1 by the guest: it serves */
+	uint32_t reserved[14];
+	struct summon_counters receive, transmit, printed;
+	char console[SUMMON_CONSOLE]; /* a ring of bytes that the guest produces */
+};
+
+/* ---- rings: Ethernet frames in one direction ---- */
+
+#define SUMMON_RING_FRAMES 256
+#define SUMMON_RING_DATA   (256 * 1024 - 8 * SUMMON_RING_FRAMES)
+
+/* What is in front of every frame: struct virtio_net_hdr (VIRTIO 1.1, 5.1.6), little endian. All
+ * zero, and not looked at, without SUMMON_FEATURE_OFFLOAD. */
+struct summon_frame_header {
+	uint8_t flags;         /* enum summon_frame_flag */
+	uint8_t segments;      /* enum summon_frame_segments */
+	uint16_t headers_size; /* of a frame of several segments: bytes that each repeats */
+	uint16_t segment_size; /* bytes of TCP's data in each */
+	uint16_t checksum_start, checksum_offset;
+};
+
+enum summon_frame_flag {
+	/* The checksum at checksum_start + checksum_offset holds the sum of the pseudo header, and
+	 * that of everything from checksum_start on is missing. */
+	SUMMON_FRAME_NEEDS_CHECKSUM = 1,
+	SUMMON_FRAME_IS_CHECKED = 2, /* of a frame to receive: its checksum is right */
+};
+
+/* A large frame stands for segments with data of segment_size each but the last one. It needs its
+ * checksum, too. */
+enum summon_frame_segments {
+	SUMMON_FRAME_WHOLE = 0,
+	SUMMON_FRAME_TCP4 = 1,
+	SUMMON_FRAME_TCP6 = 4,
+};
+
+/* Header, Ethernet header with a VLAN's tag, and the largest packet of IP; a multiple of 8. Without
+ * SUMMON_FEATURE_OFFLOAD the network takes and delivers what fits its MTU. */
+#define SUMMON_FRAME_MAX 65568
+
+/* Where in `data` a frame with its header lies. The one that produces chooses, and leaves frames that
+ * wait alone. */
+struct summon_frame {
+	uint32_t offset, size;
+};
+
+struct summon_ring {
+	struct summon_frame frame[SUMMON_RING_FRAMES];
+	uint8_t data[SUMMON_RING_DATA];
 };
 
 _Static_assert(sizeof(struct summon_note) == 56, "assembly writes it");
 _Static_assert(sizeof(struct summon_boot) <= 4096, "the boot page is one page");
 _Static_assert(sizeof(struct summon_shared) <= 4096, "so is what is shared");
+_Static_assert(sizeof(struct summon_frame_header) == 10, "as the kernel's taps have it");
+_Static_assert(sizeof(struct summon_ring) == 256 * 1024, "in whole pages");
 
 #endif

@@ -64,12 +64,13 @@
 
 #define LWIP_HOOK_FILENAME "guest-kernel/net/hooks.h"
 
-#define LWIP_CHKSUM_ALGORITHM      3
-#define LWIP_CHECKSUM_ON_COPY      0
-#define LWIP_NETIF_LINK_CALLBACK   0
-#define LWIP_NETIF_STATUS_CALLBACK 1
-#define LWIP_NETIF_HOSTNAME        1
-#define LWIP_SINGLE_NETIF          1
-#define LWIP_TIMERS                1
+#define LWIP_CHKSUM_ALGORITHM        3
+#define LWIP_CHECKSUM_ON_COPY        0
+#define LWIP_CHECKSUM_CTRL_PER_NETIF 1
+#define LWIP_NETIF_LINK_CALLBACK     0
+#define LWIP_NETIF_STATUS_CALLBACK   1
+#define LWIP_NETIF_HOSTNAME          1
+#define LWIP_SINGLE_NETIF            1
+#define LWIP_TIMERS                  1
 
 #endif

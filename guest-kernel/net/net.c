@@ -137,6 +137,17 @@ static void start_ipv6(const ip6_addr_t *address)
 		netif_ip6_addr_set_state(&net.netif, index, IP6_ADDR_PREFERRED);
 }
 
+/* What lwIP computes and checks itself; set for each frame. */
+static u16_t checksums(bool checked)
+{
+	u16_t left = 0;
+	if (net.device->offloads)
+		left |= NETIF_CHECKSUM_GEN_TCP;
+	if (checked)
+		left |= NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP;
+	return NETIF_CHECKSUM_ENABLE_ALL & ~left;
+}
+
 static const char *come_up(const char *line, const struct addresses *a)
 {
 	struct netif *netif = &net.netif;
@@ -168,6 +179,7 @@ const char *net_init(struct net_device *device, const char *command_line)
 	net.device = device;
 	lwip_init();
 	netif_add(&net.netif, NULL, NULL, NULL, device, netif_start, ethernet_input);
+	NETIF_SET_CHECKSUM_CTRL(&net.netif, checksums(false));
 	netif_set_default(&net.netif);
 	return come_up(command_line, &addresses);
 }
@@ -199,10 +211,13 @@ bool net_is_up(void)
 
 static void take_frame(const uint8_t *data, size_t size)
 {
-	struct pbuf *frame = pbuf_alloc(PBUF_RAW, (u16_t)size, PBUF_RAM);
+	struct pbuf *frame = NULL;
+	if (size <= UINT16_MAX)
+		frame = pbuf_alloc(PBUF_RAW, (u16_t)size, PBUF_RAM);
 	if (!frame)
 		return;
 	memcpy(frame->payload, data, size);
+	NETIF_SET_CHECKSUM_CTRL(&net.netif, checksums(net.device->checked));
 	if (net.netif.input(frame, &net.netif) != ERR_OK)
 		pbuf_free(frame);
 }

@@ -53,6 +53,9 @@ enum control_boot_flag {
 	CONTROL_BOOT_INITRD = 1,
 	CONTROL_BOOT_TAP = 2, /* non-blocking, frames without a header */
 	CONTROL_BOOT_PAUSED = 4,
+	/* The tap's frames have a header: IFF_VNET_HDR, of the usual size. They may be large and
+	 * without checksum both ways (TUNSETOFFLOAD with TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6). */
+	CONTROL_BOOT_TAP_HEADER = 32,
 };
 
 #define CONTROL_FDS_MAX 3

@@ -3,8 +3,9 @@
  * What summon-vmm reads of a guest. The first byte says what the rest is:
  *
  *   'E'  an executable, loaded and given page tables
- *   'R'  what a guest writes into its rings, in steps: how often to look (1 byte), then writes of
- *        {offset into both rings (4), value (4)}; between the looks, frames arrive
+ *   'R'  what a guest writes into its rings, in steps: how often to look (7 bits), whether the tap
+ *        has headers (1 bit), then writes of {where (2 bits: transmit, receive, shared page),
+ *        offset there (30 bits), value (32 bits)}; between the looks, frames arrive
  */
 #include <fcntl.h>
 #include <stdint.h>
@@ -44,25 +45,35 @@ static void try_image(const struct memory *memory, const uint8_t *data, size_t s
 			!(image.segments[i].write && image.segments[i].execute));
 }
 
-static void write_rings(struct rings *rings, const uint8_t *write)
+static void write_rings(const struct memory *memory, const uint8_t *write)
 {
-	uint32_t offset, value;
-	memcpy(&offset, write, sizeof(offset));
-	memcpy(&value, write + sizeof(offset), sizeof(value));
-	uint8_t *ring = (uint8_t *)(offset & 1u << 31 ? rings->receive : rings->transmit);
-	offset %= sizeof(struct summon_ring) - sizeof(value) + 1;
-	memcpy(ring + offset, &value, sizeof(value));
+	static const struct {
+		uint64_t start, size;
+	} places[] = {
+		{LAYOUT_TRANSMIT, sizeof(struct summon_ring)},
+		{LAYOUT_SHARED, sizeof(struct summon_shared)},
+		{LAYOUT_RECEIVE, sizeof(struct summon_ring)},
+		{LAYOUT_SHARED, sizeof(struct summon_shared)},
+	};
+	uint32_t where, value;
+	memcpy(&where, write, sizeof(where));
+	memcpy(&value, write + sizeof(where), sizeof(value));
+	uint64_t size = places[where >> 30].size - sizeof(value);
+	uint64_t offset = (where & (UINT32_MAX >> 2)) % (size + 1);
+	memcpy(memory_at(memory, places[where >> 30].start + offset, sizeof(value)), &value,
+		sizeof(value));
 }
 
 static bool exchange(struct rings *rings, int far)
 {
-	uint8_t frame[SUMMON_FRAME_SIZE + 1] = {0};
+	static uint8_t frame[SUMMON_FRAME_MAX + 1];
+	size_t header = rings->has_header ? sizeof(struct summon_frame_header) : 0;
 	for (size_t i = 0; i < FRAMES; i++)
 		(void)!write(far, frame, 60 + 700 * i);
 	if (rings_send(rings, NULL) < 0 || rings_receive(rings, NULL) < 0)
 		return false; /* the guest has ended */
 	for (ssize_t got; (got = read(far, frame, sizeof(frame))) > 0;)
-		must(got >= 14 && got <= SUMMON_FRAME_SIZE);
+		must((size_t)got >= header + 14 && got <= SUMMON_FRAME_MAX);
 	return true;
 }
 
@@ -74,10 +85,10 @@ static void try_rings(const struct memory *memory, const uint8_t *data, size_t s
 		return;
 	size_t step = 1u + data[0] % 16;
 	must(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends) == 0);
-	rings_init(&rings, memory, ends[0]);
+	rings_init(&rings, memory, ends[0], data[0] & 0x80);
 	bool lives = true;
 	for (size_t at = 1, n = 1; lives && at + WRITE_SIZE <= size; at += WRITE_SIZE, n++) {
-		write_rings(&rings, data + at);
+		write_rings(memory, data + at);
 		if (n % step == 0)
 			lives = exchange(&rings, ends[1]);
 	}

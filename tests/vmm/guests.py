@@ -241,6 +241,7 @@ def test_website(tap, world, archive):
     with world.start_app("website", LINE, initrd=archive) as guest:
         tap.run("website: is ready", guest.wait_for, READY)
         checks.check_web(tap, "website", GUEST, 80)
+        guest.wait_for_text("ready")
         tap.run("website: says so once", lambda: checks.expect(guest.console.count("ready"), 1))
         guest.ask(ASK)
         tap.run("website: tells its facts",
@@ -250,12 +251,21 @@ def test_website(tap, world, archive):
                 lambda: checks.expect(guest.wait_for(EXITED)[1], EXIT_SHUTDOWN))
 
 
+def test_website_without_header(tap, world, archive):
+    """A tap whose frames have no header: the guest does all itself."""
+    with world.start_app("website", LINE, initrd=archive, header=False) as guest:
+        guest.wait_for(READY)
+        checks.check_web(tap, "website, no header", GUEST, 80)
+
+
 def test_echo(tap, world):
-    with world.start_app("echo") as guest:
-        tap.run("echo: is ready", guest.wait_for, READY)
-        for address in (GUEST, GUEST6):
-            tap.run(f"echo: TCP to {address}", checks.check_echo_tcp, address, 7)
-            tap.run(f"echo: UDP to {address}", checks.check_echo_udp, address, 7)
+    for header in (True, False):
+        with world.start_app("echo", header=header) as guest:
+            tap.run("echo: is ready", guest.wait_for, READY)
+            for address in (GUEST, GUEST6):
+                name = address if header else f"{address}, no header"
+                tap.run(f"echo: TCP to {name}", checks.check_echo_tcp, address, 7)
+                tap.run(f"echo: UDP to {name}", checks.check_echo_udp, address, 7)
 
 
 def make_network():
@@ -291,7 +301,9 @@ def main():
         tap.run("a second connection replaces the first", check_second_connection, world)
         tap.run("nonsense on the control socket", check_nonsense, world)
         test_refusals(tap, world)
-        test_website(tap, world, checks.make_site(folder))
+        archive = checks.make_site(folder)
+        test_website(tap, world, archive)
+        test_website_without_header(tap, world, archive)
         test_echo(tap, world)
     tap.finish()
 

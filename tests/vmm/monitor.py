@@ -14,15 +14,19 @@ BOOT, RESUME, PAUSE, SHUTDOWN, ASK = range(1, 6)
 CREATED, FAILED, RESUMED, PAUSED, READY, OUTPUT, EXITED, FACTS = range(64, 72)
 EXIT_SHUTDOWN, EXIT_DESTROYED, EXIT_CRASHED = range(3)
 IS_PAUSED, HAS_RUN, IS_READY = 1, 2, 4
-BOOT_INITRD, BOOT_TAP, BOOT_PAUSED = 1, 2, 4
+BOOT_INITRD, BOOT_TAP, BOOT_PAUSED, BOOT_TAP_HEADER = 1, 2, 4, 32
 HEAD = struct.Struct("<IiQQ")
 BOOT_HEAD = struct.Struct("<Q6sH")
-TUNSETIFF, IFF_TAP, IFF_NO_PI = 0x400454ca, 2, 0x1000
+TUNSETIFF, TUNSETOFFLOAD = 0x400454ca, 0x400454d0
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 2, 0x1000, 0x4000
+TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6 = 1, 2, 4
 
 
-def open_tap(name):
+def open_tap(name, header):
     tap = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-    fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI))
+    flags = IFF_TAP | IFF_NO_PI | (IFF_VNET_HDR if header else 0)
+    fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+    fcntl.ioctl(tap, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 if header else 0)
     return tap
 
 
@@ -53,11 +57,12 @@ class Monitor:
         self.socket.connect(self.path)
 
     def boot(self, image, line="", initrd=None, tap=None, service="", paused=False,
-             memory=32 << 20, mac=b"\2\0\0\0\0\5"):
+             memory=32 << 20, mac=b"\2\0\0\0\0\5", header=True):
+        """`header`: the tap has one, and with it offloads."""
         flags = (BOOT_INITRD if initrd else 0) | (BOOT_TAP if tap else 0)
-        flags |= BOOT_PAUSED if paused else 0
+        flags |= (BOOT_PAUSED if paused else 0) | (BOOT_TAP_HEADER if tap and header else 0)
         files = [os.open(path, os.O_RDONLY) for path in (image, initrd) if path]
-        files += [open_tap(tap)] if tap else []
+        files += [open_tap(tap, header)] if tap else []
         text = BOOT_HEAD.pack(memory, mac, flags) + f"{service}\0{tap or ''}\0{line}\0".encode()
         socket.send_fds(self.socket, [HEAD.pack(BOOT, 0, 0, 0) + text], files)
         for file in files:

@@ -169,7 +169,7 @@ static void maps_what_the_guest_may_touch(void **state)
 		{LAYOUT_BOOT, PRESENT | USER | NO_EXECUTE},
 		{LAYOUT_CALLS, PRESENT | USER},
 		{LAYOUT_SHARED, RIGHTS},
-		{LAYOUT_SHARED + PAGE, 0},
+		{LAYOUT_TRANSMIT + sizeof(struct summon_ring), 0},
 		{LAYOUT_RECEIVE, RIGHTS},
 		{LAYOUT_TRANSMIT, RIGHTS},
 		{LAYOUT_CPU, PRESENT},

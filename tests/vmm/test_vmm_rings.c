@@ -12,10 +12,14 @@
 
 #include "summon-vmm/rings.h"
 
+#define HEADER sizeof(struct summon_frame_header)
+
 struct wire {
 	struct memory memory;
 	struct rings rings;
-	int far; /* the other end of the tap */
+	struct summon_shared *shared;
+	int far;      /* the other end of the tap */
+	uint32_t end; /* of what the guest has written to the transmit ring */
 };
 
 static int wire_make(void **state)
@@ -26,7 +30,9 @@ static int wire_make(void **state)
 		socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, ends) < 0)
 		return -1;
 	wire.far = ends[1];
-	rings_init(&wire.rings, &wire.memory, ends[0]);
+	wire.end = 0;
+	wire.shared = memory_at(&wire.memory, LAYOUT_SHARED, sizeof(*wire.shared));
+	rings_init(&wire.rings, &wire.memory, ends[0], true);
 	*state = &wire;
 	return 0;
 }
@@ -34,49 +40,121 @@ static int wire_make(void **state)
 static int wire_unmake(void **state)
 {
 	struct wire *wire = *state;
-	close(wire->far);
 	close(wire->rings.tap);
+	close(wire->far);
 	memory_finish(&wire->memory);
 	return 0;
 }
 
-static void guest_sends(struct wire *wire, uint8_t first, uint16_t size)
+static void guest_claims(struct wire *wire, uint32_t offset, uint32_t size)
 {
-	struct summon_ring *ring = wire->rings.transmit;
-	uint32_t slot = ring->produced % SUMMON_RING_FRAMES;
-	memset(ring->frame[slot], first, SUMMON_FRAME_SIZE);
-	ring->size[slot] = size;
-	ring->produced++;
+	struct summon_frame *frames = wire->rings.transmit->frame;
+	frames[wire->shared->transmit.produced++ % SUMMON_RING_FRAMES] =
+		(struct summon_frame){offset, size};
+}
+
+/* A frame of `size` bytes that begins with `first`, behind the last one; with a header. */
+static void guest_sends_with(
+	struct wire *wire, const struct summon_frame_header *header, uint8_t first, uint32_t size)
+{
+	uint8_t *data = wire->rings.transmit->data;
+	if (SUMMON_RING_DATA - wire->end < HEADER + size)
+		wire->end = 0;
+	memcpy(data + wire->end, header, HEADER);
+	memset(data + wire->end + HEADER, first, size);
+	guest_claims(wire, wire->end, (uint32_t)HEADER + size);
+	wire->end += (uint32_t)HEADER + size;
+}
+
+static void guest_sends(struct wire *wire, uint8_t first, uint32_t size)
+{
+	guest_sends_with(wire, &(struct summon_frame_header){0}, first, size);
+}
+
+static void expect_frame(const struct wire *wire, uint8_t first, size_t size)
+{
+	static uint8_t frame[SUMMON_FRAME_MAX + 1];
+	assert_int_equal(read(wire->far, frame, sizeof(frame)), HEADER + size);
+	assert_int_equal(frame[HEADER], first);
+	assert_int_equal(frame[HEADER + size - 1], first);
+}
+
+static void expect_no_frame(const struct wire *wire)
+{
+	uint8_t frame[64];
+	assert_true(read(wire->far, frame, sizeof(frame)) < 0 && errno == EAGAIN);
 }
 
 static void sends_in_order(void **state)
 {
 	struct wire *wire = *state;
-	uint8_t frame[SUMMON_FRAME_SIZE + 1];
 	for (int round = 0; round < 300; round++) { /* round the ring, more than twice */
 		guest_sends(wire, (uint8_t)round, 60);
 		guest_sends(wire, (uint8_t)~round, 1514);
 		assert_int_equal(rings_send(&wire->rings, NULL), 0);
-		assert_int_equal(read(wire->far, frame, sizeof(frame)), 60);
-		assert_int_equal(frame[59], (uint8_t)round);
-		assert_int_equal(read(wire->far, frame, sizeof(frame)), 1514);
-		assert_int_equal(frame[0], (uint8_t)~round);
+		expect_frame(wire, (uint8_t)round, 60);
+		expect_frame(wire, (uint8_t)~round, 1514);
 	}
-	assert_int_equal(wire->rings.transmit->consumed, 600);
+	assert_int_equal(wire->shared->transmit.consumed, 600);
 }
 
 static void drops_what_is_no_frame(void **state)
 {
 	struct wire *wire = *state;
-	uint8_t frame[SUMMON_FRAME_SIZE + 1];
-	static const uint16_t sizes[] = {0, 13, SUMMON_FRAME_SIZE + 1, UINT16_MAX};
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-		guest_sends(wire, 1, sizes[i]);
-	guest_sends(wire, 2, SUMMON_FRAME_SIZE);
+	static const struct summon_frame wrong[] = {
+		{0, 0},
+		{0, HEADER + 13},
+		{0, SUMMON_FRAME_MAX + 1},
+		{0, UINT32_MAX},
+		{SUMMON_RING_DATA - 59, 60},
+		{SUMMON_RING_DATA, 60},
+		{UINT32_MAX - 59, 60},
+		{UINT32_MAX, UINT32_MAX},
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		guest_claims(wire, wrong[i].offset, wrong[i].size);
+	guest_claims(wire, SUMMON_RING_DATA - 60, 60);
+	guest_sends(wire, 2, SUMMON_FRAME_MAX - HEADER);
 	assert_int_equal(rings_send(&wire->rings, NULL), 0);
-	assert_int_equal(read(wire->far, frame, sizeof(frame)), SUMMON_FRAME_SIZE);
-	assert_int_equal(frame[0], 2);
-	assert_true(read(wire->far, frame, sizeof(frame)) < 0 && errno == EAGAIN);
+	expect_frame(wire, 0, 60 - HEADER);
+	expect_frame(wire, 2, SUMMON_FRAME_MAX - HEADER);
+	expect_no_frame(wire);
+}
+
+/* What a header may ask of the kernel. */
+static void drops_what_has_no_sound_header(void **state)
+{
+	struct wire *wire = *state;
+	enum { CHECK = SUMMON_FRAME_NEEDS_CHECKSUM, TCP4 = SUMMON_FRAME_TCP4 };
+	static const struct {
+		struct summon_frame_header header;
+		bool passes;
+	} cases[] = {
+		{{.flags = CHECK, .checksum_start = 34, .checksum_offset = 16}, true},
+		{{.flags = CHECK, .checksum_start = 1982, .checksum_offset = 16}, true},
+		{{.flags = CHECK, .checksum_start = 1983, .checksum_offset = 16}, false},
+		{{.flags = CHECK, .checksum_start = UINT16_MAX, .checksum_offset = UINT16_MAX},
+			false},
+		{{.flags = SUMMON_FRAME_IS_CHECKED}, false},
+		{{.flags = 0x80}, false},
+		{{.flags = CHECK, .segments = TCP4, .headers_size = 54, .segment_size = 1000},
+			true},
+		{{.flags = CHECK, .segments = SUMMON_FRAME_TCP6, .segment_size = 1000}, true},
+		{{.flags = CHECK, .segments = TCP4, .segment_size = 1}, false},
+		{{.flags = CHECK, .segments = TCP4, .segment_size = 0}, false},
+		{{.flags = CHECK, .segments = TCP4, .headers_size = 2000, .segment_size = 1000},
+			false},
+		{{.segments = TCP4, .segment_size = 1000}, false},
+		{{.flags = CHECK, .segments = 3, .segment_size = 1000}, false},
+		{{.flags = CHECK, .segments = TCP4 | 0x80, .segment_size = 1000}, false},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		guest_sends_with(wire, &cases[i].header, (uint8_t)i, 2000);
+		assert_int_equal(rings_send(&wire->rings, NULL), 0);
+		if (cases[i].passes)
+			expect_frame(wire, (uint8_t)i, 2000);
+		expect_no_frame(wire);
+	}
 }
 
 /* A tap that takes nothing more loses frames, and keeps nobody. */
@@ -85,60 +163,118 @@ static void loses_what_the_tap_does_not_take(void **state)
 	struct wire *wire = *state;
 	for (int i = 0; i < 20; i++) {
 		for (int n = 0; n < SUMMON_RING_FRAMES; n++)
-			guest_sends(wire, 3, 1514);
+			guest_sends(wire, 3, 900);
 		assert_int_equal(rings_send(&wire->rings, NULL), 0);
 	}
-	assert_int_equal(wire->rings.transmit->consumed, wire->rings.transmit->produced);
+	assert_int_equal(wire->shared->transmit.consumed, wire->shared->transmit.produced);
+}
+
+/* Frame number n is of 60 + n % 1000 bytes, each n. */
+static bool host_sends(struct wire *wire, uint32_t number)
+{
+	uint8_t frame[HEADER + 1060] = {0};
+	memset(frame + HEADER, (int)(number & 0xff), sizeof(frame) - HEADER);
+	return write(wire->far, frame, HEADER + 60 + number % 1000) > 0;
 }
 
 static void receives_what_there_is_room_for(void **state)
 {
 	struct wire *wire = *state;
-	struct summon_ring *ring = wire->rings.receive;
-	uint8_t frame[1514];
+	struct summon_counters *counters = &wire->shared->receive;
 	uint32_t sent = 0, seen = 0;
 	while (seen < 3 * SUMMON_RING_FRAMES) {
-		memset(frame, (int)(sent & 0xff), sizeof(frame));
-		while (write(wire->far, frame, 60 + sent % 1000) > 0) {
+		while (host_sends(wire, sent))
 			sent++;
-			memset(frame, (int)(sent & 0xff), sizeof(frame));
-		}
 		int waiting = rings_receive(&wire->rings, NULL);
 		assert_in_range(waiting, 1, SUMMON_RING_FRAMES);
-		assert_int_equal(ring->produced - ring->consumed, waiting);
-		for (; waiting > 0; waiting--) {
-			uint32_t slot = ring->consumed % SUMMON_RING_FRAMES;
-			assert_int_equal(ring->size[slot], 60 + seen % 1000);
-			assert_int_equal(ring->frame[slot][59], seen & 0xff);
-			ring->consumed++;
-			seen++;
+		assert_int_equal(counters->produced - counters->consumed, waiting);
+		for (; waiting > 0; waiting--, seen++) {
+			struct summon_frame frame =
+				wire->rings.receive
+					->frame[counters->consumed++ % SUMMON_RING_FRAMES];
+			const uint8_t *data = wire->rings.receive->data + frame.offset;
+			assert_int_equal(frame.size, HEADER + 60 + seen % 1000);
+			assert_int_equal(data[HEADER], seen & 0xff);
+			assert_int_equal(data[HEADER + 59], seen & 0xff);
 		}
+	}
+}
+
+/* One that keeps up is served from the beginning of the ring. */
+static void uses_the_same_memory_again(void **state)
+{
+	struct wire *wire = *state;
+	for (uint32_t i = 0; i < 1000; i++) {
+		assert_true(host_sends(wire, i));
+		assert_int_equal(rings_receive(&wire->rings, NULL), 1);
+		assert_int_equal(wire->rings.receive->frame[i % SUMMON_RING_FRAMES].offset, 0);
+		wire->shared->receive.consumed++;
 	}
 }
 
 static void keeps_what_the_guest_has_not_read(void **state)
 {
 	struct wire *wire = *state;
-	uint8_t frame[60] = {7};
+	int waiting = 0;
 	for (uint32_t i = 0; i < 2 * SUMMON_RING_FRAMES; i++) {
-		while (write(wire->far, frame, sizeof(frame)) > 0)
+		while (host_sends(wire, 7))
 			;
-		int waiting = rings_receive(&wire->rings, NULL);
+		waiting = rings_receive(&wire->rings, NULL);
 		assert_in_range(waiting, 1, SUMMON_RING_FRAMES);
 	}
-	assert_int_equal(wire->rings.receive->produced, SUMMON_RING_FRAMES);
+	assert_int_equal(waiting, SUMMON_RING_FRAMES);
+	assert_int_equal(wire->shared->receive.produced, SUMMON_RING_FRAMES);
+	for (int i = 0; i < SUMMON_RING_FRAMES; i++)
+		assert_int_equal(
+			wire->rings.receive->data[wire->rings.receive->frame[i].offset + HEADER],
+			7);
+}
+
+/* There is room for the largest frame, or none is taken. */
+static void cuts_no_large_frame(void **state)
+{
+	struct wire *wire = *state;
+	static uint8_t frame[SUMMON_FRAME_MAX];
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(write(wire->far, frame, sizeof(frame)), sizeof(frame));
+		assert_int_equal(rings_receive(&wire->rings, NULL), i + 1);
+		assert_int_equal(wire->rings.receive->frame[i].size, sizeof(frame));
+	}
+	assert_int_equal(write(wire->far, frame, sizeof(frame)), sizeof(frame));
+	assert_int_equal(rings_receive(&wire->rings, NULL), 3);
+	wire->shared->receive.consumed = 3;
+	assert_int_equal(rings_receive(&wire->rings, NULL), 1);
+}
+
+/* The headers are there for the guest, and not on the tap. */
+static void without_headers(void **state)
+{
+	struct wire *wire = *state;
+	uint8_t frame[100] = {5};
+	wire->rings.has_header = false;
+	guest_sends_with(wire, &(struct summon_frame_header){.flags = 0xff}, 9, 60);
+	assert_int_equal(rings_send(&wire->rings, NULL), 0);
+	assert_int_equal(read(wire->far, frame, sizeof(frame)), 60);
+	assert_int_equal(frame[0], 9);
+	memset(wire->rings.receive->data, 0xff, HEADER);
+	assert_int_equal(write(wire->far, frame, 60), 60);
+	assert_int_equal(rings_receive(&wire->rings, NULL), 1);
+	assert_int_equal(wire->rings.receive->frame[0].size, HEADER + 60);
+	for (size_t i = 0; i < HEADER; i++)
+		assert_int_equal(wire->rings.receive->data[i], 0);
+	assert_memory_equal(wire->rings.receive->data + HEADER, frame, 60);
 }
 
 static void does_not_believe_counters(void **state)
 {
 	struct wire *wire = *state;
-	static const uint32_t lies[] = {SUMMON_RING_FRAMES + 1, 1u << 31, UINT32_MAX - 200};
+	static const uint32_t lies[] = {SUMMON_RING_FRAMES + 1, 1u << 31, UINT32_MAX - 300};
 	struct error err = ERROR_INIT;
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
-		wire->rings.transmit->produced = lies[i];
+		wire->shared->transmit.produced = lies[i];
 		assert_int_equal(rings_send(&wire->rings, &err), -EPROTO);
 		assert_non_null(strstr(err.message, "transmit ring claims"));
-		wire->rings.receive->consumed = lies[i]; /* frames that were never there */
+		wire->shared->receive.consumed = lies[i]; /* frames that were never there */
 		assert_int_equal(rings_receive(&wire->rings, &err), -EPROTO);
 		assert_non_null(strstr(err.message, "receive ring claims"));
 	}
@@ -148,15 +284,33 @@ static void does_not_believe_counters(void **state)
 static void keeps_its_own_counters(void **state)
 {
 	struct wire *wire = *state;
-	uint8_t frame[SUMMON_FRAME_SIZE];
 	guest_sends(wire, 9, 100);
-	wire->rings.transmit->consumed = 77;
+	wire->shared->transmit.consumed = 77;
 	assert_int_equal(rings_send(&wire->rings, NULL), 0);
-	assert_int_equal(read(wire->far, frame, sizeof(frame)), 100);
-	assert_int_equal(wire->rings.transmit->consumed, 1);
-	wire->rings.receive->produced = 77;
+	expect_frame(wire, 9, 100);
+	assert_int_equal(wire->shared->transmit.consumed, 1);
+	wire->shared->receive.produced = 77;
 	assert_int_equal(rings_receive(&wire->rings, NULL), 0);
-	assert_int_equal(wire->rings.receive->produced, 0);
+	assert_int_equal(wire->shared->receive.produced, 0);
+}
+
+/* Rings of a guest that has run before, elsewhere. */
+static void goes_on_where_memory_is(void **state)
+{
+	struct wire *wire = *state;
+	wire->shared->transmit.produced = wire->shared->transmit.consumed = UINT32_MAX;
+	wire->shared->receive.produced = 1000;
+	wire->shared->receive.consumed = 998;
+	rings_init(&wire->rings, &wire->memory, wire->rings.tap, true);
+	guest_sends(wire, 4, 60);
+	assert_int_equal(rings_send(&wire->rings, NULL), 0);
+	expect_frame(wire, 4, 60);
+	assert_int_equal(wire->shared->transmit.consumed, 0);
+	assert_true(host_sends(wire, 1));
+	assert_int_equal(rings_receive(&wire->rings, NULL), 2); /* two that are not overwritten */
+	wire->shared->receive.consumed = 1000;
+	assert_int_equal(rings_receive(&wire->rings, NULL), 1);
+	assert_int_equal(wire->shared->receive.produced, 1001);
 }
 
 int main(void)
@@ -165,11 +319,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(sends_in_order),
 		CASE(drops_what_is_no_frame),
+		CASE(drops_what_has_no_sound_header),
 		CASE(loses_what_the_tap_does_not_take),
 		CASE(receives_what_there_is_room_for),
+		CASE(uses_the_same_memory_again),
 		CASE(keeps_what_the_guest_has_not_read),
+		CASE(cuts_no_large_frame),
+		CASE(without_headers),
 		CASE(does_not_believe_counters),
 		CASE(keeps_its_own_counters),
+		CASE(goes_on_where_memory_is),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,12 +60,10 @@ static struct summon_shared *shared(const struct summon_boot *boot)
 
 static void print(const struct summon_boot *boot, const char *text)
 {
-	size_t size = 0;
-	while (text[size]) {
-		shared(boot)->console[size] = text[size];
-		size++;
-	}
-	call(boot, SUMMON_CALL_CONSOLE, size);
+	struct summon_counters *printed = &shared(boot)->printed;
+	for (; *text; text++)
+		shared(boot)->console[printed->produced++ % SUMMON_CONSOLE] = *text;
+	call(boot, SUMMON_CALL_KICK, 0);
 }
 
 static void flood(const struct summon_boot *boot)
@@ -258,9 +256,9 @@ static void commit_crime(const struct summon_boot *boot, const char *number)
 static void lie(const struct summon_boot *boot, char which)
 {
 	if (which == '0')
-		((struct summon_ring *)boot->transmit)->produced = 1u << 31;
+		shared(boot)->transmit.produced = 1u << 31;
 	else
-		((struct summon_ring *)boot->receive)->consumed = 1u << 31;
+		shared(boot)->receive.consumed = 1u << 31;
 	call(boot, SUMMON_CALL_WAIT, 0);
 	print(boot, "and nobody minded\n");
 }
