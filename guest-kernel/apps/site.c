@@ -2,7 +2,6 @@
 #include "guest-kernel/apps/site.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,10 +94,12 @@ enum site_found site_find(const struct site *site, const char *path, const struc
 		return *file ? SITE_FILE : SITE_NOTHING;
 	}
 	bool is_directory = size == 0 || path[size - 1] == '/';
-	snprintf(name, sizeof(name), "%s%s", path, is_directory ? INDEX : "");
+	memcpy(name, path, size + 1);
+	if (is_directory)
+		memcpy(name + size, INDEX, sizeof(INDEX));
 	*file = find(site, name);
 	if (*file || is_directory)
 		return *file ? SITE_FILE : SITE_NOTHING;
-	snprintf(name, sizeof(name), "%s/%s", path, INDEX);
+	memcpy(name + size, "/" INDEX, sizeof("/" INDEX));
 	return find(site, name) ? SITE_DIRECTORY : SITE_NOTHING;
 }

@@ -17,16 +17,29 @@
 #define ANSWER_HEAD_MAX 4096
 #define TAG_MAX         40
 
+/* The head of an answer, ready to be sent. */
+struct head {
+	const char *text;
+	size_t size;
+};
+
+/* What is served. Each file's usual answer is written once, when it is first asked for. */
+struct website {
+	struct site site;
+	struct head *heads; /* of the files, in their order; text NULL: not written yet */
+};
+
 /* One connection; answers one request at a time. While an answer is under way, further requests
  * wait in `request`, and beyond that with the client. */
 struct visitor {
 	struct app_tcp *connection;
-	const struct site *site;
+	struct website *website;
 	char request[HTTP_HEAD_MAX];
 	size_t received;
 
-	char head[ANSWER_HEAD_MAX];
-	size_t head_size, head_sent;
+	char text[ANSWER_HEAD_MAX];
+	struct head head; /* `text`, or a file's */
+	size_t head_sent;
 	const void *body; /* stays as it is until exit */
 	size_t body_size, body_sent;
 	bool answering, last;
@@ -37,7 +50,7 @@ struct visitor {
 struct answer {
 	int status;
 	const char *type, *location;
-	const struct site_file *file;
+	const struct site_file *file; /* its name tells the type */
 	const char *body;
 	size_t body_size;
 	bool head_only, last;
@@ -51,21 +64,22 @@ static void make_tag(const struct site_file *file, char tag[TAG_MAX])
 /* Fields that are only there in some answers; each call adds one. */
 static void add_field(struct visitor *v, const char *name, const char *value)
 {
-	size_t room = sizeof(v->head) - v->head_size;
-	int size = snprintf(v->head + v->head_size, room, "%s: %s\r\n", name, value);
+	size_t room = sizeof(v->text) - v->head.size;
+	int size = snprintf(v->text + v->head.size, room, "%s: %s\r\n", name, value);
 	if (size > 0 && (size_t)size < room)
-		v->head_size += (size_t)size;
+		v->head.size += (size_t)size;
 }
 
 static void write_head(struct visitor *v, const struct answer *a)
 {
 	char length[24], tag[TAG_MAX], date[HTTP_DATE_MAX];
-	v->head_size = (size_t)snprintf(
-		v->head, sizeof(v->head), "HTTP/1.1 %d %s\r\n", a->status, http_reason(a->status));
+	v->head = (struct head){
+		v->text, (size_t)snprintf(v->text, sizeof(v->text), "HTTP/1.1 %d %s\r\n", a->status,
+				 http_reason(a->status))};
 	add_field(v, "Server", "summond");
 	if (a->status != 304) {
 		snprintf(length, sizeof(length), "%zu", a->body_size);
-		add_field(v, "Content-Type", a->type);
+		add_field(v, "Content-Type", a->file ? mime_type(a->file->name) : a->type);
 		add_field(v, "Content-Length", length);
 	}
 	if (a->file) {
@@ -79,13 +93,29 @@ static void write_head(struct visitor *v, const struct answer *a)
 		add_field(v, "Allow", "GET, HEAD");
 	if (a->last)
 		add_field(v, "Connection", "close");
-	memcpy(v->head + v->head_size, "\r\n", 2);
-	v->head_size += 2;
+	memcpy(v->text + v->head.size, "\r\n", 2);
+	v->head.size += 2;
+}
+
+static void find_head(struct visitor *v, const struct answer *a)
+{
+	bool usual = a->file && a->status == 200 && !a->last;
+	struct head *known = usual ? &v->website->heads[a->file - v->website->site.files] : NULL;
+	if (usual && known->text) {
+		v->head = *known;
+		return;
+	}
+	write_head(v, a);
+	char *copy = usual ? malloc(v->head.size) : NULL;
+	if (!copy)
+		return;
+	memcpy(copy, v->head.text, v->head.size);
+	*known = v->head = (struct head){copy, v->head.size};
 }
 
 static void begin_answer(struct visitor *v, const struct answer *a)
 {
-	write_head(v, a);
+	find_head(v, a);
 	v->head_sent = v->body_sent = 0;
 	v->body = a->body;
 	v->body_size = a->head_only || a->status == 304 ? 0 : a->body_size;
@@ -112,11 +142,13 @@ static void answer_status(struct visitor *v, const struct http_request *r, int s
 static bool is_unchanged(const struct http_request *r, const struct site_file *file)
 {
 	char tag[TAG_MAX], date[HTTP_DATE_MAX];
-	make_tag(file, tag);
 	/* RFC 9110, 13.2.2: where there is a tag, the date does not count. */
-	if (r->if_none_match[0])
+	if (r->if_none_match[0]) {
+		make_tag(file, tag);
 		return http_tag_matches(r->if_none_match, tag);
-	return strcmp(r->if_modified_since, http_date(file->mtime, date)) == 0;
+	}
+	return r->if_modified_since[0] &&
+	       strcmp(r->if_modified_since, http_date(file->mtime, date)) == 0;
 }
 
 static void answer_file(
@@ -124,7 +156,6 @@ static void answer_file(
 {
 	begin_answer(v, &(struct answer){
 				.status = is_unchanged(r, file) ? 304 : 200,
-				.type = mime_type(file->name),
 				.file = file,
 				.body = (const char *)file->data,
 				.body_size = file->size,
@@ -151,7 +182,7 @@ static void answer_request(struct visitor *v, const struct http_request *r)
 		answer_status(v, r, 405, NULL, !r->keep_alive);
 		return;
 	}
-	switch (site_find(v->site, r->path, &file)) {
+	switch (site_find(&v->website->site, r->path, &file)) {
 	case SITE_FILE:
 		answer_file(v, r, file);
 		break;
@@ -185,9 +216,9 @@ static bool next_request(struct visitor *v)
 /* True once all of the answer is queued. */
 static bool send_answer(struct visitor *v)
 {
-	v->head_sent += app_tcp_send(
-		v->connection, v->head + v->head_sent, v->head_size - v->head_sent, APP_COPY);
-	if (v->head_sent < v->head_size)
+	v->head_sent += app_tcp_send(v->connection, v->head.text + v->head_sent,
+		v->head.size - v->head_sent, v->head.text == v->text ? APP_COPY : APP_STAY);
+	if (v->head_sent < v->head.size)
 		return false;
 	if (v->body_sent < v->body_size)
 		v->body_sent += app_tcp_send(v->connection, (const char *)v->body + v->body_sent,
@@ -218,8 +249,8 @@ static void *visitor_open(void *context, struct app_tcp *connection)
 		return NULL;
 	/* Not all of it: the buffers are large, and most of them is never touched. */
 	v->connection = connection;
-	v->site = context;
-	v->received = v->head_size = v->head_sent = v->body_size = v->body_sent = 0;
+	v->website = context;
+	v->received = v->head.size = v->head_sent = v->body_size = v->body_sent = 0;
 	v->answering = v->last = v->ended = false;
 	return v;
 }
@@ -250,19 +281,22 @@ static void visitor_room(void *state)
 		app_tcp_continue(v->connection);
 }
 
-static const char *open_site(struct app *app, struct site *site)
+static const char *open_site(struct app *app, struct website *website)
 {
 	const char *why = NULL;
 	size_t size;
 	const void *archive = app_initrd(app, &size);
 	if (!archive)
 		return "there is no initrd: give a tar archive of the site's files";
-	return site_init(site, archive, size, &why) < 0 ? why : NULL;
+	if (site_init(&website->site, archive, size, &why) < 0)
+		return why;
+	website->heads = calloc(website->site.count + 1, sizeof(*website->heads));
+	return website->heads ? NULL : "out of memory";
 }
 
 int app_main(struct app *app)
 {
-	static struct site site;
+	static struct website website;
 	static struct app_tcp_service service = {
 		.connections_max = CONNECTIONS_MAX,
 		.idle_ns = IDLE_NS,
@@ -276,13 +310,13 @@ int app_main(struct app *app)
 	int result = app_number(app, "port", 1, 65535, 80, &port);
 	if (result < 0)
 		return result;
-	const char *why = open_site(app, &site);
+	const char *why = open_site(app, &website);
 	if (why) {
 		app_log(app, "the site: %s", why);
 		return -EINVAL;
 	}
 	service.port = (uint16_t)port;
-	result = app_tcp_listen(app, &service, &site);
+	result = app_tcp_listen(app, &service, &website);
 	if (result < 0) {
 		app_log(app, "cannot listen on port %u", service.port);
 		return result;
