@@ -21,11 +21,13 @@ enum load_state {
 
 struct load {
 	enum load_state state;
-	bool pinned;        /* never retired; kept awake */
-	uint64_t ready_at;  /* of the present life */
-	uint64_t active_at; /* last use that the policy counts */
-	uint64_t failed_at; /* last failed start */
-	unsigned failures;  /* in a row; 0 after a success */
+	bool pinned;         /* never retired; kept awake */
+	uint64_t ready_at;   /* of the present life */
+	uint64_t active_at;  /* last use that the policy counts */
+	uint64_t failed_at;  /* last failed start */
+	unsigned failures;   /* in a row; 0 after a success */
+	bool remembers;      /* LOAD_ASLEEP: its memory is kept, and with it its connections */
+	uint64_t rung_until; /* how far wakes by packets have used up ring_rate; see decide_ring */
 };
 
 enum admission {
@@ -46,6 +48,47 @@ struct admit {
  * operator's, a pin's). */
 struct admit decide_admit(
 	const struct policy *policy, const struct load *load, unsigned wake, uint64_t now);
+
+/* What a packet to the service's address is. */
+enum ring_kind {
+	RING_CONNECT,  /* TCP: asks for a connection */
+	RING_SEGMENT,  /* TCP: of a connection that somebody believes to be there */
+	RING_DATAGRAM, /* UDP */
+	RING_PING,     /* echo request */
+	RING_OTHER,
+};
+
+struct ring {
+	enum ring_kind kind;
+	uint16_t port; /* that it is sent to, where the kind has one */
+	struct ip_address from;
+};
+
+enum ring_verdict {
+	RING_PASS,    /* the guest is there: to it, now */
+	RING_WAIT,    /* a start is under way: keep it */
+	RING_WAKE,    /* start it, and keep the packet */
+	RING_DEAD,    /* refused: of a connection of an earlier life */
+	RING_PORT,    /* refused: to a port that does not wake */
+	RING_NO_PING, /* refused: echo requests do not wake */
+	RING_KIND,    /* refused: no packet of that kind wakes anything */
+	RING_FROM,    /* refused: this client does not wake it */
+	RING_RATE,    /* refused: packets have woken it too often of late */
+	RING_BACKOFF, /* refused: the last start failed too short a time ago */
+	RING_VERDICTS,
+};
+
+struct ring_decision {
+	enum ring_verdict verdict;
+	uint64_t rung_until; /* WAKE: what load.rung_until becomes */
+};
+
+/* Whether a packet may start the service. What a client sends to a guest that is on its way up
+ * waits if it begins something; the rest is the guest's own affair. */
+struct ring_decision decide_ring(const struct policy *policy, const struct load *load,
+	const struct ring *ring, uint64_t now);
+/* A word for it: "port", "source", ... */
+const char *ring_verdict_name(enum ring_verdict verdict);
 
 enum rest_reason {
 	REST_NOT,

@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/units.h"
+#include "policies/lists.h"
 #include "policies/nearest.h"
 
 /*
@@ -29,7 +30,16 @@ struct range {
 	uint64_t step; /* the value is a multiple of it */
 };
 
-enum { KIND_WORD, KIND_FLAGS, KIND_DURATION, KIND_NUMBER, KIND_TEXT };
+enum {
+	KIND_WORD,
+	KIND_FLAGS,
+	KIND_DURATION,
+	KIND_NUMBER,
+	KIND_TEXT,
+	KIND_PORTS,
+	KIND_PREFIXES,
+	KIND_RATE
+};
 
 static const struct word wake_words[] = {
 	{"none", 0}, {"A", POLICY_WAKE_A}, {"AAAA", POLICY_WAKE_AAAA}, {0}};
@@ -41,6 +51,9 @@ static const struct word ready_words[] = {{"console", POLICY_READY_CONSOLE},
 	{0}};
 static const struct word deadline_words[] = {
 	{"address", POLICY_DEADLINE_ADDRESS}, {"servfail", POLICY_DEADLINE_SERVFAIL}, {0}};
+static const struct word answer_words[] = {
+	{"when-ready", POLICY_ANSWER_WHEN_READY}, {"at-once", POLICY_ANSWER_AT_ONCE}, {0}};
+static const struct word switch_words[] = {{"no", POLICY_NO}, {"yes", POLICY_YES}, {0}};
 static const struct word activity_words[] = {{"none", 0}, {"queries", POLICY_ACTIVITY_QUERIES},
 	{"traffic", POLICY_ACTIVITY_TRAFFIC}, {0}};
 static const struct word retire_words[] = {{"destroy", POLICY_RETIRE_DESTROY},
@@ -57,7 +70,8 @@ static const struct range hold_span = {0, 5 * NS_PER_S, 1};
 static const struct range ttl_span = {0, NS_PER_DAY, NS_PER_S};
 static const struct range port_range = {0, UINT16_MAX, 1};
 
-#define SPAN_VALUES "a duration from 0 to 3650d, as in 60s"
+#define PORTS_VALUES "up to 16 ports and ranges, as in 80 443 8000-8099; or any, none"
+#define SPAN_VALUES  "a duration from 0 to 3650d, as in 60s"
 
 #define OPTION(field, kind_, fallback_, values_, help_, detail_)                                   \
 	{                                                                                          \
@@ -89,6 +103,21 @@ const struct policy_option policy_options[] = {
 		"How long an answer waits for the guest at most", &hold_span),
 	OPTION(at_deadline, KIND_WORD, "address", "address | servfail",
 		"What is answered when the guest is not ready in that time", deadline_words),
+	OPTION(answer, KIND_WORD, "when-ready", "when-ready | at-once",
+		"Whether a query waits for the guest, or is answered while the guest starts",
+		answer_words),
+	OPTION(ring_tcp, KIND_PORTS, "80 443", PORTS_VALUES,
+		"The TCP ports at which a connection wakes the service", NULL),
+	OPTION(ring_udp, KIND_PORTS, "none", PORTS_VALUES,
+		"The UDP ports at which a datagram wakes the service", NULL),
+	OPTION(ring_ping, KIND_WORD, "no", "yes | no", "Whether an echo request wakes the service",
+		switch_words),
+	OPTION(ring_from, KIND_PREFIXES, "any",
+		"up to 12 prefixes in at most 255 characters, as in 10.0.0.0/8 fd00::/8; or any, "
+		"none",
+		"The clients whose packets wake the service", NULL),
+	OPTION(ring_rate, KIND_RATE, "30/min", "a number per s, min or h, as in 30/min; or 0",
+		"How often packets wake the service at most; 0 for no limit", NULL),
 	OPTION(ttl, KIND_DURATION, "5s", "whole seconds from 0 to 1d, as in 5s",
 		"How long clients may keep an answer", &ttl_span),
 	OPTION(activity, KIND_FLAGS, "queries traffic", "any of queries, traffic; or none",
@@ -117,6 +146,8 @@ const size_t policy_option_count = sizeof(policy_options) / sizeof(policy_option
 static_assert(sizeof(enum policy_start) == sizeof(unsigned) &&
 		      sizeof(enum policy_ready) == sizeof(unsigned) &&
 		      sizeof(enum policy_deadline) == sizeof(unsigned) &&
+		      sizeof(enum policy_answer) == sizeof(unsigned) &&
+		      sizeof(enum policy_switch) == sizeof(unsigned) &&
 		      sizeof(enum policy_retire) == sizeof(unsigned),
 	"KIND_WORD reads and writes enums as unsigned");
 
@@ -248,6 +279,42 @@ static bool text_print(const struct policy_option *option, const void *field, ch
 	return true;
 }
 
+static bool ports_field_parse(const struct policy_option *option, const char *text, void *field)
+{
+	(void)option;
+	return ports_parse(text, field);
+}
+
+static bool ports_field_print(const struct policy_option *option, const void *field, char *text)
+{
+	(void)option;
+	return ports_print(field, text);
+}
+
+static bool prefixes_field_parse(const struct policy_option *option, const char *text, void *field)
+{
+	(void)option;
+	return prefixes_parse(text, field);
+}
+
+static bool prefixes_field_print(const struct policy_option *option, const void *field, char *text)
+{
+	(void)option;
+	return prefixes_print(field, text);
+}
+
+static bool rate_field_parse(const struct policy_option *option, const char *text, void *field)
+{
+	(void)option;
+	return rate_parse(text, field);
+}
+
+static bool rate_field_print(const struct policy_option *option, const void *field, char *text)
+{
+	(void)option;
+	return rate_print(field, text);
+}
+
 /* `parse` writes the field only where it returns true; `print` is false for a field that no text
  * gives. */
 static const struct kind {
@@ -259,6 +326,9 @@ static const struct kind {
 	[KIND_DURATION] = {duration_field_parse, duration_field_print},
 	[KIND_NUMBER] = {number_field_parse, number_field_print},
 	[KIND_TEXT] = {text_parse, text_print},
+	[KIND_PORTS] = {ports_field_parse, ports_field_print},
+	[KIND_PREFIXES] = {prefixes_field_parse, prefixes_field_print},
+	[KIND_RATE] = {rate_field_parse, rate_field_print},
 };
 
 static bool option_parse(
@@ -308,7 +378,7 @@ int policy_check_name(const char *name, struct error *err)
 static int unknown_option(const char *name, struct error *err)
 {
 	char quote[41];
-	char names[400] = "";
+	char names[480] = "";
 	size_t used = 0;
 	const struct policy_option *nearest = nearest_option(name);
 	quoted(name, quote);

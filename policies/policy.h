@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "base/error.h"
 
 #define POLICY_NAME_MAX  63
@@ -43,6 +44,37 @@ enum policy_deadline {
 enum policy_wake { POLICY_WAKE_A = 1, POLICY_WAKE_AAAA = 2 };
 enum policy_activity { POLICY_ACTIVITY_QUERIES = 1, POLICY_ACTIVITY_TRAFFIC = 2 };
 
+/* When a query that wakes the service is answered. */
+enum policy_answer {
+	POLICY_ANSWER_WHEN_READY,
+	POLICY_ANSWER_AT_ONCE, /* with the address; packets to it wait at the doorbell */
+};
+
+enum policy_switch { POLICY_NO, POLICY_YES };
+
+/* Ports of a protocol: ranges in ascending order that neither overlap nor touch. */
+#define POLICY_PORTS_MAX 16
+struct policy_ports {
+	unsigned count;
+	struct {
+		uint16_t first, last;
+	} ranges[POLICY_PORTS_MAX];
+};
+
+/* Addresses, in the order in which they were given. */
+#define POLICY_PREFIXES_MAX 12
+struct policy_prefixes {
+	bool any; /* everybody; then there are no others */
+	unsigned count;
+	struct ip_prefix list[POLICY_PREFIXES_MAX];
+};
+
+/* So many within a span; count 0: without a limit. */
+struct policy_rate {
+	uint32_t count;
+	uint64_t span; /* nanoseconds: a second, a minute or an hour */
+};
+
 /* What a policy asks of a backend: a mask, for registration to compare with what it can do. */
 enum policy_need {
 	POLICY_NEEDS_PREPARE = 1,
@@ -65,6 +97,11 @@ struct policy {
 	uint64_t ready_timeout; /* from the start of the boot; then the start has failed */
 	uint64_t hold;          /* how long an answer is held at most */
 	enum policy_deadline at_deadline;
+	enum policy_answer answer;
+	struct policy_ports ring_tcp, ring_udp;
+	enum policy_switch ring_ping;
+	struct policy_prefixes ring_from;
+	struct policy_rate ring_rate;
 	uint64_t ttl;      /* whole seconds, of the answers */
 	unsigned activity; /* enum policy_activity: what counts as use */
 	uint64_t idle_after;

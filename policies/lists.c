@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: ISC */
+#include "policies/lists.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/units.h"
+
+#define SEPARATORS " \t,"
+#define WORD_MAX   63
+
+/* The next word of *text into `word`: 1, 0 at the end, -1 where it is longer than any that means
+ * something. */
+static int next_word(const char **text, char word[WORD_MAX + 1])
+{
+	*text += strspn(*text, SEPARATORS);
+	size_t length = strcspn(*text, SEPARATORS);
+	if (length > WORD_MAX)
+		return -1;
+	memcpy(word, *text, length);
+	word[length] = '\0';
+	*text += length;
+	return length > 0;
+}
+
+static bool is_alone(const char *text, const char *word)
+{
+	text += strspn(text, SEPARATORS);
+	size_t length = strlen(word);
+	return strncasecmp(text, word, length) == 0 &&
+	       text[length + strspn(text + length, SEPARATORS)] == '\0';
+}
+
+/* Appends to a text of POLICY_VALUE_MAX; false where it does not fit. */
+static bool append(char *text, size_t *used, const char *word)
+{
+	int length = snprintf(
+		text + *used, POLICY_VALUE_MAX + 1 - *used, "%s%s", *used ? " " : "", word);
+	*used += (size_t)length;
+	return *used <= POLICY_VALUE_MAX;
+}
+
+/* --- ports --- */
+
+static bool range_parse(char *word, uint16_t *first, uint16_t *last)
+{
+	uint64_t low, high;
+	char *dash = strchr(word, '-');
+	if (dash)
+		*dash = '\0';
+	if (number_parse(word, 1, UINT16_MAX, &low, NULL) < 0 ||
+		number_parse(dash ? dash + 1 : word, 1, UINT16_MAX, &high, NULL) < 0 || low > high)
+		return false;
+	*first = (uint16_t)low;
+	*last = (uint16_t)high;
+	return true;
+}
+
+static int by_first(const void *a, const void *b)
+{
+	return *(const uint16_t *)a - *(const uint16_t *)b;
+}
+
+static void join_ranges(struct policy_ports *ports)
+{
+	unsigned kept = 0;
+	qsort(ports->ranges, ports->count, sizeof(ports->ranges[0]), by_first);
+	for (unsigned i = 1; i < ports->count; i++) {
+		if (ports->ranges[i].first > ports->ranges[kept].last + 1)
+			ports->ranges[++kept] = ports->ranges[i];
+		else if (ports->ranges[i].last > ports->ranges[kept].last)
+			ports->ranges[kept].last = ports->ranges[i].last;
+	}
+	if (ports->count)
+		ports->count = kept + 1;
+	memset(ports->ranges + ports->count, 0,
+		(POLICY_PORTS_MAX - ports->count) * sizeof(ports->ranges[0]));
+}
+
+bool ports_parse(const char *text, struct policy_ports *out)
+{
+	struct policy_ports ports = {0};
+	char word[WORD_MAX + 1];
+	int more = 0;
+	if (is_alone(text, "any"))
+		text = "1-65535";
+	else if (is_alone(text, "none"))
+		text = "";
+	while ((more = next_word(&text, word)) > 0) {
+		if (ports.count == POLICY_PORTS_MAX ||
+			!range_parse(word, &ports.ranges[ports.count].first,
+				&ports.ranges[ports.count].last))
+			return false;
+		ports.count++;
+	}
+	if (more < 0)
+		return false;
+	join_ranges(&ports);
+	*out = ports;
+	return true;
+}
+
+bool ports_print(const struct policy_ports *ports, char text[POLICY_VALUE_MAX + 1])
+{
+	size_t used = 0;
+	char word[16];
+	unsigned last = 0;
+	if (ports->count > POLICY_PORTS_MAX)
+		return false;
+	for (unsigned i = 0; i < ports->count; i++) {
+		unsigned first = ports->ranges[i].first, end = ports->ranges[i].last;
+		if (first == 0 || end < first || (i > 0 && first <= last + 1))
+			return false;
+		last = end;
+		if (end == first)
+			snprintf(word, sizeof(word), "%u", first);
+		else
+			snprintf(word, sizeof(word), "%u-%u", first, end);
+		if (!append(text, &used, word))
+			return false;
+	}
+	if (ports->count == 0)
+		strcpy(text, "none");
+	else if (strcmp(text, "1-65535") == 0)
+		strcpy(text, "any");
+	return true;
+}
+
+bool ports_contain(const struct policy_ports *ports, uint16_t port)
+{
+	for (unsigned i = 0; i < ports->count; i++)
+		if (port >= ports->ranges[i].first && port <= ports->ranges[i].last)
+			return true;
+	return false;
+}
+
+/* --- prefixes --- */
+
+bool prefixes_parse(const char *text, struct policy_prefixes *out)
+{
+	struct policy_prefixes prefixes = {.any = is_alone(text, "any")};
+	char word[WORD_MAX + 1], printed[POLICY_VALUE_MAX + 1];
+	int more = 0;
+	if (prefixes.any || is_alone(text, "none"))
+		text = "";
+	while ((more = next_word(&text, word)) > 0)
+		if (prefixes.count == POLICY_PREFIXES_MAX ||
+			ip_prefix_parse(word, &prefixes.list[prefixes.count++], NULL) < 0)
+			return false;
+	if (more < 0 || !prefixes_print(&prefixes, printed))
+		return false;
+	*out = prefixes;
+	return true;
+}
+
+bool prefixes_print(const struct policy_prefixes *prefixes, char text[POLICY_VALUE_MAX + 1])
+{
+	size_t used = 0;
+	char word[IP_PREFIX_TEXT];
+	if (prefixes->count > POLICY_PREFIXES_MAX || (prefixes->any && prefixes->count))
+		return false;
+	for (unsigned i = 0; i < prefixes->count; i++)
+		if (!ip_address_is_set(&prefixes->list[i].address) ||
+			!append(text, &used, ip_prefix_print(&prefixes->list[i], word)))
+			return false;
+	if (prefixes->count == 0)
+		strcpy(text, prefixes->any ? "any" : "none");
+	return true;
+}
+
+bool prefixes_contain(const struct policy_prefixes *prefixes, const struct ip_address *address)
+{
+	bool found = prefixes->any;
+	for (unsigned i = 0; i < prefixes->count && !found; i++)
+		found = ip_prefix_contains(&prefixes->list[i], address);
+	return found;
+}
+
+/* --- rates --- */
+
+static const struct {
+	const char *name;
+	uint64_t span;
+} spans[] = {{"s", NS_PER_S}, {"min", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S}};
+
+bool rate_parse(const char *text, struct policy_rate *out)
+{
+	char word[WORD_MAX + 1];
+	uint64_t count;
+	if (next_word(&text, word) != 1 || text[strspn(text, SEPARATORS)])
+		return false;
+	if (strcmp(word, "0") == 0) {
+		*out = (struct policy_rate){0};
+		return true;
+	}
+	char *slash = strchr(word, '/');
+	if (!slash)
+		return false;
+	*slash = '\0';
+	if (number_parse(word, 1, 1000000, &count, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+		if (strcasecmp(slash + 1, spans[i].name) != 0)
+			continue;
+		*out = (struct policy_rate){(uint32_t)count, spans[i].span};
+		return true;
+	}
+	return false;
+}
+
+bool rate_print(const struct policy_rate *rate, char text[POLICY_VALUE_MAX + 1])
+{
+	if (rate->count == 0) {
+		strcpy(text, "0");
+		return rate->span == 0;
+	}
+	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
+		if (spans[i].span != rate->span)
+			continue;
+		snprintf(text, POLICY_VALUE_MAX + 1, "%u/%s", rate->count, spans[i].name);
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef POLICIES_LISTS_H
+#define POLICIES_LISTS_H
+
+#include "policies/policy.h"
+
+/* The kinds of option that hold more than one thing, from and to text. A parser writes *out only
+ * where it returns true; a printer is false for a value that no text gives. */
+
+/* "80 443 8000-8099", "any" or "none"; printed in order and joined where they touch. */
+bool ports_parse(const char *text, struct policy_ports *out);
+bool ports_print(const struct policy_ports *ports, char text[POLICY_VALUE_MAX + 1]);
+bool ports_contain(const struct policy_ports *ports, uint16_t port);
+
+/* "10.0.0.0/8 fd00::/8", "any" or "none". */
+bool prefixes_parse(const char *text, struct policy_prefixes *out);
+bool prefixes_print(const struct policy_prefixes *prefixes, char text[POLICY_VALUE_MAX + 1]);
+bool prefixes_contain(const struct policy_prefixes *prefixes, const struct ip_address *address);
+
+/* "30/min", or "0". */
+bool rate_parse(const char *text, struct policy_rate *out);
+bool rate_print(const struct policy_rate *rate, char text[POLICY_VALUE_MAX + 1]);
+
+#endif
