@@ -37,6 +37,12 @@ static struct address_owner *find(
 	return owner;
 }
 
+const char *addresses_owner(const struct addresses *addresses, const struct ip_address *address)
+{
+	const struct address_owner *owner = find(addresses, address);
+	return owner ? owner->name : NULL;
+}
+
 static void note_name(struct addresses *addresses, struct address_owner *owner)
 {
 	struct address_owner *before;

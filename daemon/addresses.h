@@ -28,6 +28,9 @@ struct addresses {
 void addresses_init(struct addresses *addresses, const struct ip_prefix *pool);
 void addresses_finish(struct addresses *addresses);
 
+/* Whose the address is; NULL: nobody's. */
+const char *addresses_owner(const struct addresses *addresses, const struct ip_address *address);
+
 /* Notes that the address is this name's, as the store says. -EEXIST names the owner; -ENOMEM. */
 int addresses_reserve(struct addresses *addresses, const struct ip_address *address,
 	const char *name, struct error *err);

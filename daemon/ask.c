@@ -35,12 +35,16 @@ static enum dns_reply wait_for_it(struct service *service, const struct dns_ask 
 	struct registry *registry = &service->daemon->registry;
 	char cause[SUMMON_CAUSE_MAX + 1];
 	describe_cause(ask, cause);
+	bool at_once = service->policy->policy.answer == POLICY_ANSWER_AT_ONCE;
 	/* The DNS server must not be called from its own callback, so nothing happens before this
 	 * returns. */
 	registry_hold_events(registry);
 	struct summon *summon = service_demand(service, cause, ask->received_at);
-	bool joined = summon && summon_join(summon, &waiter) >= 0;
+	bool joined = summon && (at_once || summon_join(summon, &waiter) >= 0);
 	registry_release_events(registry);
+	/* The client's first packet waits at the door. */
+	if (joined && at_once)
+		return DNS_REPLY_ADDRESS;
 	return joined ? DNS_REPLY_LATER
 		      : refuse(ede, EDE_NOT_READY, "too many queries wait for this name");
 }

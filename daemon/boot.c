@@ -119,7 +119,8 @@ static int make_link(struct daemon *daemon, struct error *err)
 		.spare_taps = config->network.spare_taps,
 		.spare_headers = backend && instance_tap_use(backend) == LINK_TAP_HEADERS,
 	};
-	return link_create(&daemon->loop, &link, &daemon->link, err);
+	int rc = link_create(&daemon->loop, &link, &daemon->link, err);
+	return rc < 0 ? rc : door_bell_create(daemon, err);
 }
 
 static int make_dns(struct daemon *daemon, struct error *err)
@@ -162,6 +163,7 @@ static void settle_link(struct daemon *daemon)
 	struct error err = ERROR_INIT;
 	if (!daemon->link)
 		return;
+	door_settle(daemon);
 	if (link_taps_settle(daemon->link, &err) < 0 ||
 		link_prune(daemon->link, keep_route, daemon, &err) < 0)
 		log_line(&daemon->log, LOG_WARNING, LOG_ABOUT_NOTHING, "%s", err.message);
@@ -308,6 +310,7 @@ void daemon_finish(struct daemon *daemon)
 	control_destroy(daemon->control);
 	journal_finish(&daemon->journal);
 	backends_finish(&daemon->backends);
+	doorbell_destroy(daemon->doorbell, false);
 	link_destroy(daemon->link, false);
 	for (size_t i = 0; i < 3; i++)
 		uv_close((uv_handle_t *)&daemon->signals[i], NULL);

@@ -57,7 +57,7 @@ struct config {
 	size_t zone_count;
 	struct {
 		bool enabled;
-		char *bridge, *tap_prefix;
+		char *bridge, *tap_prefix, *doorbell;
 		struct ip_prefix address, address6, pool, pool6; /* those for IPv6 may be "none" */
 		unsigned spare_taps;
 	} network;
@@ -74,6 +74,8 @@ struct config {
 	} journal;
 	struct {
 		unsigned waiters_per_service, services;
+		unsigned parked_per_service, parked; /* packets that wait for a guest */
+		uint64_t parked_bytes;
 	} limits;
 	struct {
 		int level; /* enum log_level: 0 debug .. 3 error */

@@ -40,6 +40,12 @@ void control_follow(
 int control_status(int rc);
 
 json_t *control_service_json(const struct service *service);
+/* Of its door. */
+json_t *control_door_json(const struct service *service);
+/* Counters of the doorbell as a whole; empty where there is none. */
+json_t *control_doorbell_json(const struct daemon *daemon);
+/* A line for a person about the doorbell, which there is; the result is its level. */
+const char *control_doorbell_check(const struct daemon *daemon, char *text, size_t size);
 json_t *control_policy_json(const struct policy_entry *entry);
 json_t *control_time_json(uint64_t real);
 

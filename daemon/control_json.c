@@ -36,6 +36,8 @@ json_t *control_service_json(const struct service *service)
 		size_print(
 			def->memory ? def->memory : service->daemon->config->guest.memory, memory),
 		"vcpus", def->vcpus ? (int)def->vcpus : 1);
+	if (service->daemon->doorbell)
+		json_object_set_new(json, "doorbell", control_door_json(service));
 	set_text(json, "image", def->image);
 	set_text(json, "initrd", def->initrd);
 	set_text(json, "cmdline", def->cmdline);

@@ -74,11 +74,13 @@ void control_get_status(void *ctx, struct http_request *request)
 		awake += service->state == STATE_AWAKE;
 	}
 	http_respond(request, 200,
-		json_pack("{s:s, s:I, s:b, s:i, s:i, s:{s:o}, s:o}", "version", SUMMOND_VERSION,
-			"uptime_ns", (json_int_t)(clock_monotonic() - daemon->started_at),
-			"serving", (int)daemon->serving, "services",
-			(int)HASH_COUNT(daemon->registry.by_name), "awake", awake, "counters",
-			"dns", dns_json(dns_server_counters(daemon->dns)), "backends",
+		json_pack("{s:s, s:I, s:b, s:i, s:i, s:{s:o, s:o}, s:o}", "version",
+			SUMMOND_VERSION, "uptime_ns",
+			(json_int_t)(clock_monotonic() - daemon->started_at), "serving",
+			(int)daemon->serving, "services", (int)HASH_COUNT(daemon->registry.by_name),
+			"awake", awake, "counters", "dns",
+			dns_json(dns_server_counters(daemon->dns)), "doorbell",
+			control_doorbell_json(daemon), "backends",
 			backends_json(&daemon->backends)));
 }
 
@@ -159,6 +161,15 @@ static void check_network(struct daemon *daemon, json_t *list)
 		daemon->link ? text : "network.enabled is false: guests have no link");
 }
 
+static void check_doorbell(struct daemon *daemon, json_t *list)
+{
+	char text[768];
+	if (daemon->doorbell) {
+		const char *level = control_doorbell_check(daemon, text, sizeof(text));
+		add(list, "doorbell", level, text);
+	}
+}
+
 static void check_services(struct daemon *daemon, json_t *list)
 {
 	char text[768];
@@ -211,7 +222,7 @@ static void check_done(void *ctx, int rc, const struct error *err)
 void control_get_check(void *ctx, struct http_request *request)
 {
 	static void (*const checks[])(struct daemon *, json_t *) = {
-		check_dns, check_backends, check_network, check_services};
+		check_dns, check_backends, check_network, check_doorbell, check_services};
 	struct control *control = ctx;
 	struct error err = ERROR_INIT;
 	struct check *check = calloc(1, sizeof(*check));

@@ -8,6 +8,7 @@
 #include "daemon/addresses.h"
 #include "daemon/backends.h"
 #include "daemon/config.h"
+#include "daemon/door.h"
 #include "daemon/journal.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
@@ -29,7 +30,9 @@ struct daemon {
 	struct journal journal;
 	struct addresses addresses, addresses6; /* the second one's pool may be "none" */
 	struct registry registry;
-	struct link *link; /* NULL: guests have no network (network.enabled = false) */
+	struct link *link;         /* NULL: guests have no network (network.enabled = false) */
+	struct doorbell *doorbell; /* NULL where link is */
+	uint64_t unknown_rings;    /* packets to addresses that are no service's */
 	struct backends backends;
 	struct dns_server *dns;
 	struct control *control;

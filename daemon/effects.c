@@ -32,6 +32,20 @@ static int link_is_down(struct service *service, struct error *err)
 	return 0;
 }
 
+static int open_door(struct service *service, struct error *err)
+{
+	(void)err;
+	door_open(service);
+	return 0;
+}
+
+static int refuse(struct service *service, struct error *err)
+{
+	(void)err;
+	door_refuse(service);
+	return 0;
+}
+
 static int unwatch(struct service *service, struct error *err)
 {
 	(void)err;
@@ -167,6 +181,8 @@ static const struct {
 	[EFFECT_NEW_INSTANCE] = {new_instance, false},
 	[EFFECT_LINK_UP] = {link_is_up, true},
 	[EFFECT_LINK_DOWN] = {link_is_down, true},
+	[EFFECT_OPEN] = {open_door, true},
+	[EFFECT_REFUSE] = {refuse, false},
 	[EFFECT_WATCH] = {instance_watch, true},
 	[EFFECT_UNWATCH] = {unwatch, true},
 	[EFFECT_START] = {start, true},

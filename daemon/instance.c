@@ -210,9 +210,9 @@ int instance_link_up(struct service *service, struct error *err)
 	instance->linked = true;
 	int rc = 0;
 	if (ip_address_is_set(&instance->ipv4))
-		rc = link_up(link, &instance->ipv4, &service->mac, err);
+		rc = link_prepare(link, &instance->ipv4, &service->mac, err);
 	if (rc >= 0 && ip_address_is_set(&instance->ipv6))
-		rc = link_up(link, &instance->ipv6, &service->mac, err);
+		rc = link_prepare(link, &instance->ipv6, &service->mac, err);
 	return rc;
 }
 
@@ -222,6 +222,7 @@ void instance_link_down(struct service *service)
 	struct link *link = service->daemon->link;
 	if (!link || !instance->linked)
 		return;
+	door_close(service);
 	instance->linked = false;
 	struct error err = ERROR_INIT;
 	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
@@ -229,7 +230,7 @@ void instance_link_down(struct service *service)
 		if (ip_address_is_set(addresses[i]) && link_down(link, addresses[i], &err) < 0)
 			log_line(&service->daemon->log, LOG_WARNING,
 				(struct log_about){.service = service->def.name},
-				"its route stays: %s", err.message);
+				"its neighbour entry stays: %s", err.message);
 }
 
 /* --- readiness --- */
@@ -276,8 +277,10 @@ static int watch_tcp(struct service *service, struct error *err)
 	struct instance *instance = service->instance;
 	const struct ip_address *address =
 		ip_address_is_set(&instance->ipv4) ? &instance->ipv4 : &instance->ipv6;
-	return readiness_tcp(&service->daemon->loop, address, service->policy->policy.ready_port,
-		on_ready, service, &instance->readiness, err);
+	/* The door is closed, and this probe goes by the bridge. */
+	const char *device = service->daemon->link ? service->daemon->config->network.bridge : NULL;
+	return readiness_tcp(&service->daemon->loop, device, address,
+		service->policy->policy.ready_port, on_ready, service, &instance->readiness, err);
 }
 
 static int watch_delay(struct service *service, struct error *err)
@@ -378,12 +381,11 @@ static void look_again(struct service *service, uint64_t check_at, uint64_t now)
 /* What the guest sends in the moment in which its route is taken away keeps it awake. */
 static bool used_at_the_last_moment(struct service *service)
 {
-	instance_link_down(service);
+	door_close(service);
+	door_look(service->daemon);
 	if (!was_used(service))
 		return false;
-	struct error err = ERROR_INIT;
-	if (instance_link_up(service, &err) < 0)
-		service_set_error(service, "%s", err.message);
+	door_open(service);
 	return true;
 }
 

@@ -23,7 +23,8 @@ struct instance {
 	int tap_fd;         /* until it is started; -1 */
 	struct ip_address ipv4, ipv6;
 	uint64_t started_at;     /* real time */
-	bool linked;             /* its route is there */
+	bool linked;             /* its neighbour entry is there */
+	bool open;               /* its route is there: packets do not ring (door.h) */
 	bool found;              /* of an earlier life of the daemon */
 	bool outdated;           /* it was started from a definition that has changed since */
 	enum policy_ready ready; /* how it is watched for; the policy may change meanwhile */
@@ -59,7 +60,9 @@ void instance_spec(
 const char *instance_image_path(
 	const struct config *config, const char *image, char *path, size_t size);
 
+/* The host knows the guest's MAC; its door is still closed. */
 int instance_link_up(struct service *service, struct error *err);
+/* Closes the door and forgets the MAC. */
 void instance_link_down(struct service *service);
 
 /* Watches for readiness as the policy says; posts READY or READY_TIMEOUT. Not before this is its

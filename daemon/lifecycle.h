@@ -53,9 +53,11 @@ enum lifecycle_event {
 enum lifecycle_effect {
 	EFFECT_NONE,
 	EFFECT_NEW_INSTANCE, /* a generation, a tap */
-	EFFECT_LINK_UP,      /* route and neighbour */
-	EFFECT_LINK_DOWN,
-	EFFECT_WATCH, /* wait for readiness, with a time limit */
+	EFFECT_LINK_UP,      /* the host knows the guest's MAC */
+	EFFECT_LINK_DOWN,    /* and no longer; its door is closed */
+	EFFECT_OPEN,         /* route to the guest; the packets that waited are handed over */
+	EFFECT_REFUSE,       /* those who sent them hear that there is no guest */
+	EFFECT_WATCH,        /* wait for readiness, with a time limit */
 	EFFECT_UNWATCH,
 	EFFECT_START,        /* ask the backend: running */
 	EFFECT_START_PAUSED, /* ask the backend: paused */

@@ -30,6 +30,8 @@ static void service_free(struct service *service)
 {
 	timer_cancel(&service->consider);
 	summon_destroy(service->summon);
+	if (service->daemon->doorbell)
+		doorbell_clear(service->daemon->doorbell, &service->door.lot);
 	console_destroy(service->console);
 	store_service_finish(&service->def);
 	free(service);
@@ -162,6 +164,7 @@ static void reap(struct registry *registry, struct service *service)
 			return;
 	/* Demand from before the daemon served, which no lifecycle has met. */
 	summon_fail(service, service->last_error);
+	door_refuse(service);
 	registry->by_id[service->def.id] = NULL;
 	service->policy->services--;
 	service_free(service);
@@ -245,6 +248,8 @@ struct load service_load(const struct service *service)
 	if (service->summon && load.state != LOAD_AWAKE)
 		load.state = LOAD_STARTING;
 	load.pinned = service->def.pinned;
+	load.remembers = service->state == STATE_SUSPENDING || service->state == STATE_SUSPENDED ||
+			 service->state == STATE_RESUMING;
 	return load;
 }
 
@@ -429,6 +434,8 @@ static int replace(struct service *service, const struct store_service *def, str
 	service->policy->services--;
 	service->policy = policy_by_name(registry, def->policy);
 	service->policy->services++;
+	if (moved(&service->def, def))
+		door_dismiss(service->daemon, &service->def);
 	store_service_finish(&service->def);
 	service->def = copy;
 	if (service->instance)
@@ -436,6 +443,7 @@ static int replace(struct service *service, const struct store_service *def, str
 	else
 		service->backend = backend_by_name(&service->daemon->backends, def->backend);
 	publish(service);
+	door_admit(service->daemon, &service->def);
 	if (stale) {
 		service->stop_how = LAUNCHER_STOP_DESTROY;
 		service_set_error(service, "its definition was changed");
@@ -471,6 +479,7 @@ int registry_put_service(
 	registry->by_id[def->id] = service;
 	HASH_ADD_STR(registry->by_name, def.name, service);
 	publish(service);
+	door_admit(daemon, &service->def);
 	service_consider(service);
 	return 0;
 }
@@ -478,6 +487,7 @@ int registry_put_service(
 void registry_remove_service(struct registry *registry, struct service *service)
 {
 	dns_remove_service(service->daemon->dns, service->def.id);
+	door_dismiss(service->daemon, &service->def);
 	HASH_DEL(registry->by_name, service);
 	/* Its own policy may be removed before the guest is gone; this one never is. */
 	service->policy->services--;

@@ -7,6 +7,7 @@
 #include <uthash.h>
 
 #include "daemon/backends.h"
+#include "daemon/door.h"
 #include "daemon/lifecycle.h"
 #include "daemon/timer.h"
 #include "db/store.h"
@@ -45,6 +46,7 @@ struct service {
 	struct instance *instance;     /* what is in being, or NULL */
 	struct summon *summon;         /* the demand that is being met, or NULL */
 	struct console *console;       /* or NULL before the first byte */
+	struct door door;              /* packets that wait for the guest */
 	struct timer *consider;        /* looks again when backoff is over */
 	unsigned unasked;              /* starts for nobody's query, in a row */
 	uint64_t unasked_at;           /* the last of them (monotonic) */

@@ -165,7 +165,7 @@ static void record(struct summon *summon, const char *outcome, const char *detai
 	row->elapsed = clock_monotonic() - summon->began;
 	row->waiters = summon->answered;
 	snprintf(row->word, sizeof(row->word), "%s", outcome);
-	snprintf(row->from, sizeof(row->from), "%.*s", HISTORY_WORD_MAX, summon->cause);
+	snprintf(row->from, sizeof(row->from), "%.*s", HISTORY_CAUSE_MAX, summon->cause);
 	snprintf(row->detail, sizeof(row->detail), "%s", detail);
 	for (enum summon_stage stage = 0; stage < STAGE_COUNT; stage++) {
 		if (!summon->stages[stage])

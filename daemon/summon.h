@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "daemon/timer.h"
+#include "db/history.h"
 #include "dns/dns.h"
 
 /*
@@ -30,7 +31,7 @@ enum summon_stage {
 
 const char *summon_stage_name(enum summon_stage stage);
 
-#define SUMMON_CAUSE_MAX 95
+#define SUMMON_CAUSE_MAX HISTORY_CAUSE_MAX
 
 /* For a waiter that is no query. `failure` is NULL for success. */
 typedef void (*summon_done_fn)(void *ctx, const struct summon *summon, const char *failure);

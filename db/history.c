@@ -32,7 +32,7 @@ static int write_entry(struct store *store, const struct history_entry *entry, s
 	bind_u64(&query, entry->at);
 	bind_u64(&query, entry->generation);
 	bind_array(&query, entry->word, HISTORY_WORD_MAX);
-	bind_array(&query, entry->from, HISTORY_WORD_MAX);
+	bind_array(&query, entry->from, HISTORY_CAUSE_MAX);
 	bind_array(&query, entry->to, HISTORY_WORD_MAX);
 	bind_u64(&query, entry->elapsed);
 	bind_u64(&query, entry->waiters);

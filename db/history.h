@@ -14,7 +14,8 @@
  * nanoseconds since their summon began.
  */
 
-#define HISTORY_WORD_MAX   31  /* a state, event, stage, outcome, cause */
+#define HISTORY_WORD_MAX   31  /* a state, event, stage, outcome */
+#define HISTORY_CAUSE_MAX  95  /* what asked for a summon: a query or packet, and whose */
 #define HISTORY_DETAIL_MAX 255 /* a reason for a person */
 
 enum history_kind {
@@ -31,12 +32,12 @@ struct history_entry {
 	uint64_t at;         /* real time */
 	uint64_t summon;     /* id, unique for ever; 0: none (a transition without a summon) */
 	uint32_t generation; /* of the instance */
-	char word[HISTORY_WORD_MAX + 1]; /* SUMMON outcome, STAGE name, TRANSITION event,
+	char word[HISTORY_WORD_MAX + 1];  /* SUMMON outcome, STAGE name, TRANSITION event,
 	                                       INSTANCE_* backend */
-	char from[HISTORY_WORD_MAX + 1]; /* SUMMON cause; TRANSITION old state */
-	char to[HISTORY_WORD_MAX + 1];   /* TRANSITION new state */
-	uint64_t elapsed;                /* STAGE: ns since the summon began; SUMMON: ns in all */
-	uint32_t waiters;                /* SUMMON: queries that were answered by it */
+	char from[HISTORY_CAUSE_MAX + 1]; /* SUMMON cause; TRANSITION old state */
+	char to[HISTORY_WORD_MAX + 1];    /* TRANSITION new state */
+	uint64_t elapsed;                 /* STAGE: ns since the summon began; SUMMON: ns in all */
+	uint32_t waiters;                 /* SUMMON: queries that were answered by it */
 	char detail[HISTORY_DETAIL_MAX + 1]; /* cause of failure, client, reason of an end */
 };
 

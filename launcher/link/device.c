@@ -93,13 +93,19 @@ int device_delete(struct netlink *netlink, int index)
 		netlink, netlink_message(RTM_DELLINK, 0, &header, sizeof(header)), NULL, NULL);
 }
 
-void device_set_ipv6(const char *name, const char *key, const char *value)
+int device_set(const char *folder, const char *name, const char *key, const char *value)
 {
 	char path[128];
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", name, key);
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/%s/%s", folder, name, key);
 	CLEANUP(close) int fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd >= 0 && write(fd, value, strlen(value)) < 0)
-		return; /* noise only, see the header */
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		return -errno;
+	return 0;
+}
+
+void device_set_ipv6(const char *name, const char *key, const char *value)
+{
+	device_set("ipv6/conf", name, key, value);
 }
 
 int device_check_name(const char *what, const char *name, size_t longest, struct error *err)

@@ -28,6 +28,9 @@ int device_each(
 int device_raise(struct netlink *netlink, int index, int master);
 int device_delete(struct netlink *netlink, int index);
 
+/* Writes /proc/sys/net/FOLDER/NAME/KEY, e.g. of folder "ipv4/conf". 0 or a negative errno. */
+int device_set(const char *folder, const char *name, const char *key, const char *value);
+
 /* Writes one of the device's IPv6 settings (/proc/sys/net/ipv6/conf/NAME/KEY). There is nothing to
  * do where the kernel has no IPv6 or does not let us: it is about noise only. */
 void device_set_ipv6(const char *name, const char *key, const char *value);

@@ -210,6 +210,22 @@ int link_down(struct link *link, const struct ip_address *address, struct error 
 	return route_remove(&link->netlink, &link->bridge, address, err);
 }
 
+int link_prepare(struct link *link, const struct ip_address *address, const struct mac_address *mac,
+	struct error *err)
+{
+	return route_add_neighbour(&link->netlink, &link->bridge, address, mac, err);
+}
+
+int link_close(struct link *link, const struct ip_address *address, struct error *err)
+{
+	return route_close(&link->netlink, &link->bridge, address, err);
+}
+
+const struct bridge *link_bridge(const struct link *link)
+{
+	return &link->bridge;
+}
+
 int link_prune(struct link *link, bool (*keep)(void *ctx, const struct ip_address *address),
 	void *ctx, struct error *err)
 {

@@ -64,9 +64,18 @@ int link_taps_settle(struct link *link, struct error *err);
 int link_up(struct link *link, const struct ip_address *address, const struct mac_address *mac,
 	struct error *err);
 int link_down(struct link *link, const struct ip_address *address, struct error *err);
-/* Removes every host route on our bridge for which `keep` says no (after a restart). */
+/* The neighbour alone: reaches the guest from a socket that is bound to the bridge. */
+int link_prepare(struct link *link, const struct ip_address *address, const struct mac_address *mac,
+	struct error *err);
+/* Takes the host route away and leaves the neighbour: packets ring the doorbell again. */
+int link_close(struct link *link, const struct ip_address *address, struct error *err);
+/* Removes every host route and neighbour of ours on our bridge for which `keep` says no (after a restart). */
 int link_prune(struct link *link, bool (*keep)(void *ctx, const struct ip_address *address),
 	void *ctx, struct error *err);
+
+/* What the other parts of the link need to know of the bridge (bridge.h). */
+struct bridge;
+const struct bridge *link_bridge(const struct link *link);
 
 /* Frames and bytes that the guest sent and was sent since its tap was made. */
 struct link_counters {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -34,6 +35,7 @@ struct tcp_probe {
 	struct readiness readiness;
 	uv_timer_t timer;
 	uint64_t since;
+	char device[IFNAMSIZ];
 	struct sockaddr_storage address;
 	socklen_t address_size;
 	struct attempt attempts[PROBE_ATTEMPTS]; /* in turn, the oldest one at `next` */
@@ -106,6 +108,10 @@ static int open_attempt(const struct tcp_probe *probe)
 	/* Closing resets the connection: it leaves nothing behind in the guest nor here. */
 	setsockopt(
 		fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+	/* Packets of others go to the doorbell while the guest is not ready; these do not. */
+	if (probe->device[0] && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, probe->device,
+					(socklen_t)strlen(probe->device)) < 0)
+		return -errno;
 	if (connect(fd, (const struct sockaddr *)&probe->address, probe->address_size) < 0 &&
 		errno != EINPROGRESS)
 		return -errno;
@@ -147,8 +153,8 @@ static void close_probe(struct readiness *readiness)
 	uv_close((uv_handle_t *)&probe->timer, timer_closed);
 }
 
-int readiness_tcp(uv_loop_t *loop, const struct ip_address *address, uint16_t port,
-	readiness_fn seen, void *ctx, struct readiness **out, struct error *err)
+int readiness_tcp(uv_loop_t *loop, const char *device, const struct ip_address *address,
+	uint16_t port, readiness_fn seen, void *ctx, struct readiness **out, struct error *err)
 {
 	if (!ip_address_is_set(address) || port == 0)
 		return error_set(err, -EINVAL, "a TCP probe needs an address and a port");
@@ -156,6 +162,8 @@ int readiness_tcp(uv_loop_t *loop, const struct ip_address *address, uint16_t po
 	if (!probe)
 		return error_set(err, -ENOMEM, "no memory for a TCP probe");
 	probe->readiness = (struct readiness){.close = close_probe, .seen = seen, .ctx = ctx};
+	if (device)
+		strncpy(probe->device, device, sizeof(probe->device) - 1);
 	probe->since = clock_monotonic();
 	probe->address_size = ip_address_to_sockaddr(address, port, &probe->address);
 	probe->handles = 1;

@@ -20,9 +20,10 @@ int readiness_first_frame(uv_loop_t *loop, const char *device, const struct mac_
 	readiness_fn seen, void *ctx, struct readiness **out, struct error *err);
 /* The first TCP connection that is accepted; tried anew until it succeeds, every few ms, because
  * SYNs sent before the guest's driver is up are lost and the kernel's own retry comes after 1 s.
+ * By `device`, whatever the routes say, where that is not NULL.
  * Up to 16 attempts are under way at once; each is reset when it has served its purpose. */
-int readiness_tcp(uv_loop_t *loop, const struct ip_address *address, uint16_t port,
-	readiness_fn seen, void *ctx, struct readiness **out, struct error *err);
+int readiness_tcp(uv_loop_t *loop, const char *device, const struct ip_address *address,
+	uint16_t port, readiness_fn seen, void *ctx, struct readiness **out, struct error *err);
 /* May be NULL. `seen` is not called after this. Memory is released in a later turn. */
 void readiness_cancel(struct readiness *readiness);
 

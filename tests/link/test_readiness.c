@@ -160,8 +160,8 @@ static void frame_watch_needs_a_device(void **state)
 static void start_tcp(struct watch *watch, const char *text, uint16_t port)
 {
 	struct ip_address address = net_address(text);
-	assert_int_equal(
-		readiness_tcp(&watch->loop, &address, port, seen, watch, &watch->readiness, NULL),
+	assert_int_equal(readiness_tcp(&watch->loop, NULL, &address, port, seen, watch,
+				 &watch->readiness, NULL),
 		0);
 }
 
@@ -258,10 +258,10 @@ static void tcp_needs_an_address(void **state)
 	struct watch *watch = *state;
 	struct ip_address none = {0}, some = net_address("127.0.0.1");
 	assert_int_equal(
-		readiness_tcp(&watch->loop, &none, 80, seen, watch, &watch->readiness, NULL),
+		readiness_tcp(&watch->loop, NULL, &none, 80, seen, watch, &watch->readiness, NULL),
 		-EINVAL);
 	assert_int_equal(
-		readiness_tcp(&watch->loop, &some, 0, seen, watch, &watch->readiness, NULL),
+		readiness_tcp(&watch->loop, NULL, &some, 0, seen, watch, &watch->readiness, NULL),
 		-EINVAL);
 }
 

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/door.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "base/units.h"
+#include "daemon/daemon.h"
+#include "daemon/instance.h"
+#include "daemon/summon.h"
+
+/* --- whose packet it is --- */
+
+static struct service *find(const struct daemon *daemon, const struct ip_address *address)
+{
+	const char *name = addresses_owner(
+		address->family == AF_INET ? &daemon->addresses : &daemon->addresses6, address);
+	struct service *service = name ? service_by_name(&daemon->registry, name) : NULL;
+	/* A name that has another address now keeps its earlier ones from others. */
+	bool its = service && (ip_address_equal(address, &service->def.ipv4) ||
+				      ip_address_equal(address, &service->def.ipv6));
+	return its ? service : NULL;
+}
+
+static bool is_ours(void *ctx, const struct ip_address *address)
+{
+	const struct service *service = find(ctx, address);
+	return service && !(service->instance && service->instance->open);
+}
+
+/* --- what becomes of it --- */
+
+static const enum ring_kind kinds[] = {
+	[PACKET_TCP_SYN] = RING_CONNECT,
+	[PACKET_TCP_MORE] = RING_SEGMENT,
+	[PACKET_TCP_RESET] = RING_OTHER,
+	[PACKET_UDP] = RING_DATAGRAM,
+	[PACKET_PING] = RING_PING,
+	[PACKET_FRAGMENT] = RING_OTHER,
+	[PACKET_OTHER] = RING_OTHER,
+};
+
+static void describe_cause(const struct packet *packet, char cause[SUMMON_CAUSE_MAX + 1])
+{
+	static const char *const protocols[] = {
+		[RING_CONNECT] = "TCP",
+		[RING_SEGMENT] = "TCP (open connection)",
+		[RING_DATAGRAM] = "UDP",
+		[RING_PING] = "ping",
+		[RING_OTHER] = "other",
+	};
+	char from[IP_ADDRESS_TEXT];
+	ip_address_print(&packet->source, from);
+	if (packet->kind == PACKET_PING)
+		snprintf(cause, SUMMON_CAUSE_MAX + 1, "packet ping from %s", from);
+	else
+		snprintf(cause, SUMMON_CAUSE_MAX + 1, "packet %s port %u from %s@%u",
+			protocols[kinds[packet->kind]], packet->port, from, packet->source_port);
+}
+
+static void keep(struct service *service, const struct packet *packet)
+{
+	enum parking_result result =
+		doorbell_park(service->daemon->doorbell, &service->door.lot, packet);
+	service->door.full += result == PARKING_FULL;
+}
+
+static void wake(struct service *service, const struct packet *packet, uint64_t now)
+{
+	char cause[SUMMON_CAUSE_MAX + 1];
+	describe_cause(packet, cause);
+	keep(service, packet);
+	service->load.active_at = now;
+	/* Where there is no place or no memory, the client sends again. */
+	service_demand(service, cause, now);
+}
+
+/* What a client hears of a packet that is refused; what is not here is dropped without a word: the
+ * client's next try may be let in, or it asked for nothing that an answer could help with. */
+static const struct {
+	bool told;
+	enum packet_answer tcp, other;
+} answers[RING_VERDICTS] = {
+	[RING_DEAD] = {true, PACKET_ANSWER_RESET, PACKET_ANSWER_HOST},
+	[RING_PORT] = {true, PACKET_ANSWER_RESET, PACKET_ANSWER_PORT},
+	[RING_FROM] = {true, PACKET_ANSWER_PROHIBITED, PACKET_ANSWER_PROHIBITED},
+	[RING_BACKOFF] = {true, PACKET_ANSWER_HOST, PACKET_ANSWER_HOST},
+};
+
+static void turn_away(struct daemon *daemon, const struct packet *packet, enum ring_verdict verdict)
+{
+	bool tcp = packet->kind == PACKET_TCP_SYN || packet->kind == PACKET_TCP_MORE;
+	if (answers[verdict].told)
+		doorbell_answer(daemon->doorbell, packet,
+			tcp ? answers[verdict].tcp : answers[verdict].other);
+}
+
+/* A later piece of a datagram goes where its first piece went. */
+static void take_fragment(
+	struct service *service, const struct packet *packet, const struct load *load)
+{
+	if (load->state == LOAD_AWAKE)
+		doorbell_pass(service->daemon->doorbell, packet, &service->mac);
+	else
+		keep(service, packet);
+}
+
+static void take(struct service *service, const struct packet *packet)
+{
+	struct daemon *daemon = service->daemon;
+	const struct ring ring = {kinds[packet->kind], packet->port, packet->source};
+	struct load load = service_load(service);
+	uint64_t now = clock_monotonic();
+	if (packet->kind == PACKET_FRAGMENT) {
+		take_fragment(service, packet, &load);
+		return;
+	}
+	struct ring_decision decision = decide_ring(&service->policy->policy, &load, &ring, now);
+	if (decision.verdict == RING_WAKE && service->backend->failure[0])
+		decision.verdict = RING_BACKOFF;
+	service->door.verdicts[decision.verdict]++;
+	switch (decision.verdict) {
+	case RING_PASS:
+		if (service->instance)
+			doorbell_pass(daemon->doorbell, packet, &service->mac);
+		break;
+	case RING_WAIT:
+		keep(service, packet);
+		break;
+	case RING_WAKE:
+		service->load.rung_until = decision.rung_until;
+		wake(service, packet, now);
+		break;
+	default:
+		turn_away(daemon, packet, decision.verdict);
+	}
+}
+
+static void on_ring(void *ctx, const struct packet *packet)
+{
+	struct daemon *daemon = ctx;
+	struct service *service = find(daemon, &packet->destination);
+	if (daemon->ending)
+		return;
+	if (service) {
+		take(service, packet);
+		return;
+	}
+	daemon->unknown_rings++;
+	doorbell_answer(daemon->doorbell, packet, PACKET_ANSWER_HOST);
+}
+
+/* --- its bell --- */
+
+int door_bell_create(struct daemon *daemon, struct error *err)
+{
+	const struct config *config = daemon->config;
+	const struct doorbell_config bell = {
+		.device = config->network.doorbell,
+		.pool = config->network.pool,
+		.pool6 = config->network.pool6,
+		.limits = {config->limits.parked_per_service, config->limits.parked,
+			config->limits.parked_bytes},
+		.rang = on_ring,
+		.is_ours = is_ours,
+		.ctx = daemon,
+	};
+	if (!daemon->link)
+		return 0;
+	return doorbell_create(&daemon->loop, daemon->link, &bell, &daemon->doorbell, err);
+}
+
+void door_admit(struct daemon *daemon, const struct store_service *def)
+{
+	const struct ip_address *addresses[] = {&def->ipv4, &def->ipv6};
+	struct error err = ERROR_INIT;
+	for (size_t i = 0; daemon->doorbell && i < 2; i++)
+		if (ip_address_is_set(addresses[i]) &&
+			doorbell_admit(daemon->doorbell, addresses[i], &err) < 0)
+			log_line(&daemon->log, LOG_WARNING,
+				(struct log_about){.service = def->name},
+				"packets do not wake it: %s", err.message);
+}
+
+void door_dismiss(struct daemon *daemon, const struct store_service *def)
+{
+	if (!daemon->doorbell)
+		return;
+	doorbell_dismiss(daemon->doorbell, &def->ipv4);
+	doorbell_dismiss(daemon->doorbell, &def->ipv6);
+}
+
+static bool is_known(void *ctx, const struct ip_address *address)
+{
+	return find(ctx, address);
+}
+
+void door_settle(struct daemon *daemon)
+{
+	struct error err = ERROR_INIT;
+	if (daemon->doorbell && doorbell_prune(daemon->doorbell, is_known, daemon, &err) < 0)
+		log_line(&daemon->log, LOG_WARNING, LOG_ABOUT_NOTHING, "%s", err.message);
+}
+
+void door_look(struct daemon *daemon)
+{
+	if (daemon->doorbell)
+		doorbell_drain(daemon->doorbell);
+}
+
+/* --- open and closed --- */
+
+/* Routes first, so that the guest's answers and what follows them have their way; then what waits,
+ * in order; then what was on its way to the doorbell meanwhile. */
+void door_open(struct service *service)
+{
+	struct error err = ERROR_INIT;
+	struct instance *instance = service->instance;
+	struct daemon *daemon = service->daemon;
+	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
+	if (!daemon->doorbell || !instance->tap[0])
+		return;
+	instance->open = true;
+	for (size_t i = 0; i < 2; i++) {
+		if (ip_address_is_set(addresses[i]) &&
+			link_up(daemon->link, addresses[i], &service->mac, &err) < 0)
+			log_line(&daemon->log, LOG_WARNING,
+				(struct log_about){.service = service->def.name}, "%s",
+				err.message);
+	}
+	service->door.replayed +=
+		doorbell_replay(daemon->doorbell, &service->door.lot, &service->mac);
+	doorbell_drain(daemon->doorbell);
+	for (size_t i = 0; i < 2; i++)
+		if (ip_address_is_set(addresses[i]))
+			doorbell_announce(daemon->doorbell, addresses[i], &service->mac);
+}
+
+void door_close(struct service *service)
+{
+	struct instance *instance = service->instance;
+	struct daemon *daemon = service->daemon;
+	struct error err = ERROR_INIT;
+	if (!instance->open)
+		return;
+	instance->open = false;
+	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
+	for (size_t i = 0; i < 2; i++) {
+		if (!ip_address_is_set(addresses[i]))
+			continue;
+		if (link_close(daemon->link, addresses[i], &err) < 0)
+			log_line(&daemon->log, LOG_WARNING,
+				(struct log_about){.service = service->def.name},
+				"its route stays: %s", err.message);
+		doorbell_announce(daemon->doorbell, addresses[i], NULL);
+	}
+}
+
+void door_refuse(struct service *service)
+{
+	struct doorbell *doorbell = service->daemon->doorbell;
+	if (doorbell)
+		doorbell_refuse(doorbell, &service->door.lot, PACKET_ANSWER_HOST);
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DAEMON_DOOR_H
+#define DAEMON_DOOR_H
+
+#include <stdint.h>
+
+#include "launcher/link/doorbell.h"
+#include "policies/decide.h"
+
+/*
+ * A service's door: while it is closed, packets to its addresses ring, and policies say whether
+ * that starts the guest; they wait until the door is opened. Nothing happens where guests have no
+ * network.
+ */
+struct daemon;
+struct service;
+struct store_service;
+
+struct door {
+	struct parking_lot lot;
+	uint64_t verdicts[RING_VERDICTS]; /* packets by what was said of them */
+	uint64_t full;                    /* those that should have waited, and found no place */
+	uint64_t replayed;
+};
+
+int door_bell_create(struct daemon *daemon, struct error *err);
+
+/* Packets to these addresses ring. What fails is logged. */
+void door_admit(struct daemon *daemon, const struct store_service *def);
+void door_dismiss(struct daemon *daemon, const struct store_service *def);
+/* After all guests of an earlier life are known: ends the routes of services that are gone. */
+void door_settle(struct daemon *daemon);
+
+/* Routes the addresses to the guest, tells the neighbours, and hands over what waits. Where a route
+ * cannot be made, that is logged, and packets go on ringing and are passed on. */
+void door_open(struct service *service);
+/* The reverse; the guest is still reached by what the doorbell passes on. */
+void door_close(struct service *service);
+/* Hands over what has rung at any door and was not looked at yet. */
+void door_look(struct daemon *daemon);
+
+/* Tells whoever waits that there will be no guest. */
+void door_refuse(struct service *service);
+
+#endif

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: ISC */
+#include "launcher/link/neighbour.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+enum {
+	IPV6_HEADER = 40,
+	SOLICITATION = 135,  /* RFC 4861, 4.3 */
+	ADVERTISEMENT = 136, /* 4.4 */
+	ND_LENGTH = 24,      /* of both, without options */
+	LINK_OPTION = 8,     /* target's link-layer address, 4.6.1 */
+	FLAG_SOLICITED = 0x40,
+	FLAG_OVERRIDE = 0x20,
+	READ_MOST = 64, /* solicitations a turn of the loop */
+};
+
+/* Both sockets are cooked: the kernel writes and takes off Ethernet headers. */
+struct neighbour {
+	uv_poll_t poll;
+	struct bridge bridge;
+	int send_fd;
+	int listen_fd; /* solicitations; -1 without IPv6 */
+	neighbour_fn is_ours;
+	void *ctx;
+	uint64_t answered;
+};
+
+/* --- sending --- */
+
+static const struct mac_address everybody = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+
+static int send_frame(struct neighbour *neighbour, uint16_t protocol, const struct mac_address *to,
+	const uint8_t *data, size_t length)
+{
+	struct sockaddr_ll address = {.sll_family = AF_PACKET,
+		.sll_protocol = htons(protocol),
+		.sll_ifindex = neighbour->bridge.index,
+		.sll_halen = ETH_ALEN};
+	memcpy(address.sll_addr, to->bytes, ETH_ALEN);
+	ssize_t sent = sendto(neighbour->send_fd, data, length, MSG_DONTWAIT,
+		(const struct sockaddr *)&address, sizeof(address));
+	return sent < 0 ? -errno : 0;
+}
+
+int neighbour_send(struct neighbour *neighbour, const struct mac_address *to, const uint8_t *packet,
+	size_t length)
+{
+	if (length == 0)
+		return -EINVAL;
+	return send_frame(
+		neighbour, packet[0] >> 4 == 6 ? ETH_P_IPV6 : ETH_P_IP, to, packet, length);
+}
+
+/* Asked each time: a bridge that is not ours may take another one with its ports. */
+static bool own_mac(const struct neighbour *neighbour, struct mac_address *out)
+{
+	struct ifreq request = {0};
+	memcpy(request.ifr_name, neighbour->bridge.name, IFNAMSIZ);
+	if (ioctl(neighbour->send_fd, SIOCGIFHWADDR, &request) < 0)
+		return false;
+	memcpy(out->bytes, request.ifr_hwaddr.sa_data, sizeof(out->bytes));
+	return true;
+}
+
+/* An ARP announcement (RFC 5227, section 3): a request for the address by its owner. */
+static void announce4(struct neighbour *neighbour, const struct ip_address *address,
+	const struct mac_address *mac)
+{
+	struct {
+		struct arphdr header;
+		uint8_t sender_mac[ETH_ALEN], sender[4], target_mac[ETH_ALEN], target[4];
+	} __attribute__((packed)) arp = {.header = {.ar_hrd = htons(ARPHRD_ETHER),
+						 .ar_pro = htons(ETH_P_IP),
+						 .ar_hln = ETH_ALEN,
+						 .ar_pln = 4,
+						 .ar_op = htons(ARPOP_REQUEST)}};
+	memcpy(arp.sender_mac, mac->bytes, ETH_ALEN);
+	memcpy(arp.sender, address->bytes, 4);
+	memcpy(arp.target, address->bytes, 4);
+	send_frame(neighbour, ETH_P_ARP, &everybody, (const uint8_t *)&arp, sizeof(arp));
+}
+
+/* RFC 4443, 2.3: the checksum of ICMPv6 with its pseudo-header. */
+static uint16_t checksum(const uint8_t *packet, size_t payload)
+{
+	uint32_t total = (uint32_t)payload + IPPROTO_ICMPV6;
+	for (size_t i = 8; i < IPV6_HEADER + payload; i += 2)
+		total += (uint32_t)(packet[i] << 8 | packet[i + 1]);
+	while (total >> 16)
+		total = (total & 0xffff) + (total >> 16);
+	return (uint16_t)~total;
+}
+
+/* A neighbour advertisement with the override flag, unlike that of other proxies (RFC 4861, 7.2.8):
+ * the guest and the host never have the address at the same time. */
+static void advertise(struct neighbour *neighbour, const struct ip_address *target,
+	const struct mac_address *mac, const uint8_t source[16], const uint8_t destination[16],
+	uint8_t flags, const struct mac_address *to)
+{
+	uint8_t packet[IPV6_HEADER + ND_LENGTH + LINK_OPTION] = {
+		[0] = 0x60, [5] = ND_LENGTH + LINK_OPTION, [6] = IPPROTO_ICMPV6, [7] = 255};
+	uint8_t *nd = packet + IPV6_HEADER;
+	memcpy(packet + 8, source, 16);
+	memcpy(packet + 24, destination, 16);
+	nd[0] = ADVERTISEMENT;
+	nd[4] = flags;
+	memcpy(nd + 8, target->bytes, 16);
+	nd[ND_LENGTH] = 2;
+	nd[ND_LENGTH + 1] = LINK_OPTION / 8;
+	memcpy(nd + ND_LENGTH + 2, mac->bytes, ETH_ALEN);
+	uint16_t sum = checksum(packet, ND_LENGTH + LINK_OPTION);
+	nd[2] = (uint8_t)(sum >> 8);
+	nd[3] = (uint8_t)sum;
+	send_frame(neighbour, ETH_P_IPV6, to, packet, sizeof(packet));
+}
+
+static void announce6(struct neighbour *neighbour, const struct ip_address *address,
+	const struct mac_address *mac, bool guest)
+{
+	static const uint8_t all_nodes[16] = {0xff, 0x02, [15] = 1};
+	static const struct mac_address all_nodes_mac = {{0x33, 0x33, 0, 0, 0, 1}};
+	const struct ip_prefix *own = bridge_address(&neighbour->bridge, AF_INET6);
+	if (own)
+		advertise(neighbour, address, mac, guest ? address->bytes : own->address.bytes,
+			all_nodes, FLAG_OVERRIDE, &all_nodes_mac);
+}
+
+void neighbour_announce(struct neighbour *neighbour, const struct ip_address *address,
+	const struct mac_address *mac)
+{
+	struct mac_address own;
+	if (!mac && !own_mac(neighbour, &own))
+		return;
+	if (address->family == AF_INET)
+		announce4(neighbour, address, mac ? mac : &own);
+	else
+		announce6(neighbour, address, mac ? mac : &own, mac);
+}
+
+/* --- answering solicitations --- */
+
+/* RFC 4861, 7.1.1. One from the unspecified address asks whether an address is free: the guest's
+ * own, as it boots, which must not hear that it is not. */
+static bool is_solicitation(const uint8_t *packet, size_t length, struct ip_address *target)
+{
+	static const uint8_t unspecified[16];
+	if (length < IPV6_HEADER + ND_LENGTH || packet[0] >> 4 != 6 || packet[7] != 255 ||
+		packet[6] != IPPROTO_ICMPV6 || packet[IPV6_HEADER] != SOLICITATION ||
+		packet[IPV6_HEADER + 1] != 0 || packet[IPV6_HEADER + 8] == 0xff ||
+		memcmp(packet + 8, unspecified, 16) == 0 || packet[8] == 0xff)
+		return false;
+	*target = (struct ip_address){.family = AF_INET6};
+	memcpy(target->bytes, packet + IPV6_HEADER + 8, 16);
+	return true;
+}
+
+static void answer(struct neighbour *neighbour, const uint8_t *packet, size_t length,
+	const struct sockaddr_ll *from)
+{
+	struct ip_address target;
+	struct mac_address own, asker;
+	const struct ip_prefix *address = bridge_address(&neighbour->bridge, AF_INET6);
+	if (from->sll_halen != ETH_ALEN || !is_solicitation(packet, length, &target) ||
+		!neighbour->is_ours(neighbour->ctx, &target) || !own_mac(neighbour, &own))
+		return;
+	memcpy(asker.bytes, from->sll_addr, ETH_ALEN);
+	advertise(neighbour, &target, &own, address->address.bytes, packet + 8,
+		FLAG_SOLICITED | FLAG_OVERRIDE, &asker);
+	neighbour->answered++;
+}
+
+static void on_solicitations(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	struct neighbour *neighbour = poll->data;
+	int code;
+	if (status < 0) { /* the bridge went down and may come up again */
+		getsockopt(neighbour->listen_fd, SOL_SOCKET, SO_ERROR, &code,
+			&(socklen_t){sizeof(code)});
+		uv_poll_start(poll, UV_READABLE, on_solicitations);
+		return;
+	}
+	for (int i = 0; i < READ_MOST; i++) {
+		uint8_t packet[IPV6_HEADER + ND_LENGTH];
+		struct sockaddr_ll from = {0};
+		socklen_t size = sizeof(from);
+		ssize_t length = recvfrom(neighbour->listen_fd, packet, sizeof(packet),
+			MSG_DONTWAIT, (struct sockaddr *)&from, &size);
+		if (length < 0)
+			return;
+		answer(neighbour, packet, (size_t)length, &from);
+	}
+}
+
+/* Classic BPF on a cooked socket: the packet begins with its IPv6 header. */
+static int set_filter(int fd)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 3),
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, IPV6_HEADER),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOLICITATION, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, IPV6_HEADER + ND_LENGTH),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
+
+static int open_listener(const struct bridge *bridge)
+{
+	struct sockaddr_ll address = {.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_IPV6),
+		.sll_ifindex = bridge->index};
+	CLEANUP(close)
+	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || set_filter(fd) < 0 ||
+		bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	return steal_fd(&fd);
+}
+
+/* --- its life --- */
+
+static void release(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static int open_sockets(struct neighbour *neighbour)
+{
+	neighbour->listen_fd = -1;
+	neighbour->send_fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (neighbour->send_fd < 0)
+		return -errno;
+	if (bridge_address(&neighbour->bridge, AF_INET6))
+		neighbour->listen_fd = open_listener(&neighbour->bridge);
+	return neighbour->listen_fd < -1 ? neighbour->listen_fd : 0;
+}
+
+int neighbour_create(uv_loop_t *loop, const struct bridge *bridge, neighbour_fn is_ours, void *ctx,
+	struct neighbour **out, struct error *err)
+{
+	struct neighbour *neighbour = calloc(1, sizeof(*neighbour));
+	if (!neighbour)
+		return error_set(err, -ENOMEM, "no memory for the doorbell");
+	neighbour->bridge = *bridge;
+	neighbour->is_ours = is_ours;
+	neighbour->ctx = ctx;
+	int rc = open_sockets(neighbour);
+	/* The handle needs a socket to be about; the one that is only sent by is never polled. */
+	if (rc >= 0)
+		rc = uv_poll_init(loop, &neighbour->poll,
+			neighbour->listen_fd >= 0 ? neighbour->listen_fd : neighbour->send_fd);
+	if (rc < 0) {
+		cleanup_close(&neighbour->send_fd);
+		cleanup_close(&neighbour->listen_fd);
+		free(neighbour);
+		return error_set(err, rc, "cannot open a packet socket on '%s': %s%s", bridge->name,
+			strerror(-rc), rc == -EPERM ? "; run as root or with CAP_NET_RAW" : "");
+	}
+	neighbour->poll.data = neighbour;
+	if (neighbour->listen_fd >= 0)
+		uv_poll_start(&neighbour->poll, UV_READABLE, on_solicitations);
+	*out = neighbour;
+	return 0;
+}
+
+void neighbour_destroy(struct neighbour *neighbour)
+{
+	if (!neighbour)
+		return;
+	uv_close((uv_handle_t *)&neighbour->poll, release);
+	cleanup_close(&neighbour->send_fd);
+	cleanup_close(&neighbour->listen_fd);
+}
+
+uint64_t neighbour_answered(const struct neighbour *neighbour)
+{
+	return neighbour->answered;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LAUNCHER_LINK_NEIGHBOUR_H
+#define LAUNCHER_LINK_NEIGHBOUR_H
+
+#include <uv.h>
+
+#include "launcher/link/bridge.h"
+
+/*
+ * What the bridge's hosts are told of who has which address.
+ *
+ * For IPv4 the kernel answers by itself (proxy_arp). For IPv6 it has only entries for single
+ * addresses, each of which costs some 65 us to make and a multicast group that the bridge joins,
+ * and needs the host to be a router: measured with 10,000. So neighbour solicitations for sleeping
+ * addresses are answered here, with nothing kept for a sleeper.
+ */
+struct neighbour;
+
+/* Whether packets for the address belong to the host now. */
+typedef bool (*neighbour_fn)(void *ctx, const struct ip_address *address);
+
+int neighbour_create(uv_loop_t *loop, const struct bridge *bridge, neighbour_fn is_ours, void *ctx,
+	struct neighbour **out, struct error *err);
+/* May be NULL. Memory is released in a later turn of the loop. */
+void neighbour_destroy(struct neighbour *neighbour);
+
+/* Tells everybody on the bridge that the address is at `mac`; NULL: at the bridge itself. Who has
+ * no entry for it makes none. Not being heard is no error: neighbours find out later. */
+void neighbour_announce(struct neighbour *neighbour, const struct ip_address *address,
+	const struct mac_address *mac);
+
+/* A packet, as it is, to a host of the bridge: 0 or a negative errno. */
+int neighbour_send(struct neighbour *neighbour, const struct mac_address *to, const uint8_t *packet,
+	size_t length);
+
+/* How many solicitations have been answered. */
+uint64_t neighbour_answered(const struct neighbour *neighbour);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+#include "launcher/link/tun.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/cleanup.h"
+#include "launcher/link/device.h"
+
+#define TUN_PATH "/dev/net/tun"
+
+static int attach(int fd, const char *name, struct error *err)
+{
+	struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+	memcpy(request.ifr_name, name, strlen(name));
+	if (ioctl(fd, TUNSETIFF, &request) == 0)
+		return 0;
+	int code = -errno;
+	const char *advice = code == -EPERM   ? "; run as root or with CAP_NET_ADMIN"
+			     : code == -EBUSY ? "; does another summond run?"
+			     : code == -EINVAL
+				     ? "; it is a device of another kind: choose another name"
+				     : "";
+	return error_set(
+		err, code, "cannot make the doorbell '%s': %s%s", name, strerror(-code), advice);
+}
+
+/* What the host would say by itself (router solicitations, multicast reports, a link-local address
+ * that is looked for twice) is switched off before the device is up. */
+static void silence(const struct tun *tun, const struct bridge *bridge)
+{
+	bool six = bridge_address(bridge, AF_INET6);
+	device_set_ipv6(tun->name, "disable_ipv6", six ? "0" : "1");
+	device_set_ipv6(tun->name, "addr_gen_mode", "1"); /* no link-local address */
+	device_set_ipv6(tun->name, "accept_ra", "0");
+	device_set_ipv6(tun->name, "router_solicitations", "0");
+}
+
+static unsigned mtu_of(const char *name)
+{
+	struct ifreq request = {0};
+	CLEANUP(close) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	memcpy(request.ifr_name, name, strnlen(name, IFNAMSIZ - 1));
+	return fd >= 0 && ioctl(fd, SIOCGIFMTU, &request) == 0 ? (unsigned)request.ifr_mtu : 1500;
+}
+
+/* The MTU is the bridge's, as a client takes its segment size from the route that it begins with. */
+static int set_up(struct netlink *netlink, const struct tun *tun, unsigned mtu)
+{
+	struct ifinfomsg header = {
+		.ifi_index = tun->index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP | IFF_MULTICAST};
+	struct nl_msg *message = netlink_message(RTM_NEWLINK, 0, &header, sizeof(header));
+	netlink_put_u32(message, IFLA_MTU, mtu);
+	return netlink_request(netlink, message, NULL, NULL);
+}
+
+int tun_open(struct netlink *netlink, const char *name, const struct bridge *bridge,
+	struct tun *out, struct error *err)
+{
+	int rc = device_check_name("doorbell", name, IFNAMSIZ - 1, err);
+	if (rc < 0)
+		return rc;
+	CLEANUP(close) int fd = open(TUN_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return error_set(
+			err, -errno, "cannot make the doorbell: " TUN_PATH ": %s", strerror(errno));
+	rc = attach(fd, name, err);
+	if (rc < 0)
+		return rc;
+	struct tun tun = {.index = device_index(netlink, name), .fd = fd};
+	memcpy(tun.name, name, strlen(name));
+	silence(&tun, bridge);
+	rc = set_up(netlink, &tun, mtu_of(bridge->name));
+	if (rc < 0)
+		return netlink_error(netlink, err, rc, "cannot set the doorbell '%s' up", name);
+	if (ioctl(fd, TUNSETPERSIST, 1) < 0)
+		return error_set(err, -errno, "cannot make the doorbell '%s' persistent: %s", name,
+			strerror(errno));
+	*out = tun;
+	steal_fd(&fd);
+	return 0;
+}

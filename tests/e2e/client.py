@@ -1,0 +1,84 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: ISC
+"""One client of a test, run on the host that it is to be on; prints what became of it as JSON.
+
+usage: client.py tcp ADDRESS PORT | udp ADDRESS PORT COUNT | ping ADDRESS
+"""
+import json
+import socket
+import struct
+import sys
+import time
+
+HANG = 30
+
+
+def retransmissions(sock):
+    """tcpi_total_retrans, the 24th of the 32-bit fields (linux/tcp.h); SYNs count."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    return struct.unpack_from("=24I", info, 8)[23]
+
+
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def tcp(address, port):
+    begun = time.monotonic()
+    with socket.socket(family(address)) as sock:
+        sock.settimeout(HANG)
+        try:
+            sock.connect((address, int(port)))
+        except OSError as error:
+            return {"error": error.errno, "text": str(error)}
+        connected = time.monotonic()
+        sock.sendall(b"are you there?")
+        sock.shutdown(socket.SHUT_WR)
+        body = b""
+        try:
+            while data := sock.recv(65536):
+                body += data
+        except ConnectionResetError:
+            pass  # after its answer
+        return {"error": 0, "retransmissions": retransmissions(sock), "body": body.decode(),
+                "source": sock.getsockname()[0], "ms": round((connected - begun) * 1000, 3)}
+
+
+def udp(address, port, count):
+    with socket.socket(family(address), socket.SOCK_DGRAM) as sock:
+        sock.connect((address, int(port)))
+        answers = []
+        for i in range(int(count)):
+            sock.send(b"%d" % i)
+        sock.settimeout(HANG)
+        try:
+            while len(answers) < int(count):
+                answers.append(sock.recv(2048).decode())
+            sock.settimeout(0.3)  # one that came twice would come now
+            answers.append(sock.recv(2048).decode())
+        except TimeoutError:
+            pass
+        except OSError as error:
+            return {"error": error.errno, "answers": answers}
+        return {"error": 0, "answers": answers}
+
+
+def ping(address):
+    six = ":" in address
+    kind = socket.IPPROTO_ICMPV6 if six else socket.IPPROTO_ICMP
+    with socket.socket(family(address), socket.SOCK_RAW, kind) as sock:
+        sock.settimeout(HANG)
+        sock.connect((address, 0))
+        packet = struct.pack("!BBHHH", 128 if six else 8, 0, 0, 0x77, 1) + b"are you there?!!"
+        if not six:
+            total = sum(struct.unpack(f"!{len(packet) // 2}H", packet))
+            total = (total & 0xFFFF) + (total >> 16)
+            packet = packet[:2] + struct.pack("!H", ~total & 0xFFFF) + packet[4:]
+        sock.send(packet)
+        while True:
+            data = sock.recv(2048)[0 if six else 20:]
+            if data[0] == (129 if six else 0):
+                return {"error": 0, "answered": True}
+
+
+print(json.dumps({"tcp": tcp, "udp": udp, "ping": ping}[sys.argv[1]](*sys.argv[2:])))

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: ISC
+"""Other hosts for a test: network namespaces with clients and guests in them, as children of ours."""
+import ctypes
+import fcntl
+import json
+import os
+import select
+import signal
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+from harness import HANG, wait_for
+
+CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")
+CLONE_NEWNET = 0x40000000
+TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454CA, 2, 0x1000, 0x4000
+VNET_HEADER = b"\0" * 10
+
+
+def ip(*words, check=True):
+    subprocess.run(["ip", *map(str, words)], check=check, stdout=subprocess.DEVNULL,
+                   stderr=None if check else subprocess.DEVNULL)
+
+
+def sysctl(path, value):
+    with open(f"/proc/sys/net/{path}", "w", encoding="ascii") as file:
+        file.write(str(value))
+
+
+class Here:
+    """The host itself, as a client."""
+
+    def command(self, *words):
+        return [str(word) for word in words]
+
+    def start(self, *words):
+        """A client (see client.py); finish() tells what became of it."""
+        return subprocess.Popen(self.command("/usr/bin/python3", CLIENT, *words),
+                                stdout=subprocess.PIPE, text=True)
+
+    def ask(self, *words):
+        return finish(self.start(*words))
+
+
+def finish(process):
+    text = process.communicate(timeout=HANG)[0]
+    assert process.returncode == 0, text
+    return json.loads(text)
+
+
+class Host(Here):
+    """A host of its own, by a cable (veth) to a bridge or to this host."""
+
+    def __init__(self, cable, addresses, bridge=None, gateways=()):
+        self.cable = cable
+        self.process = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
+        own = os.readlink("/proc/self/ns/net")
+        wait_for(lambda: os.readlink(f"/proc/{self.process.pid}/ns/net") != own, "a namespace")
+        ip("link", "add", cable, "type", "veth", "peer", "name", "eth0", "netns",
+           self.process.pid)
+        if bridge:
+            sysctl(f"ipv6/conf/{cable}/disable_ipv6", 1)
+            ip("link", "set", cable, "master", bridge)
+        for gateway in () if bridge else gateways:
+            ip("addr", "add", gateway, "dev", cable, *nodad(gateway))
+        ip("link", "set", cable, "up")
+        self.ip("link", "set", "lo", "up")
+        for address in addresses:
+            self.ip("addr", "add", address, "dev", "eth0", *nodad(address))
+        self.ip("link", "set", "eth0", "up")
+        for gateway in gateways:
+            self.ip("route", "add", "default", "via", gateway.split("/")[0], "dev", "eth0")
+
+    def command(self, *words):
+        return ["nsenter", f"--net=/proc/{self.process.pid}/ns/net", *map(str, words)]
+
+    def ip(self, *words):
+        subprocess.run(self.command("ip", *words), check=True)
+
+    def close(self):
+        ip("link", "del", self.cable, check=False)
+        self.process.kill()
+        self.process.wait()
+
+
+def nodad(address):
+    return ["nodad"] if ":" in address else []
+
+
+def server(listen_on, say):
+    """Answers every connection to TCP port 80 with `say`, and every datagram to UDP port 7 with
+    itself; never returns."""
+    import selectors  # of a child only
+    import socket
+    selector = selectors.DefaultSelector()
+    for address in listen_on:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        tcp = socket.socket(family)
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tcp.bind((address, 80))
+        tcp.listen(1000)
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        udp.bind((address, 7))
+        selector.register(tcp, selectors.EVENT_READ, "tcp")
+        selector.register(udp, selectors.EVENT_READ, "udp")
+    while True:
+        for key, _ in selector.select():
+            if key.data == "udp":
+                data, source = key.fileobj.recvfrom(2048)
+                key.fileobj.sendto(data, source)
+            else:
+                connection, _ = key.fileobj.accept()
+                connection.sendall(say)
+                connection.close()
+
+
+class SimGuest:
+    """A real network stack for a guest of the sim backend: a child in a namespace of its own with
+    the guest's MAC and addresses, and threads that carry frames between that and the guest's tap."""
+
+    def __init__(self, tap, service, prefixes=("/16", "/64"), say=b"hello from a guest\n"):
+        self.tap = open_tap(tap, vnet=True)
+        own, theirs = os.pipe()
+        self.child = os.fork()
+        if self.child == 0:
+            live(theirs, service, prefixes, say)
+        os.close(theirs)
+        assert os.read(own, 1) == b"+", "the guest's network stack"
+        os.close(own)
+        fd = open_tap_in(self.child)
+        self.inner = fd
+        self.ending = threading.Event()
+        self.thread = threading.Thread(target=self.carry, daemon=True)
+        self.thread.start()
+
+    def carry(self):
+        """Each frame of one side to the other, with and without the virtio-net header."""
+        while not self.ending.is_set():
+            for fd in select.select([self.tap, self.inner], [], [], 0.2)[0]:
+                try:
+                    frame = os.read(fd, 70000)
+                    if fd == self.tap:
+                        os.write(self.inner, frame[len(VNET_HEADER):])
+                    else:
+                        os.write(self.tap, VNET_HEADER + frame)
+                except OSError:
+                    if fd == self.tap:
+                        return  # the tap is gone, as its guest is
+
+    def command(self, *words):
+        return ["nsenter", f"--net=/proc/{self.child}/ns/net", *map(str, words)]
+
+    start, ask = Here.start, Here.ask
+
+    def close(self):
+        self.ending.set()
+        self.thread.join()
+        os.kill(self.child, signal.SIGKILL)
+        os.waitpid(self.child, 0)
+        os.close(self.inner)
+        os.close(self.tap)
+
+
+def open_tap(name, vnet=False):
+    fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
+    flags = IFF_TAP | IFF_NO_PI | (IFF_VNET_HDR if vnet else 0)
+    fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(), flags))
+    return fd
+
+
+def in_namespace(path):
+    """Moves this thread."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = os.open(path, os.O_RDONLY)
+    if libc.setns(fd, CLONE_NEWNET) < 0:
+        raise OSError(ctypes.get_errno(), "setns")
+    os.close(fd)
+
+
+def open_tap_in(pid):
+    """The outer end of the child's eth0; a thread of its own goes there and ends."""
+    found = []
+
+    def work():
+        in_namespace(f"/proc/{pid}/ns/net")
+        found.append(open_tap("eth0"))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def live(ready, service, prefixes, say):
+    """The child: makes its network and serves."""
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(CLONE_NEWNET) < 0:
+            raise OSError(ctypes.get_errno(), "unshare")
+        ip("tuntap", "add", "eth0", "mode", "tap")
+        ip("link", "set", "lo", "up")
+        ip("link", "set", "eth0", "address", service["mac"])
+        listen_on = []
+        for key, prefix in zip(("ipv4", "ipv6"), prefixes):
+            if key in service:
+                ip("addr", "add", service[key] + prefix, "dev", "eth0", *nodad(service[key]))
+                listen_on.append(service[key])
+        ip("link", "set", "eth0", "up")
+        os.write(ready, b"+")
+        os.close(ready)
+        server(listen_on, say)
+    finally:
+        sys.stderr.flush()
+        os._exit(1)
+
+
+def adopt_sim_guest(summond, name):
+    """Gives the guest that is starting its stack, as soon as its tap is known."""
+    def tap():
+        return [i["tap"] for i in summond.get("/v1/instances")["instances"]
+                if i["service"] == name and i["tap"]]
+    [found] = wait_for(tap, f"a tap of {name}")
+    return SimGuest(found, summond.service(name))
+
+
+def settle():
+    time.sleep(0.05)
