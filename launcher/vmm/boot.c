@@ -141,8 +141,10 @@ int vmm_boot(struct vmm_guest *guest, struct instance_id id, const struct vmm_fi
 		return r;
 	if (rename(from.sun_path, to.sun_path) < 0)
 		return error_set(err, -errno, "%s: %s", to.sun_path, strerror(errno));
-	r = send_boot(guest, files, spec, how, err);
+	r = vmm_record_tap(guest->vmm, id, spec->tap ? spec->tap : "", err);
+	if (r == 0)
+		r = send_boot(guest, files, spec, how, err);
 	if (r < 0)
-		unlink(to.sun_path);
+		vmm_names_remove(guest->vmm, id);
 	return r;
 }

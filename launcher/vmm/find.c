@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -52,7 +51,6 @@ static bool read_name(const struct vmm *vmm, const char *name, struct instance_i
 
 static int ask(struct vmm *vmm, struct instance_id id, struct error *err)
 {
-	struct sockaddr_un address;
 	struct vmm_guest *guest = vmm_guest_new(vmm);
 	if (!guest)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -61,9 +59,8 @@ static int ask(struct vmm *vmm, struct instance_id id, struct error *err)
 	if (r < 0) {
 		vmm_guest_discard(guest);
 		/* Nobody listens, or its process has just gone: the socket is what is left. */
-		if ((r == -ECONNREFUSED || r == -ESRCH) &&
-			vmm_socket_address(vmm, id, &address, NULL) == 0)
-			unlink(address.sun_path);
+		if (r == -ECONNREFUSED || r == -ESRCH)
+			vmm_names_remove(vmm, id);
 		return 0;
 	}
 	guest->asked = true;

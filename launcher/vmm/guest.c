@@ -129,13 +129,24 @@ static void on_created(struct vmm_guest *guest, const struct said *said)
 	emit(guest, (struct launcher_event){.type = LAUNCHER_STARTED});
 }
 
+static bool is_printable(char c)
+{
+	return c >= ' ' && c <= '~';
+}
+
+/* It ends up in logs, and on terminals. */
 static void remember_error(struct vmm_guest *guest, int code, const struct said *said)
 {
+	char *text = guest->error.message;
 	error_set(&guest->error, code < 0 ? code : -EIO, "%.*s", (int)said->size, said->text);
+	for (; *text; text++)
+		*text = is_printable(*text) ? *text : '?';
 }
 
 static void on_failed(struct vmm_guest *guest, const struct said *said)
 {
+	if (guest->started)
+		return; /* it was said to exist: what counts is its end */
 	guest->has_ended = true;
 	remember_error(guest, said->head->code, said);
 }
@@ -143,12 +154,18 @@ static void on_failed(struct vmm_guest *guest, const struct said *said)
 static void on_resumed(struct vmm_guest *guest, const struct said *said)
 {
 	(void)said;
+	if (guest->resumes == 0)
+		return; /* nobody has asked */
+	guest->resumes--;
 	emit(guest, (struct launcher_event){.type = LAUNCHER_RESUMED});
 }
 
 static void on_paused(struct vmm_guest *guest, const struct said *said)
 {
 	(void)said;
+	if (guest->suspends == 0)
+		return;
+	guest->suspends--;
 	emit(guest, (struct launcher_event){.type = LAUNCHER_SUSPENDED});
 }
 
@@ -174,13 +191,27 @@ static void on_exited(struct vmm_guest *guest, const struct said *said)
 		remember_error(guest, -EFAULT, said);
 }
 
+/* Two texts of printable characters, each ended by NUL: returns the second, or NULL where they are
+ * something else. */
+static const char *second_text(const struct said *said)
+{
+	const char *second = NULL;
+	for (size_t i = 0; i < said->size; i++) {
+		if (said->text[i] != '\0' && !is_printable(said->text[i]))
+			return NULL;
+		if (said->text[i] == '\0' && !second)
+			second = said->text + i + 1;
+	}
+	size_t first_size = second ? (size_t)(second - said->text) : said->size;
+	return first_size < said->size && said->text[said->size - 1] == '\0' ? second : NULL;
+}
+
 static void on_facts(struct vmm_guest *guest, const struct said *said)
 {
 	if (!guest->asked)
 		return;
-	const char *tap = memchr(said->text, '\0', said->size);
-	bool whole = tap && said->text[said->size - 1] == '\0' && tap + 1 < said->text + said->size;
-	if (!whole) {
+	const char *tap = second_text(said);
+	if (!tap || !vmm_record_agrees(guest->vmm, guest->id, tap)) {
 		vmm_guest_kill(guest); /* no monitor of ours; its end is its answer */
 		return;
 	}
@@ -190,7 +221,7 @@ static void on_facts(struct vmm_guest *guest, const struct said *said)
 	emit(guest, (struct launcher_event){.type = LAUNCHER_FOUND,
 			    .found = {
 				    .service = said->text,
-				    .tap = tap + 1,
+				    .tap = tap,
 				    .paused = said->head->flags & CONTROL_IS_PAUSED,
 				    .booted = said->head->flags & CONTROL_HAS_RUN,
 				    .started_at = said->head->started_at,
@@ -275,7 +306,6 @@ static void on_process(uv_poll_t *poll, int status, int events)
 {
 	struct vmm_guest *guest = poll->data;
 	struct vmm *vmm = guest->vmm;
-	struct sockaddr_un address;
 	char how[128];
 	(void)status, (void)events;
 	take_messages(guest, UINT32_MAX); /* its last words */
@@ -286,8 +316,7 @@ static void on_process(uv_poll_t *poll, int status, int events)
 		end_shell(guest);
 		return;
 	}
-	if (vmm_socket_address(vmm, guest->id, &address, NULL) == 0)
-		unlink(address.sun_path);
+	vmm_names_remove(vmm, guest->id);
 	bool known = !guest->asked;
 	vmm_guest_forget(guest);
 	if (known)

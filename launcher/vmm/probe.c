@@ -1,12 +1,42 @@
 /* SPDX-License-Identifier: ISC */
 #include "launcher/vmm/vmm.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Has summon-vmm say whether this host can run its guests: its first line is kept for
- * launcher_ops.describe. It counts as one of those asked by vmm_list(). */
+/* Has summon-vmm say whether this host can run its guests, and how: a line for each mode, the better
+ * one first, which are kept for launcher_ops.describe. It counts as one of those asked by vmm_list(). */
+
+static const char *const modes[] = {"kvm", "process"};
+#define MODES (sizeof(modes) / sizeof(modes[0]))
+
+int vmm_mode_parse(const char *name, const char **mode, struct error *err)
+{
+	*mode = NULL;
+	for (size_t i = 0; i < MODES; i++)
+		if (strcmp(name, modes[i]) == 0)
+			*mode = modes[i];
+	return *mode || strcmp(name, "auto") == 0
+		       ? 0
+		       : error_set(err, -EINVAL, "\"%s\" is not one of auto, kvm, process", name);
+}
+
+/* The first mode of which its line says "MODE works: ...". */
+static void choose_mode(struct vmm *vmm)
+{
+	for (const char *line = vmm->facts; line && !vmm->mode; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		for (size_t i = 0; i < MODES; i++) {
+			size_t length = strlen(modes[i]);
+			if (strncmp(line, modes[i], length) == 0 &&
+				strncmp(line + length, " works:", 7) == 0)
+				vmm->mode = modes[i];
+		}
+	}
+	vmm->is_unable = !vmm->mode;
+}
 
 static void handle_closed(uv_handle_t *handle)
 {
@@ -37,23 +67,21 @@ static void on_text(uv_stream_t *stream, ssize_t size, const uv_buf_t *buffer)
 		return;
 	}
 	/* The end, or more than anybody wants to read. */
-	vmm->facts[strcspn(vmm->facts, "\n")] = '\0';
+	choose_mode(vmm);
 	close_once((uv_handle_t *)stream);
 	vmm_list_answered(vmm);
 }
 
 static void on_exit(uv_process_t *process, int64_t status, int signal)
 {
-	struct vmm *vmm = process->data;
-	if (status != 0 || signal != 0)
-		vmm->is_unable = true;
+	(void)status, (void)signal;
 	close_once((uv_handle_t *)process);
 }
 
 void vmm_probe(struct vmm *vmm)
 {
-	char check[] = "--check";
-	char *words[] = {vmm->monitor, check, NULL};
+	char check[] = "--check", mode[32];
+	char *words[] = {vmm->monitor, check, vmm->wanted_mode ? mode : NULL, NULL};
 	uv_stdio_container_t files[] = {
 		{.flags = UV_IGNORE}, {.flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
 					      .data.stream = (uv_stream_t *)&vmm->probe_pipe}};
@@ -62,6 +90,7 @@ void vmm_probe(struct vmm *vmm)
 		.stdio = files,
 		.stdio_count = 2,
 		.exit_cb = on_exit};
+	snprintf(mode, sizeof(mode), "--mode=%s", vmm->wanted_mode ? vmm->wanted_mode : "");
 	uv_pipe_init(vmm->loop, &vmm->probe_pipe, 0);
 	vmm->probe_pipe.data = vmm->probe.data = vmm;
 	vmm->open_handles += 2;

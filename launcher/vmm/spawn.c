@@ -27,7 +27,7 @@ __attribute__((format(printf, 4, 5))) static int make_address(
 	vsnprintf(name, sizeof(name), format, values);
 	va_end(values);
 	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
-	int length = snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s-%s.sock", vmm->state_dir,
+	int length = snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s-%s", vmm->state_dir,
 		vmm->identity, name);
 	if (length < 0 || (size_t)length >= sizeof(out->sun_path))
 		return error_set(
@@ -38,13 +38,19 @@ __attribute__((format(printf, 4, 5))) static int make_address(
 int vmm_socket_address(
 	const struct vmm *vmm, struct instance_id id, struct sockaddr_un *out, struct error *err)
 {
-	return make_address(vmm, out, err, "%" PRIu32 "-%" PRIu32, id.slot, id.generation);
+	return make_address(vmm, out, err, "%" PRIu32 "-%" PRIu32 ".sock", id.slot, id.generation);
+}
+
+int vmm_record_address(
+	const struct vmm *vmm, struct instance_id id, struct sockaddr_un *out, struct error *err)
+{
+	return make_address(vmm, out, err, "%" PRIu32 "-%" PRIu32 ".tap", id.slot, id.generation);
 }
 
 int vmm_shell_address(
 	const struct vmm *vmm, uint32_t number, struct sockaddr_un *out, struct error *err)
 {
-	return make_address(vmm, out, err, "shell-%" PRIu32, number);
+	return make_address(vmm, out, err, "shell-%" PRIu32 ".sock", number);
 }
 
 /* ---- the process ---- */
@@ -98,10 +104,11 @@ static int connect_before(struct vmm_guest *guest, const struct sockaddr_un *add
 
 static int start_process(struct vmm_guest *guest, int listener, struct error *err)
 {
-	char memory[48];
-	char *words[] = {guest->vmm->monitor, memory, NULL};
+	char memory[48], mode[32];
+	char *words[] = {guest->vmm->monitor, memory, guest->vmm->mode ? mode : NULL, NULL};
 	pid_t child;
 	snprintf(memory, sizeof(memory), "--memory=%" PRIu64 "B", guest->memory);
+	snprintf(mode, sizeof(mode), "--mode=%s", guest->vmm->mode ? guest->vmm->mode : "");
 	int failure = spawn(guest->vmm->monitor, words, listener, &child);
 	if (failure < 0)
 		return error_set(err, failure, "%s: %s", guest->vmm->monitor, strerror(-failure));

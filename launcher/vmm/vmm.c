@@ -134,7 +134,11 @@ static int vmm_resume(struct launcher *launcher, struct instance_id id, struct e
 {
 	int r;
 	struct vmm_guest *guest = known(launcher, id, &r, err);
-	return guest ? vmm_guest_request(guest, CONTROL_RESUME, err) : r;
+	if (guest)
+		r = vmm_guest_request(guest, CONTROL_RESUME, err);
+	if (r == 0)
+		guest->resumes++;
+	return r;
 }
 
 static int vmm_suspend(struct launcher *launcher, struct instance_id id, enum launcher_rest where,
@@ -144,7 +148,11 @@ static int vmm_suspend(struct launcher *launcher, struct instance_id id, enum la
 	struct vmm_guest *guest = known(launcher, id, &r, err);
 	if (guest && where == LAUNCHER_REST_DISK)
 		return error_set(err, -ENOTSUP, "vmm cannot keep a guest on disk");
-	return guest ? vmm_guest_request(guest, CONTROL_PAUSE, err) : r;
+	if (guest)
+		r = vmm_guest_request(guest, CONTROL_PAUSE, err);
+	if (r == 0)
+		guest->suspends++;
+	return r;
 }
 
 static int vmm_stop(
@@ -164,9 +172,15 @@ static int vmm_stop(
 static void vmm_describe(const struct launcher *launcher, char *text, size_t size)
 {
 	const struct vmm *vmm = (const struct vmm *)launcher;
-	snprintf(text, size, "%s: %s%s", vmm->monitor,
-		vmm->is_unable ? "no guest can run here: " : "",
-		vmm->facts[0] ? vmm->facts : "not asked yet");
+	const char *facts = vmm->facts[0] ? vmm->facts : "not asked yet";
+	int first = (int)strcspn(facts, "\n");
+	const char *second = facts[first] ? facts + first + 1 : "";
+	char mode[48] = "";
+	if (vmm->mode)
+		snprintf(mode, sizeof(mode), "mode %s; ", vmm->mode);
+	snprintf(text, size, "%s: %s%.*s%s%.*s", vmm->monitor,
+		vmm->is_unable ? "no guest can run here: " : mode, first, facts,
+		*second ? "; " : "", (int)strcspn(second, "\n"), second);
 }
 
 static int configure(struct vmm *vmm, const struct launcher_config *config, struct error *err)
@@ -183,8 +197,11 @@ static int configure(struct vmm *vmm, const struct launcher_config *config, stru
 			monitor = setting->value;
 		else if (strcmp(setting->key, "shells") == 0)
 			r = number_parse(setting->value, 0, MOST_SHELLS, &vmm->shells_wanted, err);
+		else if (strcmp(setting->key, "mode") == 0)
+			r = vmm_mode_parse(setting->value, &vmm->wanted_mode, err);
 		else
-			r = error_set(err, -EINVAL, "no such setting (there are monitor, shells)");
+			r = error_set(
+				err, -EINVAL, "no such setting (there are monitor, shells, mode)");
 		if (r < 0)
 			return error_prefix(err, r, "%s", setting->key);
 	}
@@ -223,7 +240,7 @@ static int vmm_create(
 
 const struct launcher_ops vmm_launcher_ops = {
 	.name = "vmm",
-	.summary = "our own monitor: starts a unikernel in milliseconds (KVM; one CPU)",
+	.summary = "our own monitor: starts a unikernel in milliseconds (KVM, or none; one CPU)",
 	.needs_image = true,
 	.tap = LAUNCHER_TAP_PLAIN,
 	.create = vmm_create,

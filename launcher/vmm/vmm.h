@@ -23,6 +23,12 @@
  *   setting  default
  *   monitor  where summon-vmm was installed   the program's path
  *   shells   2                                how many are kept ready, 0 to 64
+ *   mode     auto                             what runs guests: kvm, process, or the first of these
+ *                                             that works here
+ *
+ * In process mode nothing but a seccomp filter is around a guest, which then can say whatever it likes
+ * in its monitor's stead: what comes from the socket is as hostile as what comes from a client, and
+ * which tap is its is written down beside the socket.
  */
 struct vmm {
 	struct launcher launcher;
@@ -39,7 +45,9 @@ struct vmm {
 	unsigned asked; /* guests of an earlier life, and the probe, that have not answered yet */
 	uv_process_t probe;
 	uv_pipe_t probe_pipe;
-	char facts[256]; /* what the probe has said */
+	const char *wanted_mode; /* NULL: the first that works */
+	const char *mode;        /* what guests are run with; NULL: not known yet, or none works */
+	char facts[512];         /* what the probe has said: a line for each mode */
 	size_t facts_size;
 	bool is_unable; /* the probe says that no guest can run here */
 	bool listing, closing;
@@ -59,7 +67,8 @@ struct vmm_guest {
 	uint64_t memory; /* of a shell */
 	uv_poll_t socket_poll, process_poll;
 	unsigned open_handles;
-	bool asked; /* found, and has not told its facts */
+	bool asked;                 /* found, and has not told its facts */
+	unsigned resumes, suspends; /* asked for, and not done yet */
 	bool started, destroying, gone;
 	bool has_ended; /* it has said so: exit, error; or error alone where it did not start */
 	enum launcher_exit exit;
@@ -68,6 +77,9 @@ struct vmm_guest {
 
 /* spawn.c: the sockets' addresses; -ENAMETOOLONG where the state_dir is too long for one. */
 int vmm_socket_address(
+	const struct vmm *vmm, struct instance_id id, struct sockaddr_un *out, struct error *err);
+/* The same for what record.c writes down. */
+int vmm_record_address(
 	const struct vmm *vmm, struct instance_id id, struct sockaddr_un *out, struct error *err);
 int vmm_shell_address(
 	const struct vmm *vmm, uint32_t number, struct sockaddr_un *out, struct error *err);
@@ -97,6 +109,13 @@ void vmm_files_close(struct vmm_files *files);
 int vmm_boot(struct vmm_guest *guest, struct instance_id id, const struct vmm_files *files,
 	const struct guest_spec *spec, enum launcher_start how, struct error *err);
 
+/* record.c: writes down, in process mode, which tap is the guest's ("" for none); whether that is what
+ * it says, as far as is known; and removes all names of a guest that has ended. */
+int vmm_record_tap(
+	const struct vmm *vmm, struct instance_id id, const char *tap, struct error *err);
+bool vmm_record_agrees(const struct vmm *vmm, struct instance_id id, const char *tap);
+void vmm_names_remove(const struct vmm *vmm, struct instance_id id);
+
 /* guest.c: */
 struct vmm_guest *vmm_guest_find(struct vmm *vmm, struct instance_id id);
 struct vmm_guest *vmm_guest_new(struct vmm *vmm);
@@ -117,7 +136,9 @@ int vmm_list(struct launcher *launcher, struct error *err);
 /* One of those asked has answered, or has gone. */
 void vmm_list_answered(struct vmm *vmm);
 
-/* probe.c: asks summon-vmm what this host can do; and gives up on it. */
+/* probe.c: the mode's name as a constant; -EINVAL where there is no such mode. NULL for "auto". */
+int vmm_mode_parse(const char *name, const char **mode, struct error *err);
+/* Asks summon-vmm what this host can do; and gives up on it. */
 void vmm_probe(struct vmm *vmm);
 void vmm_probe_close(struct vmm *vmm);
 

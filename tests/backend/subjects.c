@@ -98,10 +98,16 @@ static void vmm_murder(struct instance_id id)
 
 static bool vmm_works(void)
 {
-	return system(SUMMON_VMM " --check > /dev/null") == 0;
+	return system(SUMMON_VMM " --check --mode=kvm > /dev/null") == 0;
 }
 
-static const struct launcher_setting vmm_here[] = {{"monitor", SUMMON_VMM}};
+static bool vmm_process_works(void)
+{
+	return system(SUMMON_VMM " --check --mode=process > /dev/null") == 0;
+}
+
+static const struct launcher_setting vmm_here[] = {{"monitor", SUMMON_VMM}, {"mode", "kvm"}};
+static const struct launcher_setting vmm_process[] = {{"monitor", SUMMON_VMM}, {"mode", "process"}};
 #endif
 
 #ifdef HAVE_LIBVIRT
@@ -204,6 +210,14 @@ const struct subject subjects[] = {
 		.spec = run_spec,
 		.murder = vmm_murder,
 		.service_start = vmm_works,
+		.random_steps = 200},
+	{.name = "vmm-process",
+		.backend = "vmm",
+		SETTINGS(vmm_process),
+		.unable = nothing_unable,
+		.spec = run_spec,
+		.murder = vmm_murder,
+		.service_start = vmm_process_works,
 		.random_steps = 200},
 #endif
 #ifdef HAVE_LIBVIRT

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* test_vmm_start GUEST-IMAGE: what the vmm backend does where a start cannot succeed. Nothing may be
+/* test_vmm_start GUEST-IMAGE MODE: what the vmm backend does where a start cannot succeed. Nothing may be
  * left of it, and the next one succeeds. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 #define ID      ((struct instance_id){1, world->generation})
 #define HANG_MS 20000
 
-static const char *image;
+static const char *image, *mode;
 
 struct world {
 	uv_loop_t loop;
@@ -65,12 +65,13 @@ static void on_hang(uv_timer_t *timer)
 
 static int create(struct world *world, const char *key, const char *value, struct error *err)
 {
-	const struct launcher_setting settings[] = {{"monitor", SUMMON_VMM}, {key, value}};
+	const struct launcher_setting settings[] = {
+		{"monitor", SUMMON_VMM}, {"mode", mode}, {key, value}};
 	const struct launcher_config config = {.loop = &world->loop,
 		.identity = "0123456789abcdef",
 		.state_dir = world->state_dir,
 		.settings = settings,
-		.setting_count = 2,
+		.setting_count = 3,
 		.on_event = on_event,
 		.ctx = world};
 	return launcher_backend_find("vmm")->create(&config, &world->launcher, err);
@@ -141,6 +142,8 @@ static void refuses_settings(void **state)
 	struct error err = ERROR_INIT;
 	assert_int_equal(create(world, "shells", "65", &err), -EINVAL);
 	assert_non_null(strstr(err.message, "shells"));
+	assert_int_equal(create(world, "mode", "xen", &err), -EINVAL);
+	assert_non_null(strstr(err.message, "auto, kvm, process"));
 	assert_int_equal(create(world, "monitor", "/none", &err), -EINVAL);
 	assert_non_null(strstr(err.message, "/none"));
 	assert_null(world->launcher);
@@ -211,11 +214,14 @@ int main(int argc, char **argv)
 		CASE(fails_without_memory),
 		CASE(fails_without_descriptors),
 	};
-	if (argc != 2)
+	char check[512];
+	if (argc != 3)
 		return 2;
 	image = argv[1];
-	if (system(SUMMON_VMM " --check > /dev/null") != 0) {
-		puts("1..0 # SKIP KVM cannot run guests here");
+	mode = argv[2];
+	snprintf(check, sizeof(check), "%s --check --mode=%s > /dev/null", SUMMON_VMM, mode);
+	if (system(check) != 0) {
+		printf("1..0 # SKIP %s cannot run guests here\n", mode);
 		return 0;
 	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
