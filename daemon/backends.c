@@ -199,6 +199,11 @@ static void on_output(struct service *service, const struct launcher_event *even
 	instance_output(service, event->data, event->length);
 }
 
+static void on_ready(struct service *service, const struct launcher_event *event)
+{
+	instance_said_ready(service, event->boot_ns);
+}
+
 static void (*const handlers[])(struct service *, const struct launcher_event *) = {
 	[LAUNCHER_STARTED] = on_started,
 	[LAUNCHER_START_FAILED] = on_start_failed,
@@ -207,6 +212,7 @@ static void (*const handlers[])(struct service *, const struct launcher_event *)
 	[LAUNCHER_OPERATION_FAILED] = on_operation_failed,
 	[LAUNCHER_EXITED] = on_exited,
 	[LAUNCHER_OUTPUT] = on_output,
+	[LAUNCHER_READY] = on_ready,
 };
 
 /* --- what an earlier life of the daemon left running --- */
@@ -300,8 +306,6 @@ static void on_event(void *ctx, const struct launcher_event *event)
 		backend_handlers[event->type](backend, event);
 		return;
 	}
-	if (event->type > LAUNCHER_OUTPUT)
-		return;
 	struct service *service = owner(backend, event);
 	if (service)
 		handlers[event->type](service, event);

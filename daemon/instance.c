@@ -256,9 +256,9 @@ static void on_limit(void *ctx)
 	service_post(service, EVENT_READY_TIMEOUT);
 }
 
-static int watch_console(struct service *service, struct error *err)
+static int watch_nothing(struct service *service, struct error *err)
 {
-	(void)service; /* instance_output() looks at every line */
+	(void)service; /* instance_output() looks at every line, instance_said_ready() is called */
 	(void)err;
 	return 0;
 }
@@ -291,7 +291,8 @@ static int watch_delay(struct service *service, struct error *err)
 }
 
 static int (*const watches[])(struct service *service, struct error *err) = {
-	[POLICY_READY_CONSOLE] = watch_console,
+	[POLICY_READY_GUEST] = watch_nothing,
+	[POLICY_READY_CONSOLE] = watch_nothing,
 	[POLICY_READY_FRAME] = watch_frame,
 	[POLICY_READY_TCP] = watch_tcp,
 	[POLICY_READY_DELAY] = watch_delay,
@@ -325,12 +326,26 @@ static void note_boot_time(struct summon *summon, const char *line, uint64_t rea
 		summon_stage(summon, STAGE_FIRST_INSTRUCTION, ready - took);
 }
 
+void instance_said_ready(struct service *service, uint64_t boot_ns)
+{
+	struct instance *instance = service->instance;
+	struct summon *summon = service->summon;
+	uint64_t now = clock_monotonic();
+	if (!instance->limit || instance->ready != POLICY_READY_GUEST)
+		return;
+	if (boot_ns > 0 && summon && boot_ns <= now - summon->began)
+		summon_stage(summon, STAGE_FIRST_INSTRUCTION, now - boot_ns);
+	on_ready(service, now);
+}
+
 static void on_line(void *ctx, const char *line)
 {
 	struct service *service = ctx;
 	const struct policy *policy = &service->policy->policy;
 	struct instance *instance = service->instance;
-	bool watching = instance && instance->limit && instance->ready == POLICY_READY_CONSOLE;
+	bool watching =
+		instance && instance->limit &&
+		(instance->ready == POLICY_READY_CONSOLE || instance->ready == POLICY_READY_GUEST);
 	if (!watching || !strstr(line, policy->ready_line))
 		return;
 	uint64_t now = clock_monotonic();

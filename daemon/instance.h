@@ -74,6 +74,9 @@ void instance_unwatch(struct service *service);
 void instance_live(struct service *service);
 void instance_end_life(struct service *service);
 
+/* Its monitor has heard that it serves, boot_ns after its first instruction (0: unknown). */
+void instance_said_ready(struct service *service, uint64_t boot_ns);
+
 /* Console bytes of the guest. */
 void instance_output(struct service *service, const uint8_t *data, size_t length);
 

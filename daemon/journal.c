@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "daemon/daemon.h"
 
 #define JOURNAL_BATCH_MAX   8192
@@ -20,7 +21,7 @@ struct batch {
 
 static struct history_entry *new_entries(void)
 {
-	return calloc(JOURNAL_BATCH_MAX, sizeof(struct history_entry));
+	return malloc(JOURNAL_BATCH_MAX * sizeof(struct history_entry));
 }
 
 int journal_init(
@@ -35,7 +36,8 @@ void journal_finish(struct journal *journal)
 {
 	timer_cancel(&journal->flush);
 	free(journal->entries);
-	journal->entries = NULL;
+	free(journal->fresh);
+	journal->entries = journal->fresh = NULL;
 }
 
 static void on_flush(void *ctx)
@@ -81,9 +83,10 @@ static void on_written(void *ctx, int rc, const struct error *err)
 	if (rc < 0)
 		log_line(&batch->daemon->log, LOG_ERROR, LOG_ABOUT_NOTHING,
 			"%zu journal entries are lost: %s", batch->count, err->message);
-	free(batch->entries);
-	free(batch);
 	journal->writing--;
+	free(journal->fresh);
+	journal->fresh = batch->entries;
+	free(batch);
 	if (!journal->flush)
 		journal_flush(journal); /* what had to wait */
 }
@@ -95,10 +98,10 @@ void journal_flush(struct journal *journal)
 	if (journal->count == 0 || behind)
 		return;
 	struct batch *batch = malloc(sizeof(*batch));
-	struct history_entry *fresh = new_entries();
-	if (!batch || !fresh) {
+	if (!journal->fresh)
+		journal->fresh = new_entries();
+	if (!batch || !journal->fresh) {
 		free(batch);
-		free(fresh);
 		return; /* journal_add counts what does not fit */
 	}
 	const struct config *config = journal->daemon->config;
@@ -106,11 +109,10 @@ void journal_flush(struct journal *journal)
 		config->journal.summons, config->journal.transitions};
 	if (storage_run(journal->daemon->storage, write_batch, on_written, batch, NULL) < 0) {
 		free(batch);
-		free(fresh);
 		return;
 	}
 	journal->writing++;
-	journal->entries = fresh;
+	journal->entries = STEAL_POINTER(journal->fresh);
 	journal->count = 0;
 	if (journal->dropped) {
 		log_line(&journal->daemon->log, LOG_WARNING, LOG_ABOUT_NOTHING,

@@ -15,6 +15,7 @@ struct daemon;
 struct journal {
 	struct daemon *daemon;
 	struct history_entry *entries;
+	struct history_entry *fresh; /* of a batch that was written: its memory is there already */
 	size_t count;
 	unsigned writing; /* batches that the storage thread has */
 	uint64_t dropped;

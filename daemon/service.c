@@ -89,10 +89,17 @@ static enum lifecycle_event failure_event(
 {
 	if (failed == EFFECT_STOP || failed == EFFECT_DESTROY)
 		return rc == -ESRCH ? EVENT_EXITED : EVENT_OPERATION_FAILED;
-	for (size_t i = 0; row->effects[i]; i++)
-		if (row->effects[i] == EFFECT_START || row->effects[i] == EFFECT_START_PAUSED)
-			return EVENT_START_FAILED;
-	return EVENT_OPERATION_FAILED;
+	bool starts = false, done = true;
+	for (size_t i = 0; row->effects[i]; i++) {
+		done &= row->effects[i] != failed;
+		if (row->effects[i] == EFFECT_START || row->effects[i] == EFFECT_START_PAUSED) {
+			starts = true;
+			/* There is a guest, which nobody can reach: it never gets ready. */
+			if (done)
+				return EVENT_READY_TIMEOUT;
+		}
+	}
+	return starts ? EVENT_START_FAILED : EVENT_OPERATION_FAILED;
 }
 
 static void write_transition(

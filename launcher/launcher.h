@@ -91,6 +91,7 @@ enum launcher_event_type {
 	LAUNCHER_OPERATION_FAILED, /* error */
 	LAUNCHER_EXITED,           /* exit, error where it crashed */
 	LAUNCHER_OUTPUT,           /* data, length: console bytes, in order, cut anywhere */
+	LAUNCHER_READY,            /* the guest has said that it serves; boot_ns */
 	LAUNCHER_FOUND,            /* found: a guest of an earlier life, now known under its id */
 	LAUNCHER_LISTED,           /* the end of `list`; error.code < 0 where it failed */
 	LAUNCHER_LOST,             /* the hypervisor's service went away; guests may live on */
@@ -120,6 +121,7 @@ struct launcher_event {
 	const uint8_t *data;
 	size_t length;
 	struct launcher_found found;
+	uint64_t boot_ns; /* since its first instruction; 0: unknown */
 };
 
 typedef void (*launcher_event_fn)(void *ctx, const struct launcher_event *event);

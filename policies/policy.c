@@ -46,9 +46,9 @@ static const struct word wake_words[] = {
 static const struct word start_words[] = {{"cold", POLICY_START_COLD},
 	{"prepared", POLICY_START_PREPARED}, {"suspended", POLICY_START_SUSPENDED},
 	{"snapshot", POLICY_START_SNAPSHOT}, {0}};
-static const struct word ready_words[] = {{"console", POLICY_READY_CONSOLE},
-	{"frame", POLICY_READY_FRAME}, {"tcp", POLICY_READY_TCP}, {"delay", POLICY_READY_DELAY},
-	{0}};
+static const struct word ready_words[] = {{"guest", POLICY_READY_GUEST},
+	{"console", POLICY_READY_CONSOLE}, {"frame", POLICY_READY_FRAME}, {"tcp", POLICY_READY_TCP},
+	{"delay", POLICY_READY_DELAY}, {0}};
 static const struct word deadline_words[] = {
 	{"address", POLICY_DEADLINE_ADDRESS}, {"servfail", POLICY_DEADLINE_SERVFAIL}, {0}};
 static const struct word answer_words[] = {
@@ -86,11 +86,12 @@ const struct policy_option policy_options[] = {
 		"How it rests while asleep: not at all, created but not booted, or booted and "
 		"paused",
 		start_words),
-	OPTION(ready, KIND_WORD, "console", "console | frame | tcp | delay",
+	OPTION(ready, KIND_WORD, "guest", "guest | console | frame | tcp | delay",
 		"How it is known that the guest can serve", ready_words),
 	OPTION(ready_line, KIND_TEXT, "summond: ready",
 		"up to 255 printable ASCII characters, as in \"summond: ready\"",
-		"What a line of the console contains when the guest is ready (ready console)",
+		"What a line of the console contains when the guest is ready (ready console or "
+		"guest)",
 		NULL),
 	OPTION(ready_port, KIND_NUMBER, "80", "a whole number from 0 to 65535",
 		"The TCP port that accepts when the guest is ready (ready tcp)", &port_range),

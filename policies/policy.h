@@ -22,6 +22,7 @@ enum policy_start {
 
 /* How the daemon learns that a guest can serve. */
 enum policy_ready {
+	POLICY_READY_GUEST, /* it says so: to its monitor, or by a line that contains ready_line */
 	POLICY_READY_CONSOLE, /* the guest prints a line that contains ready_line */
 	POLICY_READY_FRAME,   /* the first frame from the guest's MAC is seen on its link */
 	POLICY_READY_TCP,     /* ready_port of its address accepts a connection */

@@ -37,7 +37,8 @@ static bool tcp_without_port(const struct policy *p)
 
 static bool console_without_line(const struct policy *p)
 {
-	return p->ready == POLICY_READY_CONSOLE && p->ready_line[0] == '\0';
+	return (p->ready == POLICY_READY_CONSOLE || p->ready == POLICY_READY_GUEST) &&
+	       p->ready_line[0] == '\0';
 }
 
 static bool idle_without_activity(const struct policy *p)
@@ -116,7 +117,7 @@ unsigned policy_needs(const struct policy *policy)
 		needs |= POLICY_NEEDS_SNAPSHOT;
 	if (policy->retire == POLICY_RETIRE_SHUTDOWN)
 		needs |= POLICY_NEEDS_SHUTDOWN;
-	if (policy->ready == POLICY_READY_CONSOLE)
+	if (policy->ready == POLICY_READY_CONSOLE || policy->ready == POLICY_READY_GUEST)
 		needs |= POLICY_NEEDS_CONSOLE;
 	return needs;
 }
@@ -133,7 +134,7 @@ const char *policy_need_reason(enum policy_need need)
 	case POLICY_NEEDS_SNAPSHOT:
 		return "start snapshot or retire snapshot";
 	case POLICY_NEEDS_CONSOLE:
-		return "ready console";
+		return "ready guest or console";
 	}
 	return "an unknown option";
 }

@@ -124,8 +124,10 @@ static void pass_on_ready(struct monitor *m)
 {
 	if (m->ready || !__atomic_load_n(&m->shared->ready, __ATOMIC_RELAXED))
 		return;
+	const struct control_message head = {
+		.type = CONTROL_READY, .flags = clock_monotonic() - m->entered_at};
 	m->ready = true;
-	monitor_tell(m, CONTROL_READY);
+	control_send(&m->control, &head, "", 0);
 }
 
 /* Frames go first: when a guest says that it is ready, its neighbours have heard of it. Somebody
@@ -147,6 +149,8 @@ static void run_guest(struct monitor *m)
 {
 	struct cpu_call call;
 	struct error err;
+	if (!m->has_run)
+		m->entered_at = clock_monotonic();
 	m->has_run = true;
 	enum cpu_stop stop = m->cpu.ops->run(&m->cpu, &call, &err);
 	/* Also of a guest that calls nobody any more. */

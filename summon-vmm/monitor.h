@@ -23,6 +23,7 @@ struct monitor {
 	struct summon_shared *shared;
 	uint32_t printed; /* bytes of its console */
 	uint64_t started_at;
+	uint64_t entered_at; /* monotonic: when the guest first ran */
 	char service[SERVICE_SIZE], tap[IFNAMSIZ];
 	bool has_guest; /* else a shell */
 	bool paused, has_run, ready, over;

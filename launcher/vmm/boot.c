@@ -129,7 +129,8 @@ static int send_boot(const struct vmm_guest *guest, const struct vmm_files *file
 	return r < 0 ? error_set(err, r, "the monitor does not listen: %s", strerror(-r)) : 0;
 }
 
-/* The name comes first: whatever happens then, a later daemon finds the guest. */
+/* The name, by which a later daemon finds the guest, comes while it boots already. One that dies in
+ * between leaves a guest that has a shell's name, which ends it: vmm_shells_sweep(). */
 int vmm_boot(struct vmm_guest *guest, struct instance_id id, const struct vmm_files *files,
 	const struct guest_spec *spec, enum launcher_start how, struct error *err)
 {
@@ -139,11 +140,11 @@ int vmm_boot(struct vmm_guest *guest, struct instance_id id, const struct vmm_fi
 		r = vmm_socket_address(guest->vmm, id, &to, err);
 	if (r < 0)
 		return r;
-	if (rename(from.sun_path, to.sun_path) < 0)
-		return error_set(err, -errno, "%s: %s", to.sun_path, strerror(errno));
-	r = vmm_record_tap(guest->vmm, id, spec->tap ? spec->tap : "", err);
+	r = send_boot(guest, files, spec, how, err);
 	if (r == 0)
-		r = send_boot(guest, files, spec, how, err);
+		r = vmm_record_tap(guest->vmm, id, spec->tap ? spec->tap : "", err);
+	if (r == 0 && rename(from.sun_path, to.sun_path) < 0)
+		r = error_set(err, -errno, "%s: %s", to.sun_path, strerror(errno));
 	if (r < 0)
 		vmm_names_remove(guest->vmm, id);
 	return r;

@@ -55,7 +55,10 @@ static int ask(struct vmm *vmm, struct instance_id id, struct error *err)
 	if (!guest)
 		return error_set(err, -ENOMEM, "out of memory");
 	guest->id = id;
-	int r = vmm_connect(guest);
+	struct sockaddr_un address;
+	int r = vmm_socket_address(vmm, id, &address, NULL);
+	if (r == 0)
+		r = vmm_connect(guest, &address);
 	if (r < 0) {
 		vmm_guest_discard(guest);
 		/* Nobody listens, or its process has just gone: the socket is what is left. */
@@ -81,7 +84,7 @@ int vmm_list(struct launcher *launcher, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	vmm_shells_sweep(vmm);
+	vmm_shells_sweep(vmm, true);
 	vmm_probe(vmm);
 	vmm->listing = true;
 	uv_timer_start(&vmm->list_timer, on_list_timer, vmm->asked ? ANSWER_MS : 0, 0);

@@ -169,6 +169,11 @@ static void on_paused(struct vmm_guest *guest, const struct said *said)
 	emit(guest, (struct launcher_event){.type = LAUNCHER_SUSPENDED});
 }
 
+static void on_ready(struct vmm_guest *guest, const struct said *said)
+{
+	emit(guest, (struct launcher_event){.type = LAUNCHER_READY, .boot_ns = said->head->flags});
+}
+
 static void on_output(struct vmm_guest *guest, const struct said *said)
 {
 	if (said->size > 0)
@@ -241,6 +246,7 @@ static const struct {
 	{CONTROL_EXITED, false, on_exited},
 	{CONTROL_RESUMED, true, on_resumed},
 	{CONTROL_PAUSED, true, on_paused},
+	{CONTROL_READY, true, on_ready},
 	{CONTROL_OUTPUT, true, on_output},
 };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -71,12 +72,27 @@ void vmm_shells_fill(struct vmm *vmm, uint64_t after_ms)
 		uv_timer_start(&vmm->shell_timer, vmm_on_shell_timer, after_ms, 0);
 }
 
-void vmm_shells_sweep(const struct vmm *vmm)
+/* Mostly they have ended with their daemon; not one that had just become a guest. */
+static void end_shell(struct vmm *vmm, const struct sockaddr_un *address)
 {
-	char prefix[128];
+	struct vmm_guest *shell = vmm_guest_new(vmm);
+	if (shell && vmm_connect(shell, address) == 0)
+		vmm_guest_kill(shell);
+	vmm_guest_discard(shell);
+}
+
+void vmm_shells_sweep(struct vmm *vmm, bool end)
+{
 	CLEANUP(closedir) DIR *dir = opendir(vmm->state_dir);
+	char prefix[128];
 	size_t length = (size_t)snprintf(prefix, sizeof(prefix), "%s-shell-", vmm->identity);
-	for (struct dirent *entry; dir && (entry = readdir(dir));)
-		if (length < sizeof(prefix) && strncmp(entry->d_name, prefix, length) == 0)
-			unlinkat(dirfd(dir), entry->d_name, 0);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		struct sockaddr_un address = {.sun_family = AF_UNIX};
+		if (length >= sizeof(prefix) || strncmp(entry->d_name, prefix, length) != 0)
+			continue;
+		if (end && (size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s",
+				   vmm->state_dir, entry->d_name) < sizeof(address.sun_path))
+			end_shell(vmm, &address);
+		unlinkat(dirfd(dir), entry->d_name, 0);
+	}
 }

@@ -139,17 +139,13 @@ int vmm_spawn(struct vmm_guest *guest, struct error *err)
 	return r;
 }
 
-int vmm_connect(struct vmm_guest *guest)
+int vmm_connect(struct vmm_guest *guest, const struct sockaddr_un *address)
 {
-	struct sockaddr_un address;
 	struct ucred peer = {0};
 	socklen_t size = sizeof(peer);
-	int r = vmm_socket_address(guest->vmm, guest->id, &address, NULL);
-	if (r < 0)
-		return r;
 	guest->socket = open_socket();
 	if (guest->socket < 0 ||
-		connect(guest->socket, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+		connect(guest->socket, (const struct sockaddr *)address, sizeof(*address)) < 0 ||
 		getsockopt(guest->socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return -errno;
 	guest->process = pidfd_open(peer.pid, 0);

@@ -56,7 +56,7 @@ static void vmm_destroy(struct launcher *launcher, void (*closed)(void *ctx), vo
 		vmm_guest_forget(vmm->guests);
 	while (vmm->shells) /* which end by themselves */
 		vmm_guest_forget(vmm->shells);
-	vmm_shells_sweep(vmm);
+	vmm_shells_sweep(vmm, false);
 	vmm_probe_close(vmm);
 	uv_close((uv_handle_t *)&vmm->list_timer, timer_closed);
 	uv_close((uv_handle_t *)&vmm->shell_timer, timer_closed);

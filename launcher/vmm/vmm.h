@@ -86,7 +86,7 @@ int vmm_shell_address(
 /* Starts a monitor as the shell of `number` with `memory`; fills socket, process and is_child. */
 int vmm_spawn(struct vmm_guest *guest, struct error *err);
 /* Connects to the monitor of an earlier life. -ECONNREFUSED where there is none any more. */
-int vmm_connect(struct vmm_guest *guest);
+int vmm_connect(struct vmm_guest *guest, const struct sockaddr_un *address);
 /* How a process that was our child has ended, as text. */
 void vmm_reap(const struct vmm_guest *guest, char *text, size_t size);
 
@@ -95,8 +95,8 @@ void vmm_reap(const struct vmm_guest *guest, char *text, size_t size);
 struct vmm_guest *vmm_shell_take(struct vmm *vmm, uint64_t memory, bool *ready, struct error *err);
 /* Has there be as many as wanted, soon, while nothing more urgent is done. */
 void vmm_shells_fill(struct vmm *vmm, uint64_t after_ms);
-/* Removes the sockets of those that are no more ours. */
-void vmm_shells_sweep(const struct vmm *vmm);
+/* Ends those of an earlier life, and removes their sockets; or, at our end, the sockets alone. */
+void vmm_shells_sweep(struct vmm *vmm, bool end);
 void vmm_on_shell_timer(uv_timer_t *timer);
 
 /* boot.c: opens what the spec names; -EINVAL where it cannot be. */

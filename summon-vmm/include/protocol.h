@@ -34,7 +34,7 @@ enum control_type {
 	CONTROL_FAILED,       /* it does not: code, text; the monitor ends */
 	CONTROL_RESUMED,
 	CONTROL_PAUSED,
-	CONTROL_READY,  /* the guest says that it serves */
+	CONTROL_READY,  /* the guest says that it serves; flags: nanoseconds since it first ran */
 	CONTROL_OUTPUT, /* text: bytes of the console, in order, cut anywhere */
 	CONTROL_EXITED, /* code: enum control_exit; text: why, where it crashed; the monitor ends */
 	CONTROL_FACTS,  /* flags, started_at; text: service, NUL, tap ("" for none), NUL */

@@ -78,7 +78,7 @@ def test_cold_then_warm(summond):
     assert fetch(summond)[0] == 200
     [summon] = summond.summons(NAME)
     stages = {stage["name"]: stage["at_ns"] for stage in summon["stages"]}
-    for stage in ("query", "admitted", "link-up", "asked", "first-instruction", "console", "ready",
+    for stage in ("query", "admitted", "link-up", "asked", "first-instruction", "ready",
                   "answered"):
         assert stage in stages
 
@@ -132,7 +132,8 @@ def test_an_image_that_does_not_boot(summond):
 
 
 def test_an_image_that_never_gets_ready(summond):
-    summond.policy("brief", ready_line="these words never come", hold="200ms", ready_timeout="1s")
+    summond.policy("brief", ready="console", ready_line="these words never come", hold="200ms",
+                   ready_timeout="1s")
     summond.add(NAME, image="hello", policy="brief")
     answer = summond.dig(NAME)
     assert answer.addresses and answer.ede == 14

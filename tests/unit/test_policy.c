@@ -35,7 +35,7 @@ static void defaults_suit_a_web_site(void **state)
 	assert_string_equal(p.name, "web");
 	assert_int_equal(p.wake_on, POLICY_WAKE_A | POLICY_WAKE_AAAA);
 	assert_int_equal(p.start, POLICY_START_COLD);
-	assert_int_equal(p.ready, POLICY_READY_CONSOLE);
+	assert_int_equal(p.ready, POLICY_READY_GUEST);
 	assert_string_equal(p.ready_line, "summond: ready");
 	assert_int_equal(p.ready_port, 80);
 	assert_int_equal(p.ready_delay, NS_PER_S);
@@ -331,6 +331,8 @@ static void needs(void **state)
 	(void)state;
 	struct policy p = fresh();
 	assert_int_equal(policy_needs(&p), POLICY_NEEDS_CONSOLE);
+	p.ready = POLICY_READY_CONSOLE;
+	assert_int_equal(policy_needs(&p), POLICY_NEEDS_CONSOLE);
 	p.ready = POLICY_READY_FRAME;
 	assert_int_equal(policy_needs(&p), 0);
 	p.start = POLICY_START_PREPARED;
@@ -344,7 +346,7 @@ static void needs(void **state)
 	assert_contains(policy_need_reason(POLICY_NEEDS_PREPARE), "start prepared");
 	assert_contains(policy_need_reason(POLICY_NEEDS_SUSPEND), "retire suspend");
 	assert_contains(policy_need_reason(POLICY_NEEDS_SHUTDOWN), "retire shutdown");
-	assert_contains(policy_need_reason(POLICY_NEEDS_CONSOLE), "ready console");
+	assert_contains(policy_need_reason(POLICY_NEEDS_CONSOLE), "ready guest or console");
 }
 
 /* Pieces of values, put together at random: some are values, most are not. */
