@@ -223,6 +223,24 @@ const struct lifecycle_row *lifecycle_step(enum lifecycle_state state, enum life
 	return NULL;
 }
 
+enum lifecycle_event lifecycle_failure(
+	const struct lifecycle_row *row, enum lifecycle_effect failed, bool is_gone)
+{
+	bool starts = false, has_failed = false;
+	if (failed == EFFECT_STOP || failed == EFFECT_DESTROY)
+		return is_gone ? EVENT_EXITED : EVENT_OPERATION_FAILED;
+	for (size_t i = 0; row->effects[i]; i++) {
+		has_failed |= row->effects[i] == failed;
+		if (row->effects[i] != EFFECT_START && row->effects[i] != EFFECT_START_PAUSED)
+			continue;
+		/* There is a guest, which nobody can reach: it never gets ready. */
+		if (!has_failed)
+			return EVENT_READY_TIMEOUT;
+		starts = true;
+	}
+	return starts ? EVENT_START_FAILED : EVENT_OPERATION_FAILED;
+}
+
 const char *lifecycle_ignored(enum lifecycle_state state, enum lifecycle_event event)
 {
 	for (size_t i = 0; i < COUNT(lifecycle_ignored_cells); i++)

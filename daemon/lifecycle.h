@@ -2,6 +2,7 @@
 #ifndef DAEMON_LIFECYCLE_H
 #define DAEMON_LIFECYCLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -94,6 +95,10 @@ struct lifecycle_ignored {
 
 /* The row of this cell, or NULL where the event is ignored. */
 const struct lifecycle_row *lifecycle_step(enum lifecycle_state state, enum lifecycle_event event);
+/* An effect that cannot be carried out ends its step; what then happened. `is_gone`: it is because
+ * the backend knows of no such guest. */
+enum lifecycle_event lifecycle_failure(
+	const struct lifecycle_row *row, enum lifecycle_effect failed, bool is_gone);
 /* The reason why it is ignored, or NULL where it is not. */
 const char *lifecycle_ignored(enum lifecycle_state state, enum lifecycle_event event);
 

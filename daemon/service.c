@@ -82,26 +82,6 @@ struct policy_entry *policy_by_name(const struct registry *registry, const char 
 
 /* --- events --- */
 
-/* The effects of a step that cannot be carried out end it; what then happened is an event. A stop
- * of a guest that the backend does not know has been reached already. */
-static enum lifecycle_event failure_event(
-	const struct lifecycle_row *row, enum lifecycle_effect failed, int rc)
-{
-	if (failed == EFFECT_STOP || failed == EFFECT_DESTROY)
-		return rc == -ESRCH ? EVENT_EXITED : EVENT_OPERATION_FAILED;
-	bool starts = false, done = true;
-	for (size_t i = 0; row->effects[i]; i++) {
-		done &= row->effects[i] != failed;
-		if (row->effects[i] == EFFECT_START || row->effects[i] == EFFECT_START_PAUSED) {
-			starts = true;
-			/* There is a guest, which nobody can reach: it never gets ready. */
-			if (done)
-				return EVENT_READY_TIMEOUT;
-		}
-	}
-	return starts ? EVENT_START_FAILED : EVENT_OPERATION_FAILED;
-}
-
 static void write_transition(
 	struct service *service, const struct lifecycle_row *row, const struct log_about *about)
 {
@@ -140,7 +120,7 @@ static void run_effects(struct service *service, const struct lifecycle_row *row
 		service_set_error(service, "%s", err.message);
 		log_line(&service->daemon->log, LOG_WARNING, service_about(service), "%s: %s",
 			lifecycle_effect_name(row->effects[i]), err.message);
-		service_post(service, failure_event(row, row->effects[i], rc));
+		service_post(service, lifecycle_failure(row, row->effects[i], rc == -ESRCH));
 		return;
 	}
 }

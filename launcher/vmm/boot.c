@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
+#include <linux/virtio_net.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,15 +23,12 @@ static int open_file(const char *what, const char *path, int *out, struct error 
 				: 0;
 }
 
-static int hand_on(const char *name, int tap, int *out, struct error *err)
-{
-	*out = fcntl(tap, F_DUPFD_CLOEXEC, 0);
-	return *out < 0 ? error_set(err, -errno, "tap %s: %s", name, strerror(errno)) : 0;
-}
+/* What our guests can take, and leave to the kernel: large frames, and checksums. */
+#define OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
 
-static int open_tap(const char *name, int *out, struct error *err)
+static int open_by_name(const char *name, struct error *err)
 {
-	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 	if (strlen(name) >= sizeof(request.ifr_name))
 		return error_set(err, -EINVAL, "tap %s: a name has at most 15 bytes", name);
 	strcpy(request.ifr_name, name);
@@ -39,10 +37,23 @@ static int open_tap(const char *name, int *out, struct error *err)
 		return error_set(err, -errno, "/dev/net/tun: %s", strerror(errno));
 	if (ioctl(tap, TUNSETIFF, &request) < 0)
 		return error_set(err, -errno, "tap %s: %s", name, strerror(errno));
-	/* A device may still have the settings of its last user: whole checksums, nothing larger
-	 * than a frame. */
-	if (ioctl(tap, TUNSETOFFLOAD, 0) < 0)
-		return error_set(err, -errno, "tap %s: no offloads: %s", name, strerror(errno));
+	return steal_fd(&tap);
+}
+
+/* A device may still have the settings of its last user. */
+static int open_tap(const struct guest_spec *spec, int *out, struct error *err)
+{
+	int header = sizeof(struct virtio_net_hdr);
+	CLEANUP(close)
+	int tap = spec->tap_fd >= 0 ? fcntl(spec->tap_fd, F_DUPFD_CLOEXEC, 0)
+				    : open_by_name(spec->tap, err);
+	if (tap < 0)
+		return spec->tap_fd >= 0
+			       ? error_set(err, -errno, "tap %s: %s", spec->tap, strerror(errno))
+			       : tap;
+	if (ioctl(tap, TUNSETVNETHDRSZ, &header) < 0 || ioctl(tap, TUNSETOFFLOAD, OFFLOADS) < 0)
+		return error_set(
+			err, -errno, "tap %s: its offloads: %s", spec->tap, strerror(errno));
 	*out = steal_fd(&tap);
 	return 0;
 }
@@ -54,8 +65,7 @@ int vmm_files_open(struct vmm_files *files, const struct guest_spec *spec, struc
 	if (r == 0)
 		r = open_file("initrd", spec->initrd, &files->initrd, err);
 	if (r == 0 && spec->tap)
-		r = spec->tap_fd >= 0 ? hand_on(spec->tap, spec->tap_fd, &files->tap, err)
-				      : open_tap(spec->tap, &files->tap, err);
+		r = open_tap(spec, &files->tap, err);
 	if (r < 0)
 		vmm_files_close(files);
 	return r;
@@ -79,7 +89,7 @@ static int fill_text(struct control_message *message, const struct vmm_files *fi
 	const char *texts[] = {
 		spec->service, spec->tap ? spec->tap : "", spec->cmdline ? spec->cmdline : ""};
 	head.flags = (uint16_t)((files->initrd >= 0 ? CONTROL_BOOT_INITRD : 0) |
-				(files->tap >= 0 ? CONTROL_BOOT_TAP : 0) |
+				(files->tap >= 0 ? CONTROL_BOOT_TAP | CONTROL_BOOT_TAP_HEADER : 0) |
 				(how == LAUNCHER_START_PAUSED ? CONTROL_BOOT_PAUSED : 0));
 	memcpy(head.mac, spec->mac.bytes, sizeof(head.mac));
 	memcpy(message->text, &head, sizeof(head));

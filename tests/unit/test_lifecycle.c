@@ -152,6 +152,32 @@ static void a_stop_leads_to_asleep(void **state)
 	assert_int_equal(lifecycle_step(STATE_STOPPING, EVENT_START_FAILED)->next, STATE_ASLEEP);
 }
 
+/* Nothing is asked of the backend for an instance whose step failed before its start, and no guest
+ * is forgotten after it. */
+static void a_failed_effect_has_its_event(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < lifecycle_row_count; i++) {
+		const struct lifecycle_row *row = &lifecycle_rows[i];
+		bool starts = false;
+		for (size_t k = 0; row->effects[k]; k++) {
+			enum lifecycle_effect effect = row->effects[k];
+			if (effect != EFFECT_NEW_INSTANCE && effect != EFFECT_WATCH &&
+				effect != EFFECT_LINK_UP && effect != EFFECT_START &&
+				effect != EFFECT_START_PAUSED)
+				continue;
+			const struct lifecycle_row *then =
+				lifecycle_step(row->next, lifecycle_failure(row, effect, false));
+			bool adopts = row->state == STATE_ASLEEP && row->next == STATE_AWAKE;
+			if (adopts || row->next == STATE_UNPAUSING || row->next == STATE_RESUMING)
+				continue; /* there is a guest in either case */
+			assert_non_null(then);
+			assert_int_equal(then->next, starts ? STATE_STOPPING : STATE_ASLEEP);
+			starts |= effect == EFFECT_START || effect == EFFECT_START_PAUSED;
+		}
+	}
+}
+
 static void the_document_is_the_table(void **state)
 {
 	(void)state;
@@ -180,6 +206,7 @@ int main(void)
 		cmocka_unit_test(lives_begin_and_end),
 		cmocka_unit_test(demand_is_never_lost),
 		cmocka_unit_test(a_stop_leads_to_asleep),
+		cmocka_unit_test(a_failed_effect_has_its_event),
 		cmocka_unit_test(the_document_is_the_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
