@@ -62,6 +62,9 @@ static void boot(struct monitor *m, struct control_request *request)
 		return; /* once is enough */
 	if (monitor_boot(m, request, &err) == 0) {
 		monitor_tell(m, CONTROL_CREATED);
+		/* Whoever wanted it is dead; his heir may have looked before we listened, and will not
+		 * look again. */
+		m->over = m->control.peer < 0;
 		return;
 	}
 	m->over = true;
