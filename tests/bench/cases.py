@@ -45,6 +45,8 @@ CASES = {
     "working snapshot": Case("the same from its snapshot", "vmm", "snapshot", KVM, WORK),
     "process cold": Case("without KVM, from nothing", "vmm", "cold", {**PROCESS, "shells": 0}),
     "process shell": Case("without KVM, with shells", "vmm", "cold", PROCESS),
+    "process prepared": Case("without KVM: created, never booted", "vmm", "prepared", PROCESS),
+    "process suspended": Case("without KVM: booted, paused", "vmm", "suspended", PROCESS),
     "libvirt cold": Case("libvirt and QEMU", "libvirt", "cold"),
     "libvirt prepared": Case("libvirt: created, never booted", "libvirt", "prepared"),
     "libvirt suspended": Case("libvirt: booted, paused", "libvirt", "suspended"),
