@@ -5,14 +5,16 @@
 #include <unistd.h>
 
 #include "base/units.h"
+#include "summon-vmm/file.h"
 #include "summon-vmm/monitor.h"
 #include "summon-vmm/sandbox.h"
+#include "summon-vmm/snapshot.h"
 
 /* A BOOT request, taken apart. */
 struct order {
 	struct control_boot head;
-	const char *service, *tap, *command_line;
-	int *image, *initrd, *tap_fd; /* of the request; NULL: none */
+	const char *service, *tap, *command_line, *key;
+	int *image, *initrd, *tap_fd, *keep; /* of the request; NULL: none */
 };
 
 /* The next text of the request, or NULL where it does not end. */
@@ -36,10 +38,12 @@ static int read_order(struct order *order, struct control_request *request, stru
 	order->service = next_text(&at, end);
 	order->tap = order->service ? next_text(&at, end) : NULL;
 	order->command_line = order->tap ? next_text(&at, end) : NULL;
+	order->key = order->command_line ? next_text(&at, end) : NULL;
 	order->image = &request->fds[used++];
 	order->initrd = order->head.flags & CONTROL_BOOT_INITRD ? &request->fds[used++] : NULL;
 	order->tap_fd = order->head.flags & CONTROL_BOOT_TAP ? &request->fds[used++] : NULL;
-	if (!order->command_line || used != request->fd_count)
+	order->keep = order->head.flags & CONTROL_BOOT_KEEP ? &request->fds[used++] : NULL;
+	if (!order->key || used != request->fd_count)
 		return error_set(err, -EPROTO, "a request to boot that lacks texts or files");
 	return 0;
 }
@@ -53,19 +57,6 @@ static int copy_name(char *out, size_t size, const char *name, struct error *err
 	return 0;
 }
 
-static int read_whole(int file, uint8_t *out, uint64_t size)
-{
-	for (uint64_t done = 0; done < size;) {
-		ssize_t got = pread(file, out + done, size - done, (off_t)done);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return got < 0 ? -errno : -EIO;
-		done += (uint64_t)got;
-	}
-	return 0;
-}
-
 /* To the end of memory, so that what is free is in one piece. */
 static int load_initrd(struct monitor *m, int file, struct error *err)
 {
@@ -76,7 +67,7 @@ static int load_initrd(struct monitor *m, int file, struct error *err)
 	uint64_t start = (m->memory.size - (size < room ? size : room)) & ~(PAGE - 1);
 	if (size > room || start < m->image.end)
 		return error_set(err, -EINVAL, "the initrd is larger than the guest's memory");
-	int result = read_whole(file, memory_at(&m->memory, start, size), size);
+	int result = file_read(file, memory_at(&m->memory, start, size), size, 0);
 	if (result < 0)
 		return error_set(err, result, "the initrd: %s", strerror(-result));
 	m->boot->initrd = start;
@@ -108,16 +99,61 @@ static int fill_boot_page(struct monitor *m, const struct order *order, struct e
 	return 0;
 }
 
-static int load(struct monitor *m, const struct order *order, struct error *err)
+static int load_new(struct monitor *m, const struct order *order, struct error *err)
 {
-	m->boot = memory_at(&m->memory, LAYOUT_BOOT, sizeof(*m->boot));
-	m->shared = memory_at(&m->memory, LAYOUT_SHARED, sizeof(*m->shared));
 	int result = image_load(&m->image, &m->memory, *order->image, "the image", err);
 	m->boot->free_start = m->image.end;
 	m->boot->free_end = m->memory.size;
 	if (result == 0 && order->initrd)
 		result = load_initrd(m, *order->initrd, err);
 	return result;
+}
+
+static int load_kept(struct monitor *m, const struct order *order, struct error *err)
+{
+	static struct snapshot_head head;
+	int result = snapshot_read(&head, &m->memory, *order->image, order->key, err);
+	if (result == 0)
+		result = snapshot_load(&head, &m->memory, &m->image, *order->image, err);
+	m->boot->initrd = head.initrd;
+	m->boot->initrd_size = head.initrd_size;
+	m->boot->free_start = head.free_start;
+	m->boot->free_end = head.free_end;
+	return result;
+}
+
+/* Where the guest is to be entered. */
+static uint64_t entry(const struct monitor *m, const struct order *order)
+{
+	const struct summon_note *note = &m->image.note;
+	return order->head.flags & CONTROL_BOOT_KEPT ? note->resume_entry : note->entry;
+}
+
+static int load(struct monitor *m, const struct order *order, struct error *err)
+{
+	m->boot = memory_at(&m->memory, LAYOUT_BOOT, sizeof(*m->boot));
+	m->shared = memory_at(&m->memory, LAYOUT_SHARED, sizeof(*m->shared));
+	return order->head.flags & CONTROL_BOOT_KEPT ? load_kept(m, order, err)
+						     : load_new(m, order, err);
+}
+
+/* What comes with the order, and is needed later. */
+static void take(struct monitor *m, struct control_request *request, const struct order *order)
+{
+	memcpy(m->order, request->message.text, request->text_size);
+	m->order_size = (uint32_t)request->text_size;
+	m->paused = order->head.flags & CONTROL_BOOT_PAUSED;
+	if (order->tap_fd) {
+		rings_init(&m->rings, &m->memory, *order->tap_fd,
+			order->head.flags & CONTROL_BOOT_TAP_HEADER);
+		*order->tap_fd = -1;
+		m->has_network = true;
+	}
+	if (order->keep) {
+		m->keep_file = *order->keep;
+		*order->keep = -1;
+		m->keep_when_ready = true;
+	}
 }
 
 int monitor_boot(struct monitor *m, struct control_request *request, struct error *err)
@@ -134,13 +170,7 @@ int monitor_boot(struct monitor *m, struct control_request *request, struct erro
 		result = load(m, &order, err);
 	if (result < 0)
 		return result;
-	if (order.tap_fd) {
-		rings_init(&m->rings, &m->memory, *order.tap_fd,
-			order.head.flags & CONTROL_BOOT_TAP_HEADER);
-		*order.tap_fd = -1;
-		m->has_network = true;
-	}
-	m->paused = order.head.flags & CONTROL_BOOT_PAUSED;
+	take(m, request, &order);
 	result = fill_boot_page(m, &order, err);
 	if (result == 0)
 		result = m->cpu.ops->build(&m->cpu, &m->memory, &m->image, err);
@@ -148,7 +178,7 @@ int monitor_boot(struct monitor *m, struct control_request *request, struct erro
 		result = sandbox_enter_guest(m->rings.tap, err);
 	if (result == 0)
 		result = m->cpu.ops->enter(
-			&m->cpu, &m->image.note, m->image.note.entry, LAYOUT_BOOT, err);
+			&m->cpu, &m->image.note, entry(m, &order), LAYOUT_BOOT, err);
 	m->has_guest = result == 0;
 	return result;
 }

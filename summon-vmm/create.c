@@ -17,7 +17,7 @@ static int block_signal(struct error *err)
 
 int monitor_create(struct monitor *m, const struct cpu_ops *cpu, uint64_t memory, struct error *err)
 {
-	m->rings.tap = -1;
+	m->rings.tap = m->keep_file = -1;
 	m->cpu.ops = cpu;
 	int result = block_signal(err);
 	if (result == 0)
@@ -28,5 +28,6 @@ int monitor_create(struct monitor *m, const struct cpu_ops *cpu, uint64_t memory
 		return result;
 	memory_populate(&m->memory);
 	ticks_begin(&m->ticks);
+	memory_watch(&m->memory);
 	return 0;
 }

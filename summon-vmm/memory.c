@@ -2,14 +2,18 @@
 #include "summon-vmm/memory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "guest-kernel/include/summon_abi.h"
+#include "summon-vmm/file.h"
 
 #define USUAL_IMAGE (384ull << 10)
+/* A mapping, and the first touch of each of its pages, costs more than copies of so few. */
+#define MAP_LEAST   (64ull << 10)
 
 _Static_assert(LAYOUT_TRANSMIT + sizeof(struct summon_ring) <= LAYOUT_RECEIVE, "rings overlap");
 _Static_assert(LAYOUT_RECEIVE + sizeof(struct summon_ring) <= LAYOUT_TABLES, "ring too large");
@@ -73,7 +77,7 @@ int memory_limit(struct memory *memory, uint64_t size, struct error *err)
 	return result;
 }
 
-void memory_populate(const struct memory *memory)
+void memory_populate(struct memory *memory)
 {
 	static const struct {
 		uint64_t start, size;
@@ -91,12 +95,21 @@ void memory_populate(const struct memory *memory)
 		if (is_machine || !parts[i].of_a_machine)
 			madvise(memory_at(memory, parts[i].start, parts[i].size), parts[i].size,
 				MADV_POPULATE_WRITE);
+	memory->backed = SUMMON_IMAGE_MIN + USUAL_IMAGE;
+}
+
+void memory_watch(struct memory *memory)
+{
+	int file = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	memory->pagemap = file < 0 ? 0 : file;
 }
 
 void memory_finish(struct memory *memory)
 {
 	if (memory->bytes)
 		munmap(memory->bytes, memory->size - memory->start);
+	if (memory->pagemap > 0)
+		close(memory->pagemap);
 	*memory = (struct memory){0};
 }
 
@@ -105,4 +118,46 @@ void *memory_at(const struct memory *memory, uint64_t address, uint64_t size)
 	if (address < memory->start || address > memory->size || size > memory->size - address)
 		return NULL;
 	return memory->bytes + (address - memory->start);
+}
+
+static int map(struct memory *memory, uint64_t address, uint64_t size, int file, uint64_t offset)
+{
+	size = (size + PAGE - 1) & ~(PAGE - 1);
+	void *place = memory_at(memory, address, size);
+	if (!place || memory->mapped_count == MEMORY_PIECES)
+		return -ENOMEM;
+	if (mmap(place, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, file,
+		    (off_t)offset) == MAP_FAILED)
+		return -errno;
+	memory->mapped[memory->mapped_count++] = (struct memory_piece){address, address + size};
+	return 0;
+}
+
+int memory_load(struct memory *memory, uint64_t address, uint64_t size, int file, uint64_t offset)
+{
+	uint64_t copied = address < memory->backed ? memory->backed - address : 0;
+	if (copied > size || size - copied < MAP_LEAST)
+		copied = size;
+	void *place = memory_at(memory, address, size);
+	int result = place ? file_read(file, place, copied, offset) : -EFAULT;
+	if (result == 0 && copied < size)
+		result = map(memory, address + copied, size - copied, file, offset + copied);
+	return result;
+}
+
+#define PAGEMAP_USED (3ull << 62) /* present, or swapped out */
+
+void memory_look(const struct memory *memory, uint64_t address, unsigned count, bool *used)
+{
+	uint64_t entries[MEMORY_LOOK];
+	uint64_t first = (uint64_t)(uintptr_t)memory_at(memory, address, count * PAGE) / PAGE;
+	bool known = memory->pagemap > 0 &&
+		     file_read(memory->pagemap, entries, count * sizeof(entries[0]),
+			     first * sizeof(entries[0])) == 0;
+	for (unsigned i = 0; i < count; i++)
+		used[i] = !known || (entries[i] & PAGEMAP_USED);
+	for (unsigned i = 0; i < memory->mapped_count; i++)
+		for (unsigned page = 0; page < count; page++)
+			used[page] |= address + page * PAGE >= memory->mapped[i].start &&
+				      address + page * PAGE < memory->mapped[i].end;
 }

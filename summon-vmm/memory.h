@@ -2,6 +2,7 @@
 #ifndef SUMMON_VMM_MEMORY_H
 #define SUMMON_VMM_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -26,10 +27,18 @@
 #define MEMORY_MIN (4ull << 20)
 #define MEMORY_MAX (3ull << 30) /* the doors lie above */
 
+#define MEMORY_PIECES 260
+
 struct memory {
-	uint8_t *bytes; /* of `start` */
-	uint64_t start; /* the first address that has memory */
-	uint64_t size;  /* the first one behind the last that has */
+	uint8_t *bytes;  /* of `start` */
+	uint64_t start;  /* the first address that has memory */
+	uint64_t size;   /* the first one behind the last that has */
+	uint64_t backed; /* from SUMMON_IMAGE_MIN to here, ahead of time */
+	int pagemap;     /* of memory_watch(); 0: none */
+	struct memory_piece {
+		uint64_t start, end;
+	} mapped[MEMORY_PIECES]; /* by memory_load() */
+	unsigned mapped_count;
 };
 
 /* Reserves `size` bytes, a multiple of the page from MEMORY_MIN to MEMORY_MAX, all zero; nothing is
@@ -40,8 +49,20 @@ int memory_init_in_place(struct memory *memory, uint64_t size, struct error *err
 /* Leaves the guest less of it. */
 int memory_limit(struct memory *memory, uint64_t size, struct error *err);
 /* Backs what every guest touches, ahead of time. */
-void memory_populate(const struct memory *memory);
+void memory_populate(struct memory *memory);
+/* Opens what tells memory_look() what is backed (Linux, Documentation/admin-guide/mm/pagemap.rst).
+ * Where it cannot, everything is said to be. */
+void memory_watch(struct memory *memory);
 void memory_finish(struct memory *memory);
+
+/* Has `size` bytes of a file be the memory at `address`, in whole pages: copied where that is quicker,
+ * else mapped, and shared with others until they are written to. The file must never change. */
+int memory_load(struct memory *memory, uint64_t address, uint64_t size, int file, uint64_t offset);
+
+#define MEMORY_LOOK 512u
+/* For each of `count` pages from `address` on, at most MEMORY_LOOK: false where it was never used, and
+ * is zero. */
+void memory_look(const struct memory *memory, uint64_t address, unsigned count, bool *used);
 
 /* The only way from a guest's address to a host's: `size` bytes from `address` on, or NULL where
  * not all of them are the guest's memory. */

@@ -75,6 +75,8 @@ static void poll_all(struct monitor *m, uint64_t ns)
 static void call_wait(struct monitor *m, uint64_t ns)
 {
 	struct error err;
+	m->is_waiting = true;
+	monitor_keep(m);
 	int waiting = m->has_network ? rings_receive(&m->rings, &err) : 0;
 	if (waiting == 0) {
 		poll_all(m, ns);
@@ -152,6 +154,7 @@ static void run_guest(struct monitor *m)
 	if (!m->has_run)
 		m->entered_at = clock_monotonic();
 	m->has_run = true;
+	m->is_waiting = false;
 	enum cpu_stop stop = m->cpu.ops->run(&m->cpu, &call, &err);
 	/* Also of a guest that calls nobody any more. */
 	if (stop != CPU_CALL)

@@ -28,6 +28,11 @@ struct monitor {
 	bool has_guest; /* else a shell */
 	bool paused, has_run, ready, over;
 	bool has_network, has_excepted;
+	bool is_waiting; /* in the call of that name */
+	int keep_file;   /* where the guest is to be kept; -1: nowhere */
+	bool keep_when_ready, keep_pauses;
+	char order[CONTROL_TEXT_MAX]; /* the text of BOOT */
+	uint32_t order_size;
 	struct error crash; /* what the CPU said */
 };
 
@@ -50,6 +55,14 @@ void monitor_tell(struct monitor *monitor, enum control_type type);
 void monitor_fail(struct monitor *monitor, const struct error *err);
 /* The guest's life is over: tells why, once. */
 void monitor_end(struct monitor *monitor, enum control_exit how, const char *why);
+
+/* keep.c: keeps the guest in `file`, which it takes, once it waits; and then has it pause. A guest
+ * that waits already is kept at once. Tells how that went. */
+void monitor_keep_ask(struct monitor *monitor, int file, bool pauses);
+/* What was asked for before is not wanted any more. */
+void monitor_keep_cancel(struct monitor *monitor);
+/* The guest waits: keeps it where that was asked for. */
+void monitor_keep(struct monitor *monitor);
 
 /* report.c: what the CPU knew, as lines for the console; and in one line as *err. */
 #define REPORT_TEXT 1024

@@ -71,6 +71,14 @@ static void boot(struct monitor *m, struct control_request *request)
 	monitor_fail(m, &err);
 }
 
+static void keep(struct monitor *m, struct control_request *request)
+{
+	if (request->fd_count != 1)
+		return;
+	monitor_keep_ask(m, request->fds[0], request->message.flags & CONTROL_KEEP_PAUSE);
+	request->fds[0] = -1;
+}
+
 static void obey(struct monitor *m, struct control_request *request)
 {
 	switch (request->message.type) {
@@ -79,6 +87,8 @@ static void obey(struct monitor *m, struct control_request *request)
 		break;
 	case CONTROL_RESUME:
 		m->paused = false;
+		if (!m->keep_when_ready)
+			monitor_keep_cancel(m);
 		monitor_tell(m, CONTROL_RESUMED);
 		break;
 	case CONTROL_PAUSE:
@@ -90,6 +100,9 @@ static void obey(struct monitor *m, struct control_request *request)
 		break;
 	case CONTROL_ASK:
 		tell_facts(m);
+		break;
+	case CONTROL_KEEP:
+		keep(m, request);
 		break;
 	default:
 		break; /* of a later version of the protocol */

@@ -28,6 +28,9 @@ enum control_type {
 	CONTROL_PAUSE,    /* stop running, keep memory; answered by PAUSED, likewise */
 	CONTROL_SHUTDOWN, /* ask the guest to power off; a paused one is ended */
 	CONTROL_ASK,      /* answered by FACTS */
+	/* Write the guest to the file that comes along, once it waits; flags: enum
+	 * control_keep_flag. Answered by KEPT. A RESUME that comes first calls it off. */
+	CONTROL_KEEP,
 
 	/* answers and news */
 	CONTROL_CREATED = 64, /* the guest exists, and has not run */
@@ -38,11 +41,13 @@ enum control_type {
 	CONTROL_OUTPUT, /* text: bytes of the console, in order, cut anywhere */
 	CONTROL_EXITED, /* code: enum control_exit; text: why, where it crashed; the monitor ends */
 	CONTROL_FACTS,  /* flags, started_at; text: service, NUL, tap ("" for none), NUL */
+	CONTROL_KEPT,   /* code: 0, or a negative errno value; text: why not */
 };
 
 /* What the text of BOOT begins with. It is followed by texts that each end with NUL: the service's
- * name, the tap's name ("": no network), the command line. With the packet come descriptors (SCM_RIGHTS): the image, then what
- * the flags name in their order. */
+ * name, the tap's name ("": no network), the command line, and the key: what the guest is made of, in
+ * any words. With the packet come descriptors (SCM_RIGHTS): the image, then what the flags name in
+ * their order. */
 struct control_boot {
 	uint64_t memory; /* bytes, at most as many as the monitor was started with */
 	uint8_t mac[6];
@@ -53,12 +58,20 @@ enum control_boot_flag {
 	CONTROL_BOOT_INITRD = 1,
 	CONTROL_BOOT_TAP = 2, /* non-blocking, frames without a header */
 	CONTROL_BOOT_PAUSED = 4,
+	/* Keep the guest in a file once it is ready, and has gone on to wait; told by KEPT. */
+	CONTROL_BOOT_KEEP = 8,
+	/* What comes as the image is a guest that was kept (snapshot.h), with the same key. */
+	CONTROL_BOOT_KEPT = 16,
 	/* The tap's frames have a header: IFF_VNET_HDR, of the usual size. They may be large and
 	 * without checksum both ways (TUNSETOFFLOAD with TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6). */
 	CONTROL_BOOT_TAP_HEADER = 32,
 };
 
-#define CONTROL_FDS_MAX 3
+enum control_keep_flag {
+	CONTROL_KEEP_PAUSE = 1, /* and do not run on, unless it fails */
+};
+
+#define CONTROL_FDS_MAX 4
 
 enum control_exit { CONTROL_EXIT_SHUTDOWN, CONTROL_EXIT_DESTROYED, CONTROL_EXIT_CRASHED };
 

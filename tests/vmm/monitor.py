@@ -10,11 +10,12 @@ import time
 
 import checks
 
-BOOT, RESUME, PAUSE, SHUTDOWN, ASK = range(1, 6)
-CREATED, FAILED, RESUMED, PAUSED, READY, OUTPUT, EXITED, FACTS = range(64, 72)
+BOOT, RESUME, PAUSE, SHUTDOWN, ASK, KEEP = range(1, 7)
+CREATED, FAILED, RESUMED, PAUSED, READY, OUTPUT, EXITED, FACTS, KEPT = range(64, 73)
 EXIT_SHUTDOWN, EXIT_DESTROYED, EXIT_CRASHED = range(3)
 IS_PAUSED, HAS_RUN, IS_READY = 1, 2, 4
-BOOT_INITRD, BOOT_TAP, BOOT_PAUSED, BOOT_TAP_HEADER = 1, 2, 4, 32
+BOOT_INITRD, BOOT_TAP, BOOT_PAUSED, BOOT_KEEP, BOOT_KEPT, BOOT_TAP_HEADER = 1, 2, 4, 8, 16, 32
+KEEP_PAUSE = 1
 HEAD = struct.Struct("<IiQQ")
 BOOT_HEAD = struct.Struct("<Q6sH")
 TUNSETIFF, TUNSETOFFLOAD = 0x400454ca, 0x400454d0
@@ -57,13 +58,16 @@ class Monitor:
         self.socket.connect(self.path)
 
     def boot(self, image, line="", initrd=None, tap=None, service="", paused=False,
-             memory=32 << 20, mac=b"\2\0\0\0\0\5", header=True):
-        """`header`: the tap has one, and with it offloads."""
+             memory=32 << 20, mac=b"\2\0\0\0\0\5", header=True, key="", kept=False, keep=None):
+        """`header`: the tap has one, and with it offloads; `keep`: a path, for once it is ready."""
         flags = (BOOT_INITRD if initrd else 0) | (BOOT_TAP if tap else 0)
         flags |= (BOOT_PAUSED if paused else 0) | (BOOT_TAP_HEADER if tap and header else 0)
+        flags |= (BOOT_KEPT if kept else 0) | (BOOT_KEEP if keep else 0)
         files = [os.open(path, os.O_RDONLY) for path in (image, initrd) if path]
         files += [open_tap(tap, header)] if tap else []
-        text = BOOT_HEAD.pack(memory, mac, flags) + f"{service}\0{tap or ''}\0{line}\0".encode()
+        files += [os.open(keep, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)] if keep else []
+        text = BOOT_HEAD.pack(memory, mac, flags)
+        text += f"{service}\0{tap or ''}\0{line}\0{key}\0".encode()
         socket.send_fds(self.socket, [HEAD.pack(BOOT, 0, 0, 0) + text], files)
         for file in files:
             os.close(file)
@@ -79,6 +83,11 @@ class Monitor:
 
     def ask(self, request):
         self.socket.send(HEAD.pack(request, 0, 0, 0))
+
+    def keep(self, path, flags=KEEP_PAUSE):
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+        socket.send_fds(self.socket, [HEAD.pack(KEEP, 0, flags, 0)], [file])
+        os.close(file)
 
     def receive(self):
         """(type, code, flags, text); text is the console's for OUTPUT. None at the end."""

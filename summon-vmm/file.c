@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+#include "summon-vmm/file.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+int file_read(int file, void *out, uint64_t size, uint64_t offset)
+{
+	uint8_t *bytes = out;
+	for (uint64_t done = 0; done < size;) {
+		ssize_t got = pread(file, bytes + done, size - done, (off_t)(offset + done));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -EIO;
+		done += (uint64_t)got;
+	}
+	return 0;
+}
+
+int file_write(int file, const void *bytes, uint64_t size, uint64_t offset)
+{
+	const uint8_t *from = bytes;
+	for (uint64_t done = 0; done < size;) {
+		ssize_t put = pwrite(file, from + done, size - done, (off_t)(offset + done));
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return put < 0 ? -errno : -EIO;
+		done += (uint64_t)put;
+	}
+	return 0;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "summon-vmm/monitor.h"
+#include "summon-vmm/snapshot.h"
+
+static void describe(const struct monitor *m, struct snapshot_head *head)
+{
+	memset(head, 0, sizeof(*head));
+	head->started_at = m->started_at;
+	head->image_end = m->image.end;
+	head->initrd = m->boot->initrd;
+	head->initrd_size = m->boot->initrd_size;
+	head->free_start = m->boot->free_start;
+	head->free_end = m->boot->free_end;
+	head->note = m->image.note;
+	head->segment_count = m->image.count;
+	for (unsigned i = 0; i < m->image.count; i++)
+		head->segment[i] = (struct snapshot_segment){m->image.segments[i].start,
+			m->image.segments[i].end, m->image.segments[i].write,
+			m->image.segments[i].execute};
+	head->boot_size = m->order_size;
+	memcpy(head->boot, m->order, m->order_size);
+}
+
+/* With 0, or why not. */
+static void finish(struct monitor *m, int result, const struct error *err)
+{
+	const struct control_message head = {.type = CONTROL_KEPT, .code = result};
+	const char *why = result < 0 ? err->message : "";
+	close(m->keep_file);
+	m->keep_file = -1;
+	control_send(&m->control, &head, why, strlen(why));
+}
+
+static int check(const struct monitor *m, struct error *err)
+{
+	if (!m->has_run)
+		return error_set(err, -EINVAL, "the guest has not run: there is nothing to keep");
+	if (!m->image.note.resume_entry)
+		return error_set(err, -ENOTSUP,
+			"its image cannot be gone on with later (its note has no resume_entry)");
+	if (m->paused && !m->is_waiting)
+		return error_set(err, -EBUSY, "the guest was paused in the middle of something");
+	return 0;
+}
+
+void monitor_keep_ask(struct monitor *m, int file, bool pauses)
+{
+	struct error err;
+	monitor_keep_cancel(m);
+	m->keep_file = file;
+	m->keep_pauses = pauses;
+	int result = check(m, &err);
+	if (result < 0)
+		finish(m, result, &err);
+	else
+		monitor_keep(m);
+}
+
+void monitor_keep_cancel(struct monitor *m)
+{
+	if (m->keep_file >= 0)
+		close(m->keep_file);
+	m->keep_file = -1;
+}
+
+void monitor_keep(struct monitor *m)
+{
+	static struct snapshot_head head;
+	struct error err;
+	if (m->keep_file < 0 || !m->is_waiting || (m->keep_when_ready && !m->ready))
+		return;
+	int result = check(m, &err);
+	if (result == 0) {
+		describe(m, &head);
+		result = snapshot_write(&head, &m->memory, m->keep_file, &err);
+	}
+	if (result == 0 && m->keep_pauses)
+		m->paused = true;
+	m->keep_when_ready = false;
+	finish(m, result, &err);
+}
