@@ -8,6 +8,7 @@
 
 static void describe(const struct monitor *m, struct snapshot_head *head)
 {
+	const struct summon_note *note = &m->image.note;
 	memset(head, 0, sizeof(*head));
 	head->started_at = m->started_at;
 	head->image_end = m->image.end;
@@ -15,7 +16,10 @@ static void describe(const struct monitor *m, struct snapshot_head *head)
 	head->initrd_size = m->boot->initrd_size;
 	head->free_start = m->boot->free_start;
 	head->free_end = m->boot->free_end;
-	head->note = m->image.note;
+	head->resume_entry = note->resume_entry;
+	head->exception_entry = note->exception_entry;
+	head->thread = note->thread;
+	memcpy(head->guards, note->guards, sizeof(head->guards));
 	head->segment_count = m->image.count;
 	for (unsigned i = 0; i < m->image.count; i++)
 		head->segment[i] = (struct snapshot_segment){m->image.segments[i].start,

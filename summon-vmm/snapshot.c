@@ -8,6 +8,10 @@
 
 #include "summon-vmm/file.h"
 
+_Static_assert(sizeof(((struct snapshot_head *)NULL)->guards) ==
+		       sizeof(((struct summon_note *)NULL)->guards),
+	"as many as a note has");
+
 /* ---- writing ---- */
 
 #define GAP 4 /* pages of zeroes that are not worth a run of their own */
@@ -118,9 +122,8 @@ static bool has_right_segments(const struct snapshot_head *head, uint64_t memory
 
 static bool has_right_addresses(const struct snapshot_head *head, uint64_t memory)
 {
-	const struct summon_note *note = &head->note;
-	return note->resume_entry && note->resume_entry < memory &&
-	       note->exception_entry < memory && note->thread < memory &&
+	return head->resume_entry && head->resume_entry < memory &&
+	       head->exception_entry < memory && head->thread < memory &&
 	       head->free_start <= head->free_end && head->free_end <= memory &&
 	       head->initrd <= memory && head->initrd_size <= memory - head->initrd;
 }
@@ -137,6 +140,8 @@ int snapshot_read(struct snapshot_head *head, const struct memory *memory, int f
 	const char *why = snapshot_refuse(head, (size_t)got, (uint64_t)size);
 	if (why)
 		return refuse(err, why);
+	if (head->abi != SUMMON_ABI_VERSION)
+		return refuse(err, "it was kept for another version of the guest's interface");
 	const char *kept_key = snapshot_text(head, 3);
 	if (!kept_key || strcmp(kept_key, key) != 0)
 		return refuse(err, "it is made of something else than what is to be started");
@@ -155,8 +160,13 @@ int snapshot_load(const struct snapshot_head *head, struct memory *memory, struc
 	int file, struct error *err)
 {
 	int result = 0;
-	*image = (struct image){
-		.count = head->segment_count, .end = head->image_end, .note = head->note};
+	*image = (struct image){.count = head->segment_count,
+		.end = head->image_end,
+		.note = {.version = head->abi,
+			.resume_entry = head->resume_entry,
+			.exception_entry = head->exception_entry,
+			.thread = head->thread}};
+	memcpy(image->note.guards, head->guards, sizeof(head->guards));
 	for (unsigned i = 0; i < head->segment_count; i++)
 		image->segments[i] = (struct image_segment){head->segment[i].start,
 			head->segment[i].end, head->segment[i].write, head->segment[i].execute};

@@ -87,7 +87,7 @@ static int fill_text(struct control_message *message, const struct vmm_files *fi
 {
 	struct control_boot head = {.memory = spec->memory};
 	const char *texts[] = {
-		spec->service, spec->tap ? spec->tap : "", spec->cmdline ? spec->cmdline : ""};
+		spec->service, spec->tap ? spec->tap : "", spec->cmdline ? spec->cmdline : "", ""};
 	head.flags = (uint16_t)((files->initrd >= 0 ? CONTROL_BOOT_INITRD : 0) |
 				(files->tap >= 0 ? CONTROL_BOOT_TAP | CONTROL_BOOT_TAP_HEADER : 0) |
 				(how == LAUNCHER_START_PAUSED ? CONTROL_BOOT_PAUSED : 0));

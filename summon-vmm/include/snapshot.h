@@ -15,7 +15,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "guest-kernel/include/summon_abi.h"
 #include "summon-vmm/include/protocol.h"
 
 #define SNAPSHOT_MAGIC    "summsnap"
@@ -41,7 +40,7 @@ struct snapshot_head {
 	uint64_t started_at; /* nanoseconds of real time */
 	uint64_t image_end;
 	uint64_t initrd, initrd_size, free_start, free_end;
-	struct summon_note note;
+	uint64_t resume_entry, exception_entry, thread, guards[2]; /* of the note */
 	uint32_t segment_count, run_count;
 	struct snapshot_segment segment[SNAPSHOT_SEGMENTS];
 	struct snapshot_run run[SNAPSHOT_RUNS]; /* what is in no run is zero */
@@ -72,7 +71,7 @@ static inline const char *snapshot_refuse(
 {
 	if (got < sizeof(*head) || memcmp(head->magic, SNAPSHOT_MAGIC, sizeof(head->magic)) != 0)
 		return "this is no guest that was kept, or not all of one";
-	if (head->version != SNAPSHOT_VERSION || head->abi != SUMMON_ABI_VERSION)
+	if (head->version != SNAPSHOT_VERSION)
 		return "it was kept by another version of summon-vmm";
 	if (head->checksum != snapshot_checksum(head))
 		return "it is damaged: its checksum is wrong";
