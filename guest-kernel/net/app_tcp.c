@@ -319,16 +319,22 @@ int app_tcp_listen(struct app *app, const struct app_tcp_service *service, void 
 	return result;
 }
 
+/* Copies take memory that a client who reads slowly holds. */
+static size_t room_for(const struct app_tcp *c, enum app_bytes bytes)
+{
+	size_t room = tcp_sndbuf(c->pcb), reserved = bytes == APP_COPY ? TCP_SND_BUF / 2 : 0;
+	room = room > reserved ? room - reserved : 0;
+	return room < WRITE_MAX ? room : WRITE_MAX;
+}
+
 size_t app_tcp_send(struct app_tcp *c, const void *data, size_t size, enum app_bytes bytes)
 {
 	size_t done = 0;
 	u8_t flags = bytes == APP_COPY ? TCP_WRITE_FLAG_COPY : 0;
 	while (c->pcb && !c->closing && done < size) {
-		size_t part = size - done;
-		if (part > tcp_sndbuf(c->pcb))
-			part = tcp_sndbuf(c->pcb);
-		if (part > WRITE_MAX)
-			part = WRITE_MAX;
+		size_t part = room_for(c, bytes);
+		if (part > size - done)
+			part = size - done;
 		u8_t more = part < size - done ? TCP_WRITE_FLAG_MORE : 0;
 		if (part == 0 || tcp_write(c->pcb, (const char *)data + done, (u16_t)part,
 					 flags | more) != ERR_OK)
