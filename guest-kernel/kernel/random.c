@@ -17,6 +17,7 @@ static struct {
 	uint32_t key[KEY_WORDS];
 	uint32_t block[BLOCK_WORDS];
 	unsigned next; /* of block, the next word to give out */
+	bool given;    /* the platform has given random bytes */
 } generator;
 
 static uint32_t rotate(uint32_t x, int n)
@@ -94,18 +95,26 @@ void random_add(const uint8_t *bytes, size_t size)
 {
 	for (size_t i = 0; i < size; i++)
 		generator.key[i / 4 % KEY_WORDS] ^= (uint32_t)bytes[i] << 8 * (i % 4);
+	generator.given = true;
 }
 
-void random_init(const char *seed)
+/* The CPU's own generator, where it has one, and the jitter of its counter. */
+static void mix_cpu(void)
 {
 	const uint32_t rdrand = 1u << 30;
 	uint64_t value = 0;
 	bool has_rdrand = cpuid(1).c & rdrand;
 	for (unsigned i = 0; has_rdrand && i < KEY_WORDS && cpu_random(&value); i += 2)
 		mix(i, value);
-	for (unsigned i = 0; i < JITTER_ROUNDS; i++) {
+	for (unsigned i = 0; i < JITTER_ROUNDS; i++)
 		mix(i, rotate((uint32_t)rdtsc(), (int)(i % 31) + 1));
-	}
+}
+
+void random_init(const char *seed)
+{
+	/* The host draws from the same sources, and from more; asking the CPU leaves the guest. */
+	if (!generator.given)
+		mix_cpu();
 	if (seed)
 		mix_seed(seed);
 	make_block();

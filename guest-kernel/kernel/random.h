@@ -9,8 +9,9 @@
  * again in a guest that was kept: nothing that is drawn then depends on the old state alone. */
 void random_add(const uint8_t *bytes, size_t size);
 
-/* Seeds the generator from the CPU's own (where it has one), the jitter of the time stamp counter,
- * and the word seed=HEX of the command line (NULL where it has none). */
+/* Seeds the generator from what random_add() was given, or else from the CPU's own (where it has one)
+ * and the jitter of the time stamp counter; and from the word seed=HEX of the command line (NULL where
+ * it has none). */
 void random_init(const char *seed);
 
 /* Numbers for ports, sequence numbers and identifiers. */

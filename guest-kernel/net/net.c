@@ -23,6 +23,7 @@
 
 #define FRAMES_PER_TURN 64
 #define MTU             1500
+#define ANNOUNCE_MS     20
 #define NS_PER_MS       1000000ull
 #define HOST_NAME_SIZE  64
 
@@ -64,8 +65,7 @@ static err_t netif_start(struct netif *netif)
 	netif->mtu = MTU;
 	netif->name[0] = 'e';
 	netif->name[1] = 'n';
-	netif->flags =
-		NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_LINK_UP;
+	netif->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET;
 	netif->output = etharp_output;
 	netif->output_ip6 = ethip6_output;
 	netif->linkoutput = send_frame;
@@ -148,6 +148,30 @@ static u16_t checksums(bool checked)
 	return NETIF_CHECKSUM_ENABLE_ALL & ~left;
 }
 
+static void on_announce(void *context)
+{
+	announce_ipv6(context);
+}
+
+/*
+ * Has the neighbours know where we are. Most of what comes is answered through the gateway, so it is
+ * asked for first: that tells everybody our address as an announcement would, and is all that anyone
+ * waits for. Each frame more would keep waiting whoever asked for this guest.
+ */
+static void announce(struct netif *netif, const ip4_addr_t *gateway)
+{
+	netif_set_up(netif);
+	if (ip4_addr_isany_val(*gateway)) {
+		netif_set_link_up(netif); /* which announces the IPv4 address, if there is one */
+		announce_ipv6(netif);
+		return;
+	}
+	netif->flags |= NETIF_FLAG_LINK_UP;
+	etharp_request(netif, gateway);
+	sys_untimeout(on_announce, netif);
+	sys_timeout(ANNOUNCE_MS, on_announce, netif);
+}
+
 static const char *come_up(const char *line, const struct addresses *a)
 {
 	struct netif *netif = &net.netif;
@@ -157,12 +181,7 @@ static const char *come_up(const char *line, const struct addresses *a)
 	net.gateway6 = a->gateway6;
 	netif_set_addr(netif, &a->ip, &a->mask, &a->gateway);
 	start_ipv6(&a->ip6);
-	/* Announces the IPv4 address to the neighbours. */
-	netif_set_up(netif);
-	announce_ipv6(netif);
-	/* Most of what comes is answered through the gateway: it is known before the first packet. */
-	if (!ip4_addr_isany_val(a->gateway))
-		etharp_request(netif, &a->gateway);
+	announce(netif, &a->gateway);
 	net.uses_dhcp = ip4_addr_isany_val(a->ip) && ip6_addr_isany(&a->ip6);
 	if (net.uses_dhcp && dhcp_start(netif) != ERR_OK)
 		return "out of memory for DHCP";
@@ -196,6 +215,7 @@ const char *net_resume(struct net_device *device, const char *command_line)
 		dhcp_stop(&net.netif);
 	/* Forgets the neighbours. */
 	netif_set_down(&net.netif);
+	net.netif.flags &= (u8_t)~NETIF_FLAG_LINK_UP;
 	for (s8_t i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
 		netif_ip6_addr_set_state(&net.netif, i, IP6_ADDR_INVALID);
 	/* Nothing but the first of the ports to give out, which is random. */
