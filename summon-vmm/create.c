@@ -22,11 +22,12 @@ int monitor_create(struct monitor *m, const struct cpu_ops *cpu, uint64_t memory
 	int result = block_signal(err);
 	if (result == 0)
 		result = cpu_reserve(cpu, &m->memory, memory, err);
-	if (result == 0)
-		result = cpu->open(&m->cpu, &m->memory, err);
 	if (result < 0)
 		return result;
 	memory_populate(&m->memory);
+	result = cpu->open(&m->cpu, &m->memory, err);
+	if (result < 0)
+		return result;
 	ticks_begin(&m->ticks);
 	memory_watch(&m->memory);
 	return 0;

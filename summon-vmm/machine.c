@@ -79,11 +79,21 @@ static void fill_table(
 	}
 }
 
+/* Below the image. */
+static void build_first_table(const struct memory *memory)
+{
+	static const struct image none = {0};
+	table(memory, LEVEL4)[0] = table_entry(LEVEL3);
+	table(memory, LEVEL3)[0] = table_entry(LEVEL2);
+	table(memory, LEVEL2)[0] = table_entry(LEVEL1);
+	for (uint64_t at = 0; at < SUMMON_IMAGE_MIN; at += PAGE)
+		table(memory, LEVEL1)[at / PAGE] = guest_page(&none, at) | machine_page(at);
+}
+
 /* Small pages where rights differ, and at a ragged end of memory; large ones elsewhere. */
 static int build_tables(const struct memory *memory, const struct image *image, struct error *err)
 {
 	unsigned next = LEVEL1;
-	table(memory, LEVEL4)[0] = table_entry(LEVEL3);
 	for (uint64_t at = 0; at < memory->size; at += LARGE_PAGE) {
 		unsigned level2 = LEVEL2 + (unsigned)(at / GIB);
 		uint64_t *entry = &table(memory, level2)[at / LARGE_PAGE % ENTRIES];
@@ -181,9 +191,15 @@ static void build_calls(const struct memory *memory)
 	}
 }
 
-int machine_build(const struct memory *memory, const struct image *image, struct error *err)
+void machine_prepare(const struct memory *memory)
 {
 	build_cpu(memory);
 	build_calls(memory);
+	build_first_table(memory);
+}
+
+int machine_build(const struct memory *memory, const struct image *image, struct error *err)
+{
+	machine_prepare(memory);
 	return build_tables(memory, image, err);
 }

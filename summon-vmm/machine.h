@@ -35,7 +35,9 @@ enum machine_selector {
 #define MACHINE_IDT        (LAYOUT_CPU + 0x200)
 #define MACHINE_IDT_SIZE   512
 
-/* -EINVAL where the image is too large for the page tables. */
+/* What does not depend on the image, and is all that a call needs. */
+void machine_prepare(const struct memory *memory);
+/* The rest; machine_prepare() is included. -EINVAL where the image is too large for the page tables. */
 int machine_build(const struct memory *memory, const struct image *image, struct error *err);
 
 #endif

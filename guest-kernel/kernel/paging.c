@@ -12,10 +12,8 @@
 #define ENTRIES      512
 
 /* kernel/start.S and kernel/kernel.ld */
-extern uint64_t page_directories[];
+extern uint64_t page_directories[], first_table[];
 extern char text_start[], text_end[], rodata_end[], stack_guard[], exception_stack_guard[];
-
-static _Alignas(4096) uint64_t first_table[ENTRIES];
 
 static uint64_t protection(uintptr_t address)
 {

@@ -225,7 +225,7 @@ gdt_pointer:
 start_tsc:
 	.quad 0
 
-	.section .bss, "aw", @nobits
+	.section .unused, "aw", @nobits /* by a guest of summon-vmm */
 	.align 4096
 page_pml4:
 	.skip 4096
@@ -234,18 +234,23 @@ page_pdpt:
 	.globl page_directories
 page_directories:
 	.skip 4 * 4096
-	.globl stack_guard
-stack_guard:
+	.globl first_table
+first_table:
 	.skip 4096
-stack_bottom:
-	.skip 65536
-	.globl stack_top
-stack_top:
 	.globl exception_stack_guard
 exception_stack_guard:
 	.skip 4096
 	.skip 8192
 	.globl exception_stack_top
 exception_stack_top:
+
+	.section .stack, "aw", @nobits
+	.align 4096
+	.globl stack_guard
+stack_guard:
+	.skip 4096
+	.skip 65536
+	.globl stack_top
+stack_top:
 
 	.section .note.GNU-stack, "", @progbits
