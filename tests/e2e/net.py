@@ -90,9 +90,9 @@ def nodad(address):
     return ["nodad"] if ":" in address else []
 
 
-def server(listen_on, say):
-    """Answers every connection to TCP port 80 with `say`, and every datagram to UDP port 7 with
-    itself; never returns."""
+def server(ready, listen_on, say):
+    """Answers whoever connects to TCP port 80 and ends with `say`, and every datagram to UDP port 7 with
+    itself; says on `ready` when it can, and never returns."""
     import selectors  # of a child only
     import socket
     selector = selectors.DefaultSelector()
@@ -106,27 +106,49 @@ def server(listen_on, say):
         udp.bind((address, 7))
         selector.register(tcp, selectors.EVENT_READ, "tcp")
         selector.register(udp, selectors.EVENT_READ, "udp")
+    os.write(ready, b"+")
+    os.close(ready)
     while True:
         for key, _ in selector.select():
             if key.data == "udp":
                 data, source = key.fileobj.recvfrom(2048)
                 key.fileobj.sendto(data, source)
-            else:
+            elif key.data == "tcp":
                 connection, _ = key.fileobj.accept()
-                connection.sendall(say)
-                connection.close()
+                selector.register(connection, selectors.EVENT_READ, "connection")
+            elif not hear(key.fileobj):
+                selector.unregister(key.fileobj)
+                end(key.fileobj, say)
+
+
+def hear(connection):
+    """Whether the client goes on."""
+    try:
+        return connection.recv(65536)
+    except OSError:
+        return b""
+
+
+def end(connection, say):
+    try:
+        connection.sendall(say)
+    except OSError:
+        pass  # the client has gone
+    connection.close()
 
 
 class SimGuest:
     """A real network stack for a guest of the sim backend: a child in a namespace of its own with
-    the guest's MAC and addresses, and threads that carry frames between that and the guest's tap."""
+    the guest's MAC and addresses, and a thread that carries frames between that and the guest's tap.
+    When it can serve, it sends a frame: its policy has ready=frame."""
 
-    def __init__(self, tap, service, prefixes=("/16", "/64"), say=b"hello from a guest\n"):
+    def __init__(self, tap, service, prefixes=("/16", "/64"), gateways=("10.77.0.1", "fd77::1"),
+                 say=b"hello from a guest\n"):
         self.tap = open_tap(tap, vnet=True)
         own, theirs = os.pipe()
         self.child = os.fork()
         if self.child == 0:
-            live(theirs, service, prefixes, say)
+            live(theirs, service, prefixes, gateways, say)
         os.close(theirs)
         assert os.read(own, 1) == b"+", "the guest's network stack"
         os.close(own)
@@ -135,6 +157,8 @@ class SimGuest:
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self.carry, daemon=True)
         self.thread.start()
+        mac = bytes.fromhex(service["mac"].replace(":", ""))
+        os.write(self.tap, VNET_HEADER + b"\xff" * 6 + mac + b"\x88\xb5" + b"\0" * 46)
 
     def carry(self):
         """Each frame of one side to the other, with and without the virtio-net header."""
@@ -194,7 +218,7 @@ def open_tap_in(pid):
     return found[0]
 
 
-def live(ready, service, prefixes, say):
+def live(ready, service, prefixes, gateways, say):
     """The child: makes its network and serves."""
     try:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -209,9 +233,10 @@ def live(ready, service, prefixes, say):
                 ip("addr", "add", service[key] + prefix, "dev", "eth0", *nodad(service[key]))
                 listen_on.append(service[key])
         ip("link", "set", "eth0", "up")
-        os.write(ready, b"+")
-        os.close(ready)
-        server(listen_on, say)
+        for key, gateway in zip(("ipv4", "ipv6"), gateways):
+            if key in service:
+                ip("route", "add", "default", "via", gateway, "dev", "eth0")
+        server(ready, listen_on, say)
     finally:
         sys.stderr.flush()
         os._exit(1)

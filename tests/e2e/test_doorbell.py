@@ -65,3 +65,59 @@ def test_the_first_syn_is_answered(summond, places, place, key):
     causes = [summon["cause"] for summon in summond.summons(NAME)]
     assert len(causes) == 3
     assert all(f"packet TCP port 7 from {answer['source']}" in cause for cause in causes), causes
+
+
+@pytest.mark.parametrize("key", ["ipv4", "ipv6"])
+def test_datagrams_wait_and_come_once(summond, places, key):
+    address = serve(summond, ring_udp="7", image="echo")[key]
+    for place in PLACES:
+        answer = places[place].ask("udp", address, 7, 5)
+        assert answer == {"error": 0, "answers": ["0", "1", "2", "3", "4"]}
+        put_to_sleep(summond)
+
+
+@pytest.mark.parametrize("key", ["ipv4", "ipv6"])
+def test_ping_wakes_where_it_may(summond, places, key):
+    address = serve(summond, ring_ping="yes", image="echo")[key]
+    assert places["forwarded"].ask("ping", address)["answered"]
+    assert "packet ping from" in summond.summons(NAME)[0]["cause"]
+
+
+def test_answered_at_once_and_connected(summond, places):
+    address = serve(summond, ring_tcp="7", image="echo", answer="at-once")["ipv4"]
+    for _ in range(3):
+        assert summond.dig(NAME).addresses == [address]
+        answer = places["host"].ask("tcp", address, 7)
+        assert answer["error"] == 0 and answer["retransmissions"] == 0
+        put_to_sleep(summond)
+    assert len(summond.summons(NAME)) == 3, "the query and the packet are one summon"
+
+
+def test_a_connection_after_a_reserved_address(summond, places):
+    """The held query's time is up before the guest is ready; the client comes, and waits."""
+    address = serve(summond, ring_tcp="7", image="echo", ready="delay", ready_delay="300ms",
+                    hold="1ms")["ipv4"]
+    assert summond.dig(NAME).addresses == [address]
+    assert summond.state(NAME) != "awake"
+    answer = places["forwarded"].ask("tcp", address, 7)
+    assert answer["error"] == 0 and answer["retransmissions"] == 0
+
+
+@pytest.mark.parametrize("options", [{"ready": "tcp", "ready_port": "7"}, {"ready": "frame"}])
+@pytest.mark.parametrize("key", ["ipv4", "ipv6"])
+def test_the_probe_is_not_its_own_client(summond, places, options, key):
+    address = serve(summond, ring_tcp="7", image="echo", **options)[key]
+    answer = places["bridge"].ask("tcp", address, 7)
+    assert answer["error"] == 0 and answer["retransmissions"] == 0
+    assert summond.service(NAME)["doorbell"]["woke"] == 1
+
+
+@pytest.mark.parametrize("start,retire", [("prepared", "destroy"), ("suspended", "suspend")])
+def test_tiers_are_woken_too(summond, places, start, retire):
+    address = serve(summond, ring_tcp="7", image="echo", start=start, retire=retire)["ipv4"]
+    rest = "prepared" if start == "prepared" else "suspended"
+    for place in PLACES:
+        summond.wait_state(NAME, rest)
+        answer = places[place].ask("tcp", address, 7)
+        assert answer["error"] == 0 and answer["retransmissions"] == 0
+        summond.call("POST", f"/v1/services/{NAME}/retire", {"how": retire})
