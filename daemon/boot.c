@@ -212,9 +212,7 @@ static void on_end(uv_signal_t *signal, int number)
 static void on_reload(uv_signal_t *signal, int number)
 {
 	(void)number;
-	sd_notify(0, "RELOADING=1");
 	reload(signal->data);
-	sd_notify(0, "READY=1");
 }
 
 static void watch_signals(struct daemon *daemon)

@@ -21,6 +21,7 @@
  */
 struct config_zone {
 	char *origin, *primary, *mailbox; /* the last two may be NULL */
+	char *file;                       /* static records, or NULL */
 	uint32_t ttl, negative_ttl;       /* seconds */
 	struct dns_name_server *servers;
 	size_t server_count;

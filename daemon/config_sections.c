@@ -135,7 +135,17 @@ static void read_seconds(struct config_loader *loader, const struct config_node 
 		*out = (uint32_t)(ns / NS_PER_S);
 }
 
-static const char *const zone_options[] = {"primary", "mailbox", "ttl", "negative_ttl", "ns"};
+static void read_zone_file(
+	struct config_loader *loader, const struct config_node *node, const char *path, char **out)
+{
+	if (node->kind != CONFIG_TEXT || node->text[0] != '/')
+		config_problem(loader, node, path, "must be the path of a file, from the root");
+	else
+		*out = copy_or_complain(loader, node->text);
+}
+
+static const char *const zone_options[] = {
+	"primary", "mailbox", "ttl", "negative_ttl", "ns", "file"};
 
 static const char *zone_option(size_t index)
 {
@@ -157,12 +167,14 @@ static void read_zone_option(
 		read_seconds(loader, node, path, &zone->negative_ttl);
 	} else if (strcmp(node->key, "ns") == 0) {
 		read_servers(loader, node, path, zone);
+	} else if (strcmp(node->key, "file") == 0) {
+		read_zone_file(loader, node, path, &zone->file);
 	} else {
 		const char *nearest = config_nearest(
 			node->key, zone_option, sizeof(zone_options) / sizeof(zone_options[0]));
 		config_problem(loader, node, path, "unknown option: %s%s%s",
 			nearest ? "did you mean "
-				: "a zone has primary, mailbox, ttl, negative_ttl and ns",
+				: "a zone has primary, mailbox, ttl, negative_ttl, ns and file",
 			nearest ? nearest : "", nearest ? "?" : "");
 	}
 }
@@ -181,10 +193,10 @@ static void read_zone(
 		config_problem(loader, node, path, "is not a domain name");
 	for (const struct config_node *child = node->first; child; child = child->next)
 		read_zone_option(loader, child, zone);
-	if (zone->server_count == 0 && loader->problems == before)
+	if (zone->server_count == 0 && !zone->file && loader->problems == before)
 		config_problem(loader, node, path,
 			"needs a name server: ns \"ns1\" { address = ...; } or ns = "
-			"[\"ns.example.org\"]");
+			"[\"ns.example.org\"], or a file with NS records");
 }
 
 void config_read_zones(struct config_loader *loader, const struct config_node *root)

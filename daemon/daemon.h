@@ -11,6 +11,7 @@
 #include "daemon/door.h"
 #include "daemon/journal.h"
 #include "daemon/log.h"
+#include "daemon/reload.h"
 #include "daemon/service.h"
 #include "daemon/storage.h"
 #include "dns/dns.h"
@@ -28,6 +29,7 @@ struct daemon {
 	struct storage *storage;
 	char identity[33];
 	struct journal journal;
+	struct reload reload;
 	struct addresses addresses, addresses6; /* the second one's pool may be "none" */
 	struct registry registry;
 	struct link *link;         /* NULL: guests have no network (network.enabled = false) */

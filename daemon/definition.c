@@ -207,6 +207,9 @@ int definition_check(struct daemon *daemon, const struct store_service *def, str
 			"'%s' is in no zone of this server: add a zone to summond.conf, or choose "
 			"a name in one",
 			def->name);
+	int free = dns_check_service_name(daemon->dns, def->name, err);
+	if (free < 0)
+		return free;
 	struct policy_entry *policy = policy_by_name(&daemon->registry, def->policy);
 	if (!policy)
 		return error_set(err, -EINVAL,

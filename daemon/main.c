@@ -6,6 +6,7 @@
 
 #include "daemon/boot.h"
 #include "daemon/daemon.h"
+#include "daemon/reload.h"
 #include "daemon/isolate.h"
 #include "daemon/lifecycle_print.h"
 
@@ -91,6 +92,21 @@ static void print_problem(void *ctx, const char *problem)
 	fprintf(stderr, "%s\n", problem);
 }
 
+/* What reading the configuration does not tell: whether its zones are zones. */
+static int check(const char *path, struct config *config)
+{
+	struct error err = ERROR_INIT;
+	struct dns_zones *zones = NULL;
+	int rc = reload_read_zones(config, &zones, &err);
+	if (rc < 0)
+		print_problem(NULL, err.message);
+	else
+		printf("%s: no problem found\n", path);
+	dns_zones_destroy(zones);
+	config_destroy(config);
+	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 static int run(const char *path, struct config *config)
 {
 	static struct daemon daemon; /* main's: handles of the loop live in it */
@@ -117,10 +133,7 @@ int main(int argc, char **argv)
 	struct config *config = NULL;
 	if (config_load(options.config, print_problem, NULL, &config, &err) < 0)
 		return EXIT_FAILURE;
-	if (options.check) {
-		printf("%s: no problem found\n", options.config);
-		config_destroy(config);
-		return EXIT_SUCCESS;
-	}
+	if (options.check)
+		return check(options.config, config);
 	return run(options.config, config);
 }

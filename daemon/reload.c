@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "daemon/daemon.h"
 
-static int set_zones(struct daemon *daemon, const struct config *config, struct error *err)
+int reload_read_zones(const struct config *config, struct dns_zones **out, struct error *err)
 {
 	CLEANUP(free)
 	struct dns_zone_config *zones = calloc(config->zone_count + 1, sizeof(*zones));
@@ -23,15 +25,19 @@ static int set_zones(struct daemon *daemon, const struct config *config, struct 
 			.server_count = zone->server_count,
 			.ttl = zone->ttl,
 			.negative_ttl = zone->negative_ttl,
+			/* Grows with each change, across restarts, without being kept anywhere. */
+			.serial = (uint32_t)time(NULL),
+			.file = zone->file,
 		};
 	}
-	return dns_set_zones(daemon->dns, zones, config->zone_count, err);
+	return dns_zones_create(zones, config->zone_count, out, err);
 }
 
-/* The zones first: they are what may be wrong. */
-static int set_dns(struct daemon *daemon, const struct config *config, struct error *err)
+/* The zones first: they are what may be wrong. Takes them in any case. */
+static int set_dns(struct daemon *daemon, const struct config *config, struct dns_zones *zones,
+	struct error *err)
 {
-	int rc = set_zones(daemon, config, err);
+	int rc = dns_use_zones(daemon->dns, zones, err);
 	if (rc < 0)
 		return rc;
 	rc = dns_set_cookie_secrets(
@@ -41,7 +47,9 @@ static int set_dns(struct daemon *daemon, const struct config *config, struct er
 
 int reload_dns(struct daemon *daemon, struct error *err)
 {
-	return set_dns(daemon, daemon->config, err);
+	struct dns_zones *zones = NULL;
+	int rc = reload_read_zones(daemon->config, &zones, err);
+	return rc < 0 ? rc : set_dns(daemon, daemon->config, zones, err);
 }
 
 static void log_problem(void *ctx, const char *problem)
@@ -50,27 +58,92 @@ static void log_problem(void *ctx, const char *problem)
 	log_line(&daemon->log, LOG_ERROR, LOG_ABOUT_NOTHING, "%s", problem);
 }
 
-void reload(struct daemon *daemon)
+static void begin(struct daemon *daemon);
+
+/* Another one that was asked for meanwhile begins now. */
+static void end(struct daemon *daemon)
 {
-	struct error err = ERROR_INIT;
-	struct config *next = NULL;
-	int rc = config_load(daemon->config_path, log_problem, daemon, &next, &err);
-	if (rc >= 0) {
-		rc = config_reloadable(daemon->config, next, &err);
-		if (rc >= 0)
-			rc = set_dns(daemon, next, &err);
-		if (rc < 0)
-			log_problem(daemon, err.message);
-	}
-	if (rc < 0) {
-		log_problem(daemon, "the configuration was not reloaded; the old one stays");
-		config_destroy(next);
-		return;
-	}
+	struct reload *reload = &daemon->reload;
+	reload->busy = false;
+	if (reload->again && !daemon->ending)
+		begin(daemon);
+	else
+		sd_notify(0, "READY=1");
+}
+
+static void give_up(struct daemon *daemon, const struct error *err)
+{
+	struct reload *reload = &daemon->reload;
+	if (err)
+		log_problem(daemon, err->message);
+	log_problem(daemon, "the configuration was not reloaded; the old one stays");
+	config_destroy(reload->next);
+	reload->next = NULL;
+	end(daemon);
+}
+
+static void take(struct daemon *daemon)
+{
+	struct reload *reload = &daemon->reload;
 	/* What may not change is the same in both; the strings of each are its own. */
 	config_destroy(daemon->config);
-	daemon->config = next;
+	daemon->config = reload->next;
+	reload->next = NULL;
 	daemon->log.level = (enum log_level)daemon->config->log.level;
 	daemon->log.json = daemon->config->log.json;
 	log_line(&daemon->log, LOG_INFO, LOG_ABOUT_NOTHING, "configuration reloaded");
+	end(daemon);
+}
+
+static void read_zones(uv_work_t *work)
+{
+	struct daemon *daemon = work->data;
+	struct reload *reload = &daemon->reload;
+	reload->rc = reload_read_zones(reload->next, &reload->zones, &reload->err);
+}
+
+static void on_zones(uv_work_t *work, int status)
+{
+	struct daemon *daemon = work->data;
+	struct reload *reload = &daemon->reload;
+	struct dns_zones *zones = reload->zones;
+	(void)status;
+	reload->zones = NULL;
+	if (daemon->ending) {
+		dns_zones_destroy(zones);
+		config_destroy(reload->next);
+		return;
+	}
+	if (reload->rc >= 0)
+		reload->rc = set_dns(daemon, reload->next, zones, &reload->err);
+	if (reload->rc < 0)
+		give_up(daemon, &reload->err);
+	else
+		take(daemon);
+}
+
+static void begin(struct daemon *daemon)
+{
+	struct reload *reload = &daemon->reload;
+	*reload = (struct reload){.busy = true};
+	int rc = config_load(daemon->config_path, log_problem, daemon, &reload->next, &reload->err);
+	if (rc < 0) {
+		give_up(daemon, NULL);
+		return;
+	}
+	rc = config_reloadable(daemon->config, reload->next, &reload->err);
+	reload->work.data = daemon;
+	if (rc >= 0)
+		rc = uv_queue_work(&daemon->loop, &reload->work, read_zones, on_zones);
+	if (rc < 0)
+		give_up(daemon, &reload->err);
+}
+
+void reload(struct daemon *daemon)
+{
+	sd_notify(0, "RELOADING=1");
+	if (daemon->reload.busy)
+		daemon->reload.again = true;
+	else
+		begin(daemon);
 }

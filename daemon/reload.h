@@ -2,15 +2,34 @@
 #ifndef DAEMON_RELOAD_H
 #define DAEMON_RELOAD_H
 
+#include <stdbool.h>
+#include <uv.h>
+
 #include "base/error.h"
 
+struct config;
 struct daemon;
+struct dns_zones;
+
+/* A reload under way: zone files are read in a thread. */
+struct reload {
+	uv_work_t work;
+	struct config *next;
+	struct dns_zones *zones;
+	struct error err;
+	int rc;
+	bool busy, again; /* `again`: asked for meanwhile */
+};
 
 /* Reads the configuration again (SIGHUP) and takes what can be changed while running: zones, log,
- * journal, limits, guest defaults. All or nothing; what is wrong goes to the log. */
+ * journal, limits, guest defaults. All or nothing; what is wrong goes to the log. systemd is
+ * told when it is over. */
 void reload(struct daemon *daemon);
 
-/* Gives the DNS server what it takes from the configuration while it runs: zones, secrets. */
+/* Reads and compiles the zones of a configuration, with their files; any thread. */
+int reload_read_zones(const struct config *config, struct dns_zones **out, struct error *err);
+
+/* Gives the DNS server what it takes from the configuration while it runs: zones, secrets. Blocks. */
 int reload_dns(struct daemon *daemon, struct error *err);
 
 #endif

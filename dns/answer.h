@@ -12,14 +12,40 @@
 /* The most over TCP: header, question and OPT with an explanation fit beside any block. */
 #define ANSWER_MAX_TCP 8192
 
+enum section { SECTION_ANSWER, SECTION_AUTHORITY, SECTION_ADDITIONAL };
+
+/* Whose records a part is. */
+struct part_owner {
+	uint8_t part;    /* 0: the question's name or one above; else a name in that part, from 1 */
+	uint16_t offset; /* of the name: in the question's name, or in that part's block */
+};
+
+struct part {
+	const struct block *block;
+	struct part_owner owner;
+	uint8_t section;
+	bool optional; /* is left out without a word where it does not fit */
+};
+
+/* A chain of aliases, or a delegation with the addresses of its servers. */
+#define ANSWER_MAX_PARTS 48
+
 /* What a query comes to. */
 struct answer {
 	uint16_t rcode;
 	bool authoritative;
 	bool truncated;                /* nothing but TC is said */
-	const struct block *block;     /* NULL: no records */
-	const struct service *service; /* is to be asked before the block may be said */
+	uint8_t count;                 /* of parts */
+	const struct service *service; /* is to be asked before the parts may be said */
+	struct part part[ANSWER_MAX_PARTS];
 };
+
+/* Makes it an answer without records. */
+void answer_init(struct answer *answer, uint16_t rcode);
+/* Adds a part; false where there are too many. */
+bool answer_add(struct answer *answer, const struct block *block, struct part_owner owner,
+	enum section section);
+bool answer_has_records(const struct answer *answer);
 
 /* Looks up a query that packet_read found ordinary. */
 void answer_find(const struct names *names, const struct query *query, struct answer *out);

@@ -6,11 +6,10 @@
 
 #include "dns/wire.h"
 
-void block_begin(struct block_builder *builder, const struct name *origin, bool floating)
+void block_begin(struct block_builder *builder, const struct name *origin, uint16_t type)
 {
-	builder->head = (struct block){.origin_size = origin ? origin->size : 0};
+	builder->head = (struct block){.type = type, .origin_size = origin ? origin->size : 0};
 	builder->overflow = false;
-	builder->floating = floating;
 	builder->origin = origin;
 }
 
@@ -31,87 +30,88 @@ static void put16(struct block_builder *builder, uint16_t value)
 	block_put(builder, bytes, sizeof(bytes));
 }
 
-void block_put32(struct block_builder *builder, uint32_t value)
-{
-	uint8_t bytes[4];
-	wire_put32(bytes, value);
-	block_put(builder, bytes, sizeof(bytes));
-}
-
-static void put_origin(struct block_builder *builder)
+void block_put_name(struct block_builder *builder, const uint8_t *wire)
 {
 	struct block *head = &builder->head;
-	if (builder->floating) {
-		if (head->fixup_count < sizeof(head->fixup) / sizeof(head->fixup[0]))
-			head->fixup[head->fixup_count++] = head->size;
-		else
-			builder->overflow = true;
+	struct name name;
+	name_fold(wire, &name);
+	if (!builder->origin || !name_within(&name, builder->origin)) {
+		block_put(builder, wire, name.size);
+		return;
 	}
+	block_put(builder, wire, (size_t)(name.size - builder->origin->size));
+	if (head->fixup_count == BLOCK_MAX_FIXUPS)
+		builder->overflow = true;
+	else
+		builder->fixup[head->fixup_count++] = head->size;
 	put16(builder, DNS_POINTER | DNS_HEADER_SIZE);
 }
 
-void block_put_name(struct block_builder *builder, const struct name *name)
+size_t block_record(struct block_builder *builder, uint32_t ttl)
 {
-	if (!builder->origin || !name_within(name, builder->origin)) {
-		block_put(builder, name->bytes, name->size);
-		return;
-	}
-	block_put(builder, name->bytes, (size_t)(name->size - builder->origin->size));
-	put_origin(builder);
-}
-
-size_t block_record(struct block_builder *builder, enum block_section section, uint16_t owner,
-	uint16_t type, uint32_t ttl)
-{
-	struct block *head = &builder->head;
-	uint16_t *counts[] = {&head->answers, &head->authority, &head->additional};
-	++*counts[section];
-	if (owner == BLOCK_OWNER_ORIGIN)
-		put_origin(builder);
-	else
-		put16(builder, owner);
-	put16(builder, type);
-	put16(builder, DNS_CLASS_IN);
-	block_put32(builder, ttl);
-	put16(builder, 0);
-	return head->size;
+	uint8_t fixed[BLOCK_RECORD_FIXED];
+	builder->head.count++;
+	wire_put16(fixed, DNS_POINTER | DNS_HEADER_SIZE);
+	wire_put16(fixed + 2, builder->head.type);
+	wire_put16(fixed + 4, DNS_CLASS_IN);
+	wire_put32(fixed + 6, ttl);
+	wire_put16(fixed + 10, 0);
+	block_put(builder, fixed, sizeof(fixed));
+	return builder->head.size;
 }
 
 void block_end_record(struct block_builder *builder, size_t data)
 {
-	struct block *head = &builder->head;
-	if (builder->overflow)
-		return;
-	wire_put16(builder->bytes + data - 2, (uint16_t)(head->size - data));
-	if (head->additional == 0)
-		head->core = head->size;
-}
-
-void block_put_address(struct block_builder *builder, enum block_section section, uint16_t owner,
-	uint32_t ttl, const struct ip_address *address)
-{
-	size_t size = ip_address_size(address);
-	size_t data =
-		block_record(builder, section, owner, size == 4 ? DNS_TYPE_A : DNS_TYPE_AAAA, ttl);
-	block_put(builder, address->bytes, size);
-	block_end_record(builder, data);
+	if (!builder->overflow)
+		wire_put16(builder->bytes + data - 2, (uint16_t)(builder->head.size - data));
 }
 
 struct block *block_finish(const struct block_builder *builder)
 {
 	size_t size = builder->head.size;
-	struct block *block = builder->overflow ? NULL : malloc(sizeof(*block) + size);
+	size_t fixups = builder->head.fixup_count * sizeof(builder->fixup[0]);
+	struct block *block = builder->overflow ? NULL : malloc(sizeof(*block) + fixups + size);
 	if (!block)
 		return NULL;
 	*block = builder->head;
-	block->bytes = memcpy(block + 1, builder->bytes, size);
+	block->fixup = memcpy(block + 1, builder->fixup, fixups);
+	block->bytes = memcpy((uint8_t *)(block + 1) + fixups, builder->bytes, size);
 	return block;
 }
 
 struct block *block_of_address(const struct ip_address *address, uint32_t ttl)
 {
 	struct block_builder builder;
-	block_begin(&builder, NULL, false);
-	block_put_address(&builder, BLOCK_ANSWER, BLOCK_OWNER_QUESTION, ttl, address);
+	size_t size = ip_address_size(address);
+	block_begin(&builder, NULL, size == 4 ? DNS_TYPE_A : DNS_TYPE_AAAA);
+	size_t data = block_record(&builder, ttl);
+	block_put(&builder, address->bytes, size);
+	block_end_record(&builder, data);
+	return block_finish(&builder);
+}
+
+static void put_data(struct block_builder *builder, const struct record *record)
+{
+	struct record_names names = record_names(record->type);
+	const uint8_t *data = record_data(record);
+	size_t at = names.before;
+	block_put(builder, data, at);
+	for (unsigned i = 0; i < names.count && names.compressed; i++) {
+		block_put_name(builder, data + at);
+		at += name_measure(data + at, record->data_size - at);
+	}
+	block_put(builder, data + at, record->data_size - at);
+}
+
+struct block *block_of_records(
+	struct record *const *records, size_t count, uint32_t ttl, const struct name *origin)
+{
+	struct block_builder builder;
+	block_begin(&builder, origin, records[0]->type);
+	for (size_t i = 0; i < count; i++) {
+		size_t data = block_record(&builder, ttl);
+		put_data(&builder, records[i]);
+		block_end_record(&builder, data);
+	}
 	return block_finish(&builder);
 }

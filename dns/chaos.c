@@ -21,8 +21,8 @@ static int compile(const char *text, struct block **out)
 	if (!builder)
 		return -ENOMEM;
 	const uint8_t size = (uint8_t)length;
-	block_begin(builder, NULL, false);
-	size_t data = block_record(builder, BLOCK_ANSWER, BLOCK_OWNER_QUESTION, DNS_TYPE_TXT, 0);
+	block_begin(builder, NULL, DNS_TYPE_TXT);
+	size_t data = block_record(builder, 0);
 	block_put(builder, &size, 1);
 	block_put(builder, text, length);
 	block_end_record(builder, data);

@@ -116,18 +116,34 @@ struct dns_zone_config {
 	const char *origin;  /* "example.test" */
 	const char *primary; /* SOA MNAME; NULL: the first name server */
 	const char *mailbox; /* SOA RNAME as a name or as user@host; NULL: hostmaster.<origin> */
-	const struct dns_name_server *servers; /* at least one */
+	const struct dns_name_server *servers; /* at least one, or in the file */
 	size_t server_count;
-	uint32_t ttl;          /* of NS, SOA and glue, seconds */
+	uint32_t ttl;          /* of NS, SOA and glue, and of the file before $TTL; seconds */
 	uint32_t negative_ttl; /* SOA minimum, seconds (RFC 2308) */
+	uint32_t serial;       /* of the SOA, where it is not in the file; 0: 1. Kept at a change of
+				* zones that changes no record of this one. */
+	const char *file;      /* more records, as text (RFC 1035 section 5); NULL: none. A SOA, or
+				* NS of the zone's own, that stand there are not given here, too. */
 };
 
-/* Replaces all zones at once (start, reload). Services stay, those outside every zone included:
- * they are REFUSED until a zone covers them. On error nothing has changed: -EINVAL, or -EEXIST
- * where a service has the name of a name server with an address of its own. */
+/* Reads and compiles zones, from any thread: files are read, which may take a while. -EINVAL, or
+ * the errno of reading a file; the message names zone, file and line. */
+struct dns_zones;
+int dns_zones_create(const struct dns_zone_config *zones, size_t count, struct dns_zones **out,
+	struct error *err);
+void dns_zones_destroy(struct dns_zones *zones);
+
+/* Takes the place of all zones at once (start, reload), and `zones` in any case. Services stay,
+ * those outside every zone included: they are REFUSED until a zone covers them. On error nothing
+ * has changed: -EEXIST where the zones have other records at a service's name. */
+int dns_use_zones(struct dns_server *server, struct dns_zones *zones, struct error *err);
+
+/* Both in one. */
 int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones, size_t count,
 	struct error *err);
 bool dns_in_zone(const struct dns_server *server, const char *name);
+/* Whether the zones leave the name to a service. -EEXIST, with what they have there. */
+int dns_check_service_name(const struct dns_server *server, const char *name, struct error *err);
 
 /* Adds a service's name or replaces it; compiles its answers. A service has one name; `service` is
  * any number of the caller's, not 0. -EINVAL for a bad name (the message says why), -EEXIST where

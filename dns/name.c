@@ -2,6 +2,7 @@
 #include "dns/name.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dns/dns.h"
@@ -122,6 +123,66 @@ const char *name_print(const struct name *name, char text[254])
 	}
 	text[length] = '\0';
 	return text;
+}
+
+void name_reverse(const struct ip_address *address, struct name *out)
+{
+	char text[80];
+	size_t length = 0;
+	if (address->family == AF_INET) {
+		for (int i = 3; i >= 0; i--)
+			length += (size_t)sprintf(text + length, "%u.", address->bytes[i]);
+		memcpy(text + length, "in-addr.arpa", sizeof("in-addr.arpa"));
+	} else {
+		for (int i = 15; i >= 0; i--)
+			length += (size_t)sprintf(text + length, "%x.%x.", address->bytes[i] & 15,
+				address->bytes[i] >> 4);
+		memcpy(text + length, "ip6.arpa", sizeof("ip6.arpa"));
+	}
+	name_parse(text, out, NULL);
+}
+
+const char *name_print_wire(const uint8_t *wire, char text[NAME_TEXT])
+{
+	char *out = text;
+	if (wire[0] == 0)
+		*out++ = '.';
+	for (; wire[0] != 0; wire += 1u + wire[0]) {
+		for (unsigned i = 1; i <= wire[0]; i++) {
+			if (is_host_letter((char)wire[i]) || (wire[i] == '*' && wire[0] == 1))
+				*out++ = (char)wire[i];
+			else
+				out += sprintf(out, "\\%03u", wire[i]);
+		}
+		*out++ = '.';
+	}
+	*out = '\0';
+	return text;
+}
+
+/* Where the labels of a name begin; returns how many there are. */
+static unsigned find_labels(const uint8_t *wire, uint8_t offset[NAME_MAX_LABELS])
+{
+	unsigned labels = 0;
+	for (size_t at = 0; wire[at] != 0; at += 1u + wire[at])
+		offset[labels++] = (uint8_t)at;
+	return labels;
+}
+
+int name_compare(const uint8_t *a, const uint8_t *b)
+{
+	uint8_t a_offset[NAME_MAX_LABELS], b_offset[NAME_MAX_LABELS];
+	unsigned i = find_labels(a, a_offset), k = find_labels(b, b_offset);
+	while (i > 0 && k > 0) {
+		const uint8_t *left = a + a_offset[--i], *right = b + b_offset[--k];
+		uint8_t least = left[0] < right[0] ? left[0] : right[0];
+		int order = memcmp(left + 1, right + 1, least);
+		if (order == 0)
+			order = left[0] - right[0];
+		if (order != 0)
+			return order;
+	}
+	return (int)i - (int)k;
 }
 
 bool name_within(const struct name *name, const struct name *ancestor)

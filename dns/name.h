@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "base/error.h"
 
 /* RFC 1035 section 2.3.4, in wire format with the root's empty label. A name of one-letter labels
@@ -37,6 +38,17 @@ int name_parse(const char *text, struct name *out, struct error *err);
 
 /* The text of a name that name_parse made: no final dot. */
 const char *name_print(const struct name *name, char text[254]);
+
+/* The name of an address: 5.0.77.10.in-addr.arpa, ...ip6.arpa (RFC 1035 section 3.5, RFC 3596). */
+void name_reverse(const struct ip_address *address, struct name *out);
+
+/* Any name in wire format as zone files have it: what is no letter, digit, hyphen or underscore is
+ * escaped (RFC 1035 section 5.1), and there is a final dot. */
+#define NAME_TEXT (4 * NAME_MAX_SIZE)
+const char *name_print_wire(const uint8_t *wire, char text[NAME_TEXT]);
+
+/* The order of RFC 4034 section 6.1 of two names in wire format and lower case. */
+int name_compare(const uint8_t *a, const uint8_t *b);
 
 /* True where `name` is `ancestor` or beneath it. */
 bool name_within(const struct name *name, const struct name *ancestor);

@@ -7,6 +7,15 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "dns/wire.h"
+
+const struct rrset *node_find_set(const struct node *node, uint16_t type)
+{
+	for (uint32_t i = 0; i < node->set_count; i++)
+		if (node->sets[i].type == type)
+			return &node->sets[i];
+	return NULL;
+}
 
 static void service_destroy(struct service *service)
 {
@@ -14,6 +23,7 @@ static void service_destroy(struct service *service)
 		return;
 	free(service->block[0]);
 	free(service->block[1]);
+	free(service->ptr);
 	free(service);
 }
 
@@ -55,154 +65,137 @@ static void displace_service(struct names *names, struct node *node)
 	table_prune(&names->table, node);
 }
 
-/* A name server's address that the zones give is no service's to change. */
-static int check_no_glue(const struct node *node, const struct name *name, struct error *err)
+/* Whether a service may have this name: where the zone says something else of it, it may not. */
+static int check_free(const struct node *node, const struct name *name, struct error *err)
 {
-	char text[254];
-	if (node->service || (!node->block[NODE_A] && !node->block[NODE_AAAA]))
-		return 0;
-	return error_set(err, -EEXIST,
-		"'%.100s' is a name server with an address of its own: a service needs another "
-		"name",
-		name_print(name, text));
+	char text[254], above[NAME_TEXT];
+	name_print(name, text);
+	if (node->cut)
+		return error_set(err, -EEXIST,
+			"'%.100s' belongs to '%.100s', which the zone delegates to others", text,
+			name_print_wire(node->cut->name, above));
+	if (!node->service && (node->block[NODE_A] || node->block[NODE_AAAA]))
+		return error_set(err, -EEXIST,
+			"'%.100s' has an address in its zone (of a name server, or in the zone "
+			"file): a service needs another name",
+			text);
+	if (node_find_set(node, DNS_TYPE_CNAME))
+		return error_set(err, -EEXIST,
+			"'%.100s' is a CNAME in its zone's file: a service needs another name",
+			text);
+	return 0;
 }
 
-/* What names_set_zones builds aside before anything changes. */
-struct plan {
-	struct table table;
-	struct zone **zones;
-	size_t zone_count;
+/* Where one of our zones has the name of the address, and nothing to say there. */
+static void place_ptr(
+	struct table *table, const struct service *service, const struct ip_address *address)
+{
+	struct name name;
+	bool exact;
+	if (!ip_address_is_set(address))
+		return;
+	name_reverse(address, &name);
+	const struct node *closest = table_closest(table, &name, &exact);
+	if (!closest->zone || closest->cut ||
+		(exact && (closest->block[NODE_PTR] || node_find_set(closest, DNS_TYPE_CNAME))))
+		return;
+	struct node *node = table_obtain(table, &name);
+	/* Without memory, or without this one record, all else goes on. */
+	if (node)
+		node->block[NODE_PTR] = service->ptr;
+}
+
+static void displace_ptr(
+	struct table *table, const struct service *service, const struct ip_address *address)
+{
+	struct name name;
+	bool exact;
+	if (!ip_address_is_set(address))
+		return;
+	name_reverse(address, &name);
+	struct node *node = table_closest(table, &name, &exact);
+	if (!exact || node->block[NODE_PTR] != service->ptr)
+		return;
+	node->block[NODE_PTR] = NULL;
+	table_prune(table, node);
+}
+
+/* --- zones --- */
+
+struct placing {
+	struct table *table;
 	int rc;
 	struct error *err;
 };
 
-static void plan_finish(struct plan *plan)
-{
-	table_finish(&plan->table);
-	for (size_t i = 0; i < plan->zone_count; i++)
-		zone_destroy(plan->zones[i]);
-	free(plan->zones);
-}
-
-static int compare_depth(const void *a, const void *b)
-{
-	const struct zone *const *left = a, *const *right = b;
-	return (*left)->origin.labels - (*right)->origin.labels;
-}
-
-/* Also puts the zones above before those beneath, as table_obtain wants them. */
-static int plan_create_zones(struct plan *plan, const struct dns_zone_config *configs, size_t count)
-{
-	plan->zones = calloc(count + 1, sizeof(struct zone *));
-	if (!plan->zones)
-		return error_set(plan->err, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < count; i++) {
-		int rc = zone_create(&configs[i], &plan->zones[i], plan->err);
-		if (rc < 0)
-			return rc;
-		plan->zone_count++;
-	}
-	qsort(plan->zones, count, sizeof(struct zone *), compare_depth);
-	return 0;
-}
-
-static int plan_place_apex(struct plan *plan, const struct zone *zone)
-{
-	char text[254];
-	struct node *node = table_obtain(&plan->table, &zone->origin);
-	if (!node)
-		return error_set(plan->err, -ENOMEM, "out of memory");
-	if (node->apex)
-		return error_set(plan->err, -EINVAL, "zone '%.100s' is given twice",
-			name_print(&zone->origin, text));
-	node->apex = node->fixed = true;
-	node->zone = zone;
-	node->block[NODE_SOA] = zone->soa;
-	node->block[NODE_NS] = zone->ns;
-	return 0;
-}
-
-static bool same_block(const struct block *a, const struct block *b)
-{
-	return a->size == b->size && memcmp(a->bytes, b->bytes, a->size) == 0;
-}
-
-static int plan_place_servers(struct plan *plan, const struct zone *zone)
-{
-	char text[254];
-	for (size_t i = 0; i < zone->server_count; i++) {
-		const struct zone_server *server = &zone->servers[i];
-		if (!server->inside)
-			continue;
-		struct node *node = table_obtain(&plan->table, &server->name);
-		if (!node)
-			return error_set(plan->err, -ENOMEM, "out of memory");
-		node->fixed = true;
-		for (int slot = NODE_A; slot <= NODE_AAAA; slot++) {
-			const struct block *block = server->block[slot];
-			if (node->block[slot] && block && !same_block(node->block[slot], block))
-				return error_set(plan->err, -EINVAL,
-					"name server '%.100s' has another address or TTL in "
-					"another zone",
-					name_print(&server->name, text));
-			if (!node->block[slot])
-				node->block[slot] = block;
-		}
-	}
-	return 0;
-}
-
-static void plan_place_service(const void *tree_node, VISIT visit, void *closure)
+static void place_again(const void *tree_node, VISIT visit, void *closure)
 {
 	const struct service *service = *(struct service *const *)tree_node;
-	struct plan *plan = closure;
+	struct placing *placing = closure;
 	struct name name;
 	/* Each is visited once on its way in order, or as a leaf. */
-	if (plan->rc < 0 || (visit != postorder && visit != leaf))
+	if (placing->rc < 0 || (visit != postorder && visit != leaf))
 		return;
 	name_fold(service->name, &name);
-	struct node *node = table_obtain(&plan->table, &name);
-	plan->rc = node ? check_no_glue(node, &name, plan->err)
-			: error_set(plan->err, -ENOMEM, "out of memory");
-	if (plan->rc == 0)
-		place_service(node, service);
+	struct node *node = table_obtain(placing->table, &name);
+	placing->rc = node ? check_free(node, &name, placing->err)
+			   : error_set(placing->err, -ENOMEM, "out of memory");
+	if (placing->rc < 0)
+		return;
+	place_service(node, service);
+	for (int i = 0; i < 2; i++)
+		place_ptr(placing->table, service, &service->address[i]);
 }
 
-static int plan_make(struct plan *plan, const struct names *names,
-	const struct dns_zone_config *configs, size_t count)
+/* A zone whose records did not change keeps its serial: secondaries have it already. */
+static void keep_serials(const struct names *names, struct dns_zones *zones)
 {
-	int rc = table_init(&plan->table);
-	if (rc < 0)
-		return error_set(plan->err, rc, "out of memory");
-	rc = plan_create_zones(plan, configs, count);
-	for (size_t i = 0; rc == 0 && i < plan->zone_count; i++)
-		rc = plan_place_apex(plan, plan->zones[i]);
-	for (size_t i = 0; rc == 0 && i < plan->zone_count; i++)
-		rc = plan_place_servers(plan, plan->zones[i]);
-	if (rc < 0)
-		return rc;
-	twalk_r(names->services, plan_place_service, plan);
-	return plan->rc;
+	for (size_t i = 0; i < zones->count; i++) {
+		struct zone *zone = zones->zones[i];
+		for (size_t k = 0; k < names->zone_count && zone->own_serial; k++) {
+			const struct zone *old = names->zones[k];
+			if (old->own_serial &&
+				name_compare(old->origin.bytes, zone->origin.bytes) == 0 &&
+				zone_same_records(old, zone))
+				zone_set_serial(zone, old->serial);
+		}
+	}
+}
+
+int names_use_zones(struct names *names, struct dns_zones *zones, struct error *err)
+{
+	struct placing placing = {.table = &zones->table, .err = err};
+	twalk_r(names->services, place_again, &placing);
+	if (placing.rc == 0) {
+		const struct dns_zones old = {names->table, names->zones, names->zone_count};
+		keep_serials(names, zones);
+		names->table = zones->table;
+		names->zones = zones->zones;
+		names->zone_count = zones->count;
+		*zones = old;
+	}
+	dns_zones_destroy(zones);
+	return placing.rc;
 }
 
 int names_set_zones(
 	struct names *names, const struct dns_zone_config *configs, size_t count, struct error *err)
 {
-	struct plan plan = {.err = err};
-	int rc = plan_make(&plan, names, configs, count);
-	if (rc == 0) {
-		struct plan old = {
-			.table = names->table,
-			.zones = names->zones,
-			.zone_count = names->zone_count,
-		};
-		names->table = plan.table;
-		names->zones = plan.zones;
-		names->zone_count = plan.zone_count;
-		plan = old;
-	}
-	plan_finish(&plan);
-	return rc;
+	struct dns_zones *zones = NULL;
+	int rc = dns_zones_create(configs, count, &zones, err);
+	return rc < 0 ? rc : names_use_zones(names, zones, err);
+}
+
+/* --- services --- */
+
+static struct block *compile_ptr(const struct service *service, uint32_t ttl)
+{
+	struct block_builder builder;
+	block_begin(&builder, NULL, DNS_TYPE_PTR);
+	size_t data = block_record(&builder, ttl);
+	block_put_name(&builder, service->name);
+	block_end_record(&builder, data);
+	return block_finish(&builder);
 }
 
 static int compile_addresses(struct service *service, const struct ip_address *ipv4,
@@ -218,11 +211,24 @@ static int compile_addresses(struct service *service, const struct ip_address *i
 		if (given[i]->family != families[i])
 			return error_set(err, -EINVAL, "the %s address is of another family",
 				i == 0 ? "IPv4" : "IPv6");
+		service->address[i] = *given[i];
 		service->block[i] = block_of_address(given[i], ttl);
 		if (!service->block[i])
 			return error_set(err, -ENOMEM, "out of memory");
 	}
-	return 0;
+	service->ptr = compile_ptr(service, ttl);
+	return service->ptr ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+int names_check_service(const struct names *names, const char *text, struct error *err)
+{
+	struct name name;
+	bool exact;
+	int rc = name_parse(text, &name, err);
+	if (rc < 0)
+		return rc;
+	const struct node *node = table_closest(&names->table, &name, &exact);
+	return exact || node->cut ? check_free(node, &name, err) : 0;
 }
 
 /* The node for the name, where the service may have it. */
@@ -237,7 +243,10 @@ static int claim_node(struct names *names, uint32_t number, const struct name *n
 		return error_set(err, -EEXIST, "'%.100s' is the name of another service",
 			name_print(name, text));
 	*out = node;
-	return check_no_glue(node, name, err);
+	int rc = check_free(node, name, err);
+	if (rc < 0)
+		table_prune(&names->table, node);
+	return rc;
 }
 
 int names_put_service(struct names *names, uint32_t number, const char *text,
@@ -252,14 +261,15 @@ int names_put_service(struct names *names, uint32_t number, const char *text,
 	if (!service)
 		return error_set(err, -ENOMEM, "out of memory");
 	int rc = name_parse(text, &name, err);
-	if (rc == 0)
-		rc = compile_addresses(service, ipv4, ipv6, ttl, err);
+	if (rc < 0)
+		return rc;
+	memcpy(service->name, name.bytes, name.size);
+	rc = compile_addresses(service, ipv4, ipv6, ttl, err);
 	if (rc == 0)
 		rc = claim_node(names, number, &name, &node, err);
 	if (rc < 0)
 		return rc;
 	service->number = number;
-	memcpy(service->name, name.bytes, name.size);
 	struct service **place = tsearch(service, &names->services, compare_numbers);
 	if (!place) {
 		table_prune(&names->table, node);
@@ -271,6 +281,10 @@ int names_put_service(struct names *names, uint32_t number, const char *text,
 	place_service(node, *place);
 	if (old && node_of(names, old) != node)
 		displace_service(names, node_of(names, old));
+	for (int i = 0; old && i < 2; i++)
+		displace_ptr(&names->table, old, &old->address[i]);
+	for (int i = 0; i < 2; i++)
+		place_ptr(&names->table, *place, &(*place)->address[i]);
 	service_destroy(old);
 	return 0;
 }
@@ -281,6 +295,8 @@ void names_remove_service(struct names *names, uint32_t number)
 	if (!service)
 		return;
 	displace_service(names, node_of(names, service));
+	for (int i = 0; i < 2; i++)
+		displace_ptr(&names->table, service, &service->address[i]);
 	tdelete(service, &names->services, compare_numbers);
 	service_destroy(service);
 }

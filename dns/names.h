@@ -6,11 +6,14 @@
 #include "dns/dns.h"
 #include "dns/table.h"
 #include "dns/zone.h"
+#include "dns/zones.h"
 
 /* A service's name and its compiled answers. */
 struct service {
 	uint32_t number;
-	struct block *block[2]; /* A, AAAA; NULL without */
+	struct ip_address address[2]; /* IPv4, IPv6; or "none" */
+	struct block *block[2];       /* A, AAAA; NULL without */
+	struct block *ptr;            /* its name, for whoever asks for an address */
 	uint8_t name[NAME_MAX_SIZE];
 };
 
@@ -26,11 +29,16 @@ int names_init(struct names *names); /* 0 or -ENOMEM */
 void names_finish(struct names *names);
 
 /* These do as the functions of dns/dns.h. */
+int names_use_zones(struct names *names, struct dns_zones *zones, struct error *err);
 int names_set_zones(struct names *names, const struct dns_zone_config *configs, size_t count,
 	struct error *err);
+int names_check_service(const struct names *names, const char *text, struct error *err);
 int names_put_service(struct names *names, uint32_t number, const char *text,
 	const struct ip_address *ipv4, const struct ip_address *ipv6, uint32_t ttl,
 	struct error *err);
 void names_remove_service(struct names *names, uint32_t number);
+
+/* The set of a type among a node's static records; NULL: none. */
+const struct rrset *node_find_set(const struct node *node, uint16_t type);
 
 #endif

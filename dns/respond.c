@@ -53,7 +53,7 @@ static void count(struct dns_counters *counters, const struct answer *answer)
 		return;
 	switch (answer->rcode) {
 	case DNS_RCODE_NOERROR:
-		if (answer->block && answer->block->answers > 0)
+		if (answer_has_records(answer))
 			counters->answered++;
 		else
 			counters->nodata++;
@@ -136,10 +136,8 @@ static void apply_reply(struct answer *answer, enum dns_reply reply)
 		[DNS_REPLY_TRUNCATED] = DNS_RCODE_NOERROR,
 		[DNS_REPLY_LATER] = DNS_RCODE_SERVFAIL,
 	};
-	*answer = (struct answer){
-		.rcode = rcodes[reply],
-		.truncated = reply == DNS_REPLY_TRUNCATED,
-	};
+	answer_init(answer, rcodes[reply]);
+	answer->truncated = reply == DNS_REPLY_TRUNCATED;
 }
 
 /* False where the answer is put off. */
@@ -174,14 +172,17 @@ static bool ask_service(struct exchange *exchange, const struct request *request
 /* What the reader of packets does not take as an ordinary query. */
 static void answer_special(struct exchange *exchange, uint16_t rcode)
 {
-	exchange->answer = (struct answer){.rcode = rcode};
+	answer_init(&exchange->answer, rcode);
 	if (rcode != DNS_RCODE_REFUSED)
 		return;
 	const struct block *block = chaos_find(&exchange->responder->chaos, exchange->query);
-	if (block)
-		exchange->answer = (struct answer){.authoritative = true, .block = block};
-	else
+	if (block) {
+		answer_init(&exchange->answer, DNS_RCODE_NOERROR);
+		exchange->answer.authoritative = true;
+		answer_add(&exchange->answer, block, (struct part_owner){0, 0}, SECTION_ANSWER);
+	} else {
 		explain(exchange, DNS_EDE_NOT_SUPPORTED, "this kind of query is not served");
+	}
 }
 
 /* False where a cookie is required and the client has none. */
@@ -194,10 +195,9 @@ static bool has_cookie(struct exchange *exchange)
 	if (responder->cookie_mode != DNS_COOKIES_REQUIRED || state == COOKIE_GOOD ||
 		exchange->client->tcp)
 		return true;
-	exchange->answer = (struct answer){
-		.rcode = state == COOKIE_NONE ? DNS_RCODE_NOERROR : DNS_RCODE_BADCOOKIE,
-		.truncated = state == COOKIE_NONE,
-	};
+	answer_init(
+		&exchange->answer, state == COOKIE_NONE ? DNS_RCODE_NOERROR : DNS_RCODE_BADCOOKIE);
+	exchange->answer.truncated = state == COOKIE_NONE;
 	return false;
 }
 

@@ -116,6 +116,11 @@ int dns_set_cookie_secrets(
 	return cookies_give(&server->responder.cookies, secrets, count, now);
 }
 
+int dns_use_zones(struct dns_server *server, struct dns_zones *zones, struct error *err)
+{
+	return names_use_zones(&server->responder.names, zones, err);
+}
+
 int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones, size_t count,
 	struct error *err)
 {
@@ -129,6 +134,11 @@ bool dns_in_zone(const struct dns_server *server, const char *text)
 	if (name_parse(text, &name, NULL) < 0)
 		return false;
 	return table_closest(&server->responder.names.table, &name, &exact)->zone;
+}
+
+int dns_check_service_name(const struct dns_server *server, const char *text, struct error *err)
+{
+	return names_check_service(&server->responder.names, text, err);
 }
 
 int dns_put_service(struct dns_server *server, uint32_t service, const char *name,

@@ -45,6 +45,11 @@ static void grow(struct table *table)
 	table->bucket_count = count;
 }
 
+static bool is_wildcard(const struct node *node)
+{
+	return node->name[0] == 1 && node->name[1] == '*';
+}
+
 static struct node *create(
 	struct table *table, struct node *parent, const struct name *name, unsigned label)
 {
@@ -60,7 +65,10 @@ static struct node *create(
 	node->parent = parent;
 	if (parent) {
 		node->zone = parent->zone;
+		node->cut = parent->cut;
 		parent->children++;
+		if (is_wildcard(node))
+			parent->wildcard = node;
 	}
 	struct node **bucket = bucket_of(table->buckets, table->bucket_count, node->hash);
 	node->next = *bucket;
@@ -148,6 +156,8 @@ void table_prune(struct table *table, struct node *node)
 		while (*at != node)
 			at = &(*at)->next;
 		*at = node->next;
+		if (parent->wildcard == node)
+			parent->wildcard = NULL;
 		free(node);
 		table->node_count--;
 		parent->children--;

@@ -13,13 +13,26 @@
 enum dns_type {
 	DNS_TYPE_A = 1,
 	DNS_TYPE_NS = 2,
+	DNS_TYPE_CNAME = 5,
 	DNS_TYPE_SOA = 6,
+	DNS_TYPE_PTR = 12,
 	DNS_TYPE_HINFO = 13,
+	DNS_TYPE_MX = 15,
 	DNS_TYPE_TXT = 16,
 	DNS_TYPE_SIG = 24,
 	DNS_TYPE_AAAA = 28,
+	DNS_TYPE_SRV = 33,
+	DNS_TYPE_DNAME = 39,
 	DNS_TYPE_OPT = 41,
 	DNS_TYPE_DS = 43,
+	DNS_TYPE_RRSIG = 46,
+	DNS_TYPE_NSEC = 47,
+	DNS_TYPE_DNSKEY = 48,
+	DNS_TYPE_NSEC3 = 50,
+	DNS_TYPE_NSEC3PARAM = 51,
+	DNS_TYPE_CDS = 59,
+	DNS_TYPE_CDNSKEY = 60,
+	DNS_TYPE_HTTPS = 65,
 	DNS_TYPE_TKEY = 249,
 	DNS_TYPE_TSIG = 250,
 	DNS_TYPE_IXFR = 251,
@@ -74,6 +87,11 @@ enum dns_ede_code {
 static inline uint16_t wire_get16(const uint8_t *at)
 {
 	return (uint16_t)(at[0] << 8 | at[1]);
+}
+
+static inline uint32_t wire_get32(const uint8_t *at)
+{
+	return (uint32_t)wire_get16(at) << 16 | wire_get16(at + 2);
 }
 
 static inline void wire_put16(uint8_t *at, uint16_t value)

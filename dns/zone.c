@@ -2,15 +2,19 @@
 #include "dns/zone.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "dns/wire.h"
+#include "dns/zonefile.h"
 
-/* Nobody transfers these zones, so that the rest of the SOA is of no effect but must be sane (RFC
- * 1912 section 2.2). */
-enum { SOA_SERIAL = 1, SOA_REFRESH = 3600, SOA_RETRY = 600, SOA_EXPIRE = 604800 };
+/* Where the configuration makes the SOA, these are what is usual (RFC 1912 section 2.2). */
+enum { SOA_FIRST_SERIAL = 1, SOA_REFRESH = 3600, SOA_RETRY = 600, SOA_EXPIRE = 604800 };
+
+/* The numbers at the end of a SOA's data. */
+#define SOA_NUMBERS 20
 
 CLEANUP_DEFINE(zone_destroy, struct zone *, zone_destroy)
 
@@ -18,13 +22,10 @@ void zone_destroy(struct zone *zone)
 {
 	if (!zone)
 		return;
-	for (size_t i = 0; i < zone->server_count; i++) {
-		free(zone->servers[i].block[0]);
-		free(zone->servers[i].block[1]);
-	}
-	free(zone->servers);
-	free(zone->soa);
-	free(zone->ns);
+	for (size_t i = 0; i < zone->set_count; i++)
+		free(zone->sets[i].block);
+	free(zone->sets);
+	records_finish(&zone->records);
 	free(zone->negative);
 	free(zone->any);
 	free(zone);
@@ -76,126 +77,213 @@ static int parse_mailbox(
 	return parse_user_at_host(text, (size_t)(at - text), out, err);
 }
 
-static int set_glue(struct zone_server *server, const struct dns_name_server *config, uint32_t ttl,
-	struct error *err)
+/* --- records of the configuration --- */
+
+const struct record *zone_find_record(
+	const struct records *records, const uint8_t *owner, uint16_t type)
 {
-	static const int families[2] = {AF_INET, AF_INET6};
-	const struct ip_address *given[2] = {&config->address, &config->address6};
+	for (size_t i = 0; i < records->count; i++)
+		if (records->item[i]->type == type &&
+			name_compare(records->item[i]->bytes, owner) == 0)
+			return records->item[i];
+	return NULL;
+}
+
+static int add(struct zone *zone, const struct name *owner, uint16_t type, uint32_t ttl,
+	const void *data, size_t size, struct error *err)
+{
+	return records_add(&zone->records, owner, type, ttl, 0, data, size, err);
+}
+
+static int add_soa(struct zone *zone, const struct dns_zone_config *config,
+	const struct name *primary, struct error *err)
+{
+	uint8_t data[2 * NAME_MAX_SIZE + SOA_NUMBERS], *at = data;
+	struct name mailbox;
+	int rc = parse_mailbox(config->mailbox, &zone->origin, &mailbox, err);
+	if (rc < 0)
+		return rc;
+	const uint32_t numbers[] = {config->serial ? config->serial : SOA_FIRST_SERIAL, SOA_REFRESH,
+		SOA_RETRY, SOA_EXPIRE, config->negative_ttl};
+	memcpy(at, primary->bytes, primary->size);
+	at += primary->size;
+	memcpy(at, mailbox.bytes, mailbox.size);
+	at += mailbox.size;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++, at += 4)
+		wire_put32(at, numbers[i]);
+	zone->own_serial = true;
+	return add(zone, &zone->origin, DNS_TYPE_SOA, config->ttl, data, (size_t)(at - data), err);
+}
+
+static int add_glue(struct zone *zone, const struct dns_zone_config *config,
+	const struct dns_name_server *server, const struct name *name, struct error *err)
+{
+	static const struct {
+		int family;
+		uint16_t type;
+		const char *text;
+	} kinds[] = {{AF_INET, DNS_TYPE_A, "IPv4"}, {AF_INET6, DNS_TYPE_AAAA, "IPv6"}};
+	const struct ip_address *given[2] = {&server->address, &server->address6};
 	for (int i = 0; i < 2; i++) {
 		if (!ip_address_is_set(given[i]))
 			continue;
-		if (given[i]->family != families[i])
+		if (given[i]->family != kinds[i].family)
 			return error_set(err, -EINVAL,
 				"name server '%.60s': its %s address is of another family",
-				config->name, i == 0 ? "IPv4" : "IPv6");
-		if (!server->inside)
+				server->name, kinds[i].text);
+		if (!name_within(name, &zone->origin) ||
+			zone_find_record(&zone->records, name->bytes, kinds[i].type))
 			continue;
-		server->address[i] = *given[i];
-		server->block[i] = block_of_address(given[i], ttl);
-		if (!server->block[i])
-			return error_set(err, -ENOMEM, "out of memory");
+		int rc = add(zone, name, kinds[i].type, config->ttl, given[i]->bytes,
+			ip_address_size(given[i]), err);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
 
-static int read_servers(struct zone *zone, const struct dns_zone_config *config, struct error *err)
+static int check_servers(
+	const struct zone *zone, const struct dns_zone_config *config, struct error *err)
 {
+	struct name one, other;
 	if (config->server_count == 0 || config->server_count > ZONE_MAX_SERVERS)
 		return error_set(err, -EINVAL, "%zu name servers: a zone has 1 to %u",
 			config->server_count, ZONE_MAX_SERVERS);
-	zone->servers = calloc(config->server_count, sizeof(*zone->servers));
-	if (!zone->servers)
-		return error_set(err, -ENOMEM, "out of memory");
 	for (size_t i = 0; i < config->server_count; i++) {
-		struct zone_server *server = &zone->servers[zone->server_count++];
-		int rc = parse_relative(config->servers[i].name, &zone->origin, &server->name, err);
-		if (rc < 0)
-			return rc;
-		for (const struct zone_server *other = zone->servers; other < server; other++)
-			if (name_within(&server->name, &other->name) &&
-				server->name.size == other->name.size)
-				return error_set(err, -EINVAL, "name server '%.60s' is given twice",
+		int rc = parse_relative(config->servers[i].name, &zone->origin, &one, err);
+		for (size_t k = 0; rc == 0 && k < i; k++) {
+			rc = parse_relative(config->servers[k].name, &zone->origin, &other, err);
+			if (rc == 0 && name_compare(one.bytes, other.bytes) == 0)
+				rc = error_set(err, -EINVAL, "name server '%.60s' is given twice",
 					config->servers[i].name);
-		server->inside = name_within(&server->name, &zone->origin);
-		rc = set_glue(server, &config->servers[i], config->ttl, err);
+		}
 		if (rc < 0)
 			return rc;
 	}
 	return 0;
 }
 
-static struct block *compile_soa(const struct zone *zone, const struct dns_zone_config *config,
-	const struct name *primary, const struct name *mailbox, bool negative)
+static int add_servers(struct zone *zone, const struct dns_zone_config *config, struct error *err)
 {
-	struct block_builder builder;
-	uint32_t ttl = config->ttl;
-	/* RFC 2308 section 3. */
-	if (negative && config->negative_ttl < ttl)
-		ttl = config->negative_ttl;
-	block_begin(&builder, &zone->origin, negative);
-	size_t data = block_record(&builder, negative ? BLOCK_AUTHORITY : BLOCK_ANSWER,
-		BLOCK_OWNER_ORIGIN, DNS_TYPE_SOA, ttl);
-	block_put_name(&builder, primary);
-	block_put_name(&builder, mailbox);
-	block_put32(&builder, SOA_SERIAL);
-	block_put32(&builder, SOA_REFRESH);
-	block_put32(&builder, SOA_RETRY);
-	block_put32(&builder, SOA_EXPIRE);
-	block_put32(&builder, config->negative_ttl);
-	block_end_record(&builder, data);
-	return block_finish(&builder);
+	int rc = check_servers(zone, config, err);
+	for (size_t i = 0; rc == 0 && i < config->server_count; i++) {
+		struct name name;
+		rc = parse_relative(config->servers[i].name, &zone->origin, &name, err);
+		if (rc == 0)
+			rc = add(zone, &zone->origin, DNS_TYPE_NS, config->ttl, name.bytes,
+				name.size, err);
+		if (rc == 0)
+			rc = add_glue(zone, config, &config->servers[i], &name, err);
+	}
+	return rc;
 }
 
-static struct block *compile_ns(const struct zone *zone, uint32_t ttl)
+static int find_primary(const struct zone *zone, const struct dns_zone_config *config,
+	struct name *out, struct error *err)
 {
-	struct block_builder builder;
-	uint16_t names[ZONE_MAX_SERVERS];
-	/* The question is the origin, a type and a class; the block follows. */
-	size_t base = DNS_HEADER_SIZE + zone->origin.size + 4u;
-	block_begin(&builder, &zone->origin, false);
-	for (size_t i = 0; i < zone->server_count; i++) {
-		size_t data =
-			block_record(&builder, BLOCK_ANSWER, BLOCK_OWNER_ORIGIN, DNS_TYPE_NS, ttl);
-		names[i] = (uint16_t)(DNS_POINTER | (base + data));
-		block_put_name(&builder, &zone->servers[i].name);
-		block_end_record(&builder, data);
-	}
-	for (size_t i = 0; i < zone->server_count; i++)
-		for (int family = 0; family < 2; family++)
-			if (zone->servers[i].block[family])
-				block_put_address(&builder, BLOCK_ADDITIONAL, names[i], ttl,
-					&zone->servers[i].address[family]);
-	return block_finish(&builder);
+	if (config->primary || config->server_count > 0)
+		return parse_relative(config->primary ? config->primary : config->servers[0].name,
+			&zone->origin, out, err);
+	name_fold(record_data(zone_find_record(&zone->records, zone->origin.bytes, DNS_TYPE_NS)),
+		out);
+	return 0;
 }
+
+/* What the file says is not said again by the configuration: whoever reads either must not be
+ * misled. */
+static int add_configured(
+	struct zone *zone, const struct dns_zone_config *config, struct error *err)
+{
+	const uint8_t *apex = zone->origin.bytes;
+	bool has_ns = zone_find_record(&zone->records, apex, DNS_TYPE_NS);
+	bool has_soa = zone_find_record(&zone->records, apex, DNS_TYPE_SOA);
+	struct name primary;
+	if (has_ns && config->server_count > 0)
+		return error_set(err, -EINVAL,
+			"the name servers stand in '%.200s' already: leave out `ns`", config->file);
+	if (has_soa && (config->primary || config->mailbox))
+		return error_set(err, -EINVAL,
+			"the SOA stands in '%.200s' already: leave out `primary` and `mailbox`",
+			config->file);
+	int rc = has_ns ? 0 : add_servers(zone, config, err);
+	if (rc == 0 && !has_soa) {
+		rc = find_primary(zone, config, &primary, err);
+		if (rc == 0)
+			rc = add_soa(zone, config, &primary, err);
+	}
+	return rc;
+}
+
+/* --- compiling --- */
 
 static struct block *compile_any(uint32_t ttl)
 {
 	static const uint8_t cpu_and_os[] = "\x07RFC8482"; /* the final NUL is the empty OS */
 	struct block_builder builder;
-	block_begin(&builder, NULL, false);
-	size_t data =
-		block_record(&builder, BLOCK_ANSWER, BLOCK_OWNER_QUESTION, DNS_TYPE_HINFO, ttl);
+	block_begin(&builder, NULL, DNS_TYPE_HINFO);
+	size_t data = block_record(&builder, ttl);
 	block_put(&builder, cpu_and_os, sizeof(cpu_and_os));
 	block_end_record(&builder, data);
 	return block_finish(&builder);
 }
 
-static int compile(struct zone *zone, const struct dns_zone_config *config, struct error *err)
+static int compile_sets(struct zone *zone, struct error *err)
 {
-	struct name primary = zone->servers[0].name, mailbox;
-	int rc =
-		config->primary ? parse_relative(config->primary, &zone->origin, &primary, err) : 0;
+	char text[RECORD_TEXT];
+	const struct records *records = &zone->records;
+	zone->sets = calloc(records->count, sizeof(*zone->sets));
+	if (!zone->sets)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0, run; i < records->count; i += run) {
+		run = records_run(records, i, true);
+		struct rrset *set = &zone->sets[zone->set_count++];
+		*set = (struct rrset){
+			.type = records->item[i]->type,
+			.count = (uint32_t)run,
+			.records = records->item + i,
+		};
+		set->block =
+			block_of_records(set->records, run, records->item[i]->ttl, &zone->origin);
+		if (!set->block)
+			return error_set(err, -EINVAL,
+				"%s: all records of this name and type are more than %u bytes",
+				record_print(records->item[i], text), BLOCK_MAX_SIZE);
+	}
+	return 0;
+}
+
+static int compile_special(struct zone *zone, struct error *err)
+{
+	const struct record *soa =
+		zone_find_record(&zone->records, zone->origin.bytes, DNS_TYPE_SOA);
+	const uint8_t *numbers = record_data(soa) + soa->data_size - SOA_NUMBERS;
+	uint32_t minimum = wire_get32(numbers + 16);
+	struct record *const one[] = {(struct record *)(uintptr_t)soa};
+	zone->serial = wire_get32(numbers);
+	zone->negative =
+		block_of_records(one, 1, minimum < soa->ttl ? minimum : soa->ttl, &zone->origin);
+	zone->any = compile_any(soa->ttl);
+	return zone->negative && zone->any ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+static int make(struct zone *zone, const struct dns_zone_config *config, struct error *err)
+{
+	int rc = 0;
+	if (config->ttl > TTL_MAX || config->negative_ttl > TTL_MAX)
+		return error_set(err, -EINVAL, "a TTL is at most %u seconds", TTL_MAX);
+	if (config->file)
+		rc = zonefile_read(config->file, &zone->origin, config->ttl, &zone->records, err);
 	if (rc == 0)
-		rc = parse_mailbox(config->mailbox, &zone->origin, &mailbox, err);
+		rc = add_configured(zone, config, err);
 	if (rc < 0)
 		return rc;
-	zone->soa = compile_soa(zone, config, &primary, &mailbox, false);
-	zone->negative = compile_soa(zone, config, &primary, &mailbox, true);
-	zone->ns = compile_ns(zone, config->ttl);
-	zone->any = compile_any(config->ttl);
-	if (!zone->soa || !zone->negative || !zone->ns || !zone->any)
-		return error_set(err, -ENOMEM, "out of memory");
-	return 0;
+	records_sort(&zone->records);
+	rc = zone_check(&zone->records, &zone->origin, err);
+	if (rc < 0 && config->file)
+		return error_prefix(err, rc, "%.200s", config->file);
+	if (rc == 0)
+		rc = compile_sets(zone, err);
+	return rc == 0 ? compile_special(zone, err) : rc;
 }
 
 int zone_create(const struct dns_zone_config *config, struct zone **out, struct error *err)
@@ -206,14 +294,49 @@ int zone_create(const struct dns_zone_config *config, struct zone **out, struct 
 	int rc = name_parse(config->origin, &zone->origin, err);
 	if (rc < 0)
 		return error_prefix(err, rc, "zone");
-	if (config->ttl > TTL_MAX || config->negative_ttl > TTL_MAX)
-		rc = error_set(err, -EINVAL, "a TTL is at most %u seconds", TTL_MAX);
-	if (rc == 0)
-		rc = read_servers(zone, config, err);
-	if (rc == 0)
-		rc = compile(zone, config, err);
+	rc = make(zone, config, err);
 	if (rc < 0)
 		return error_prefix(err, rc, "zone '%.60s'", config->origin);
 	*out = STEAL_POINTER(zone);
 	return 0;
+}
+
+bool zone_same_records(const struct zone *a, const struct zone *b)
+{
+	if (a->records.count != b->records.count)
+		return false;
+	for (size_t i = 0; i < a->records.count; i++) {
+		const struct record *left = a->records.item[i], *right = b->records.item[i];
+		size_t size = (size_t)left->owner_size + left->data_size;
+		if (left->type != right->type || left->ttl != right->ttl ||
+			left->owner_size != right->owner_size ||
+			left->data_size != right->data_size)
+			return false;
+		/* All of a SOA but its serial. */
+		if (left->type == DNS_TYPE_SOA
+				? memcmp(left->bytes, right->bytes, size - SOA_NUMBERS) != 0 ||
+					  memcmp(left->bytes + size - SOA_NUMBERS + 4,
+						  right->bytes + size - SOA_NUMBERS + 4,
+						  SOA_NUMBERS - 4) != 0
+				: memcmp(left->bytes, right->bytes, size) != 0)
+			return false;
+	}
+	return true;
+}
+
+void zone_set_serial(struct zone *zone, uint32_t serial)
+{
+	struct block *blocks[] = {zone->negative, NULL};
+	zone->serial = serial;
+	for (size_t i = 0; i < zone->set_count && !blocks[1]; i++) {
+		struct rrset *set = &zone->sets[i];
+		if (set->type != DNS_TYPE_SOA)
+			continue;
+		struct record *soa = set->records[0];
+		wire_put32(soa->bytes + soa->owner_size + soa->data_size - SOA_NUMBERS, serial);
+		blocks[1] = set->block;
+	}
+	for (size_t i = 0; i < 2; i++)
+		wire_put32((uint8_t *)(uintptr_t)blocks[i]->bytes + blocks[i]->size - SOA_NUMBERS,
+			serial);
 }

@@ -5,6 +5,7 @@
 #include "dns/block.h"
 #include "dns/dns.h"
 #include "dns/name.h"
+#include "dns/records.h"
 
 /* With names of full length these still fit a block. */
 #define ZONE_MAX_SERVERS 16
@@ -12,26 +13,40 @@
 /* RFC 2181 section 8. */
 #define TTL_MAX 0x7fffffffu
 
-struct zone_server {
-	struct name name;
-	bool inside;                  /* the name is the zone's own to answer for */
-	struct ip_address address[2]; /* IPv4, IPv6: glue, only where `inside`; or "none" */
-	struct block *block[2];       /* the answer with that address; NULL without */
+/* All records of one owner and type. */
+struct rrset {
+	uint16_t type;
+	uint32_t count;
+	struct record *const *records; /* within the zone's */
+	struct block *block;
 };
 
 /* One zone, compiled. */
 struct zone {
 	struct name origin;
-	struct block *soa;      /* the apex's SOA as an answer */
-	struct block *ns;       /* the apex's NS as an answer, with glue */
-	struct block *negative; /* the SOA in the authority section, for NODATA and NXDOMAIN */
+	struct records records; /* sorted; the SOA is the apex's */
+	struct rrset *sets;     /* of these, in their order */
+	size_t set_count;
+	struct block *negative; /* the SOA with the TTL of negative answers (RFC 2308 section 3) */
 	struct block *any;      /* RFC 8482: a HINFO for whoever asks for everything */
-	struct zone_server *servers;
-	size_t server_count;
+	uint32_t serial;
+	bool own_serial; /* the SOA is from the configuration: its serial is ours to set */
 };
 
-/* -EINVAL says which part of the configuration is wrong. */
+/* Reads the zone's file, where it has one, and compiles all; any thread. -EINVAL, or the errno of
+ * reading, says what is wrong. */
 int zone_create(const struct dns_zone_config *config, struct zone **out, struct error *err);
 void zone_destroy(struct zone *zone);
+
+/* Whether both have the same records, whatever their serials are. */
+bool zone_same_records(const struct zone *a, const struct zone *b);
+void zone_set_serial(struct zone *zone, uint32_t serial);
+
+/* zone_check.c: whether sorted records make a zone. -EINVAL names the record and the reason. */
+int zone_check(const struct records *records, const struct name *origin, struct error *err);
+
+/* NULL: there is none. */
+const struct record *zone_find_record(
+	const struct records *records, const uint8_t *owner, uint16_t type);
 
 #endif

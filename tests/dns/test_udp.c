@@ -326,7 +326,7 @@ static void dig_agrees(void **state)
 		found = run_dig(fixture, ways[i], out, sizeof(out)) > 0;
 		if (found)
 			assert_string_equal(
-				out, "10.77.0.5\nfd00::5\nns1.example.test.\nns.other.net.\n");
+				out, "10.77.0.5\nfd00::5\nns.other.net.\nns1.example.test.\n");
 	}
 	fixture_destroy(fixture);
 	if (!found)

@@ -80,10 +80,10 @@ static void apex_answers(void **state)
 		"0000003c");
 	expect(world, HEAD EXAMPLE "0002 0001",
 		"1234 8500 0001 0002 0000 0002" EXAMPLE "0002 0001"
-		"c00c 0002 0001 00000e10 0006 03'ns1'c00c"
 		"c00c 0002 0001 00000e10 000e 02'ns'05'other'03'net'00"
-		"c02a 0001 0001 00000e10 0004 c0000201"
-		"c02a 001c 0001 00000e10 0010 fd000000000000000000000000000001");
+		"c00c 0002 0001 00000e10 0006 03'ns1'c00c"
+		"c044 0001 0001 00000e10 0004 c0000201"
+		"c044 001c 0001 00000e10 0010 fd000000000000000000000000000001");
 	/* A service may be at the apex. */
 	expect(world, HEAD EXAMPLE "0001 0001",
 		"1234 8500 0001 0001 0000 0000" EXAMPLE
@@ -104,9 +104,9 @@ static void glue_answers(void **state)
 	expect(world, HEAD "03'ns1'" EXAMPLE "0001 0001",
 		"1234 8500 0001 0001 0000 0000 03'ns1'" EXAMPLE
 		"0001 0001 c00c 0001 0001 00000e10 0004 c0000201");
-	/* A name server without an address is a name without records. */
+	/* A name server without an address is no name of the zone. */
 	expect(world, HEAD "02'ns'04'test'00 0001 0001",
-		"1234 8500 0001 0000 0001 0000 02'ns'04'test'00 0001 0001" PARENT_SOA("0f"));
+		"1234 8503 0001 0000 0001 0000 02'ns'04'test'00 0001 0001" PARENT_SOA("0f"));
 	/* The address given for a name outside of the zone is not ours to tell. */
 	expect(world, HEAD "02'ns'05'other'03'net'00 0001 0001",
 		"1234 8105 0001 0000 0000 0000 02'ns'05'other'03'net'00 0001 0001");

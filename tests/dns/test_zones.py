@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: ISC
+"""Zone files in the running daemon: read at the start and at a reload, and never half."""
+import signal
+import subprocess
+
+import pytest
+from harness import SUMMOND, Summond, wait_for
+
+TEXT = """$TTL 60
+@ SOA ns1 hostmaster 5 3600 600 604800 60
+@ NS ns1
+ns1 A 127.0.0.1
+mail TXT "first"
+"""
+
+
+@pytest.fixture()
+def summond():
+    daemon = Summond(backend="sim", network=False)
+    daemon.file = daemon.folder / "zone"
+    daemon.file.write_text(TEXT)
+    text = daemon.config.read_text()
+    daemon.config.write_text(text.replace('ns "ns1" { address = 127.0.0.1 }',
+                                          f'file = "{daemon.file}"'))
+    with daemon.start():
+        yield daemon
+
+
+def reload(summond, says):
+    before = summond.log().count(says)
+    summond.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: summond.log().count(says) > before, f"the log to say '{says}'")
+
+
+def test_a_reload_reads_the_file_again(summond):
+    assert '"first"' in summond.dig("mail.example.test", "TXT").text
+    summond.file.write_text(TEXT.replace("first", "second"))
+    assert '"first"' in summond.dig("mail.example.test", "TXT").text
+    reload(summond, "configuration reloaded")
+    assert '"second"' in summond.dig("mail.example.test", "TXT", "+tcp").text
+
+
+def test_a_bad_file_changes_nothing(summond):
+    summond.file.write_text(TEXT + "mail A 1.2.3.x\n")
+    reload(summond, "the old one stays")
+    assert f"{summond.file}:6: " in summond.log()
+    assert '"first"' in summond.dig("mail.example.test", "TXT").text
+    done = subprocess.run([SUMMOND, "--check", "-c", summond.config], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 1 and f"{summond.file}:6: " in done.stderr
+    summond.file.unlink()
+    reload(summond, "the old one stays")
+    assert "No such file" in summond.log()
+    assert '"first"' in summond.dig("mail.example.test", "TXT").text
+
+
+def test_reloads_in_a_row_end_with_the_last_file(summond):
+    summond.file.write_text(TEXT + "".join(f"n{i} TXT x\n" for i in range(20000)))
+    summond.process.send_signal(signal.SIGHUP)
+    assert summond.dig("ns1.example.test").status == "NOERROR"
+    summond.file.write_text(TEXT + "last TXT x\n")
+    summond.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: summond.dig("last.example.test", "TXT").status == "NOERROR", "the last file")
+    wait_for(lambda: summond.dig("n7.example.test", "TXT").status == "NXDOMAIN", "the last file")
+
+
+def test_an_alias_wakes_its_service(summond):
+    summond.file.write_text(TEXT + "www CNAME real\n* TXT wild\n* A 192.0.2.1\n")
+    reload(summond, "configuration reloaded")
+    summond.add("real.example.test")
+    assert summond.dig("any.example.test").addresses == ["192.0.2.1"]
+    assert summond.dig("real.example.test", "TXT").status == "NOERROR"
+    assert summond.state("real.example.test") == "asleep"
+    answer = summond.dig("www.example.test")
+    assert answer.addresses == [summond.service("real.example.test")["ipv4"]]
+    assert summond.state("real.example.test") == "awake"
+
+
+def test_a_service_cannot_have_a_name_of_the_zone(summond):
+    status, body = summond.call("PUT", "/v1/services/ns1.example.test", {})
+    assert status == 409, body
+    assert "has an address in its zone" in str(body)
