@@ -9,29 +9,55 @@
 
 /* From a query to a decision: which service, what do its policy and its load say. */
 
-enum { TYPE_A = 1, TYPE_AAAA = 28 };
-enum { EDE_OTHER = 0, EDE_NOT_READY = 14, EDE_NETWORK_ERROR = 23 }; /* RFC 8914, section 4 */
+/* The types of query that can wake, RFC 1035, 3596 and 9460. */
+static const struct {
+	uint16_t type;
+	unsigned wake; /* enum policy_wake */
+	const char *name;
+} types[] = {
+	{1, POLICY_WAKE_A, "A"},
+	{28, POLICY_WAKE_AAAA, "AAAA"},
+	{65, POLICY_WAKE_HTTPS, "HTTPS"},
+};
 
-static enum dns_reply refuse(struct dns_ede *ede, uint16_t code, const char *text)
+static size_t find_type(uint16_t type)
+{
+	size_t i = 0;
+	while (i < sizeof(types) / sizeof(types[0]) - 1 && types[i].type != type)
+		i++;
+	return i;
+}
+
+static enum dns_reply explain(
+	struct dns_ede *ede, enum dns_reply reply, uint16_t code, const char *text)
 {
 	ede->present = true;
 	ede->code = code;
 	snprintf(ede->text, sizeof(ede->text), "%.*s", (int)sizeof(ede->text) - 1, text);
-	return DNS_REPLY_SERVFAIL;
+	return reply;
+}
+
+static enum dns_reply fail(struct dns_ede *ede, uint16_t code, const char *text)
+{
+	return explain(ede, DNS_REPLY_SERVFAIL, code, text);
 }
 
 static void describe_cause(const struct dns_ask *ask, char cause[SUMMON_CAUSE_MAX + 1])
 {
 	char client[IP_ADDRESS_TEXT];
 	struct ip_address address = ip_address_from_sockaddr(ask->source);
-	snprintf(cause, SUMMON_CAUSE_MAX + 1, "query %s %s", ask->qtype == TYPE_A ? "A" : "AAAA",
+	snprintf(cause, SUMMON_CAUSE_MAX + 1, "query %s %s", types[find_type(ask->qtype)].name,
 		ip_address_print(&address, client));
 }
 
 static enum dns_reply wait_for_it(struct service *service, const struct dns_ask *ask,
 	const struct admit *admit, struct dns_ede *ede)
 {
-	const struct waiter waiter = {.hold_until = admit->hold_until, .query = ask->id};
+	const struct waiter waiter = {
+		.hold_until = admit->hold_until,
+		.query = ask->id,
+		.trusted = guard_trusts(service->daemon, ask->source),
+	};
 	struct registry *registry = &service->daemon->registry;
 	char cause[SUMMON_CAUSE_MAX + 1];
 	describe_cause(ask, cause);
@@ -46,18 +72,43 @@ static enum dns_reply wait_for_it(struct service *service, const struct dns_ask 
 	if (joined && at_once)
 		return DNS_REPLY_ADDRESS;
 	return joined ? DNS_REPLY_LATER
-		      : refuse(ede, EDE_NOT_READY, "too many queries wait for this name");
+		      : fail(ede, DNS_EDE_NOT_READY, "too many queries wait for this name");
 }
 
-static enum dns_reply back_off(
-	const struct service *service, const struct admit *admit, struct dns_ede *ede)
+/* Strangers are not told what the backend said: it may have paths of this machine in it. */
+static enum dns_reply back_off(const struct service *service, const struct dns_ask *ask,
+	const struct admit *admit, struct dns_ede *ede)
 {
 	char text[sizeof(ede->text)];
 	uint64_t now = clock_monotonic();
 	uint64_t wait = admit->retry_at > now ? admit->retry_at - now : 0;
-	snprintf(text, sizeof(text), "tried again in %.1f s; %.90s", (double)wait / 1e9,
-		service->last_error);
-	return refuse(ede, EDE_NETWORK_ERROR, text);
+	bool trusted = guard_trusts(service->daemon, ask->source);
+	snprintf(text, sizeof(text), "the last start failed, tried again in %.1f s%s%.70s",
+		(double)wait / 1e9, trusted ? "; " : "", trusted ? service->last_error : "");
+	return fail(ede, DNS_EDE_NETWORK_ERROR, text);
+}
+
+/* What is said to a client that may not wake; LATER where it may. */
+static enum dns_reply ask_guard(
+	struct service *service, const struct dns_ask *ask, bool starts, struct dns_ede *ede)
+{
+	char reason[128];
+	struct daemon *daemon = service->daemon;
+	const struct guard_client client = {.address = ask->source, .verified = ask->verified};
+	enum guard_verdict verdict = guard_admit(daemon, service, &client, reason);
+	if (verdict == GUARD_PASS && starts)
+		verdict = guard_spend(daemon, service, &client, ask->received_at, reason);
+	switch (verdict) {
+	case GUARD_PROHIBITED:
+		return explain(ede, DNS_REPLY_REFUSED, DNS_EDE_PROHIBITED, reason);
+	case GUARD_UNVERIFIED:
+		return DNS_REPLY_TRUNCATED;
+	case GUARD_SPENT:
+		return fail(ede, DNS_EDE_NOT_READY, reason);
+	case GUARD_PASS:
+		break;
+	}
+	return DNS_REPLY_LATER;
 }
 
 enum dns_reply daemon_ask(void *ctx, const struct dns_ask *ask, struct dns_ede *ede)
@@ -65,10 +116,10 @@ enum dns_reply daemon_ask(void *ctx, const struct dns_ask *ask, struct dns_ede *
 	struct daemon *daemon = ctx;
 	struct service *service = service_by_id(&daemon->registry, ask->service);
 	if (!service || daemon->ending)
-		return refuse(ede, EDE_OTHER, "this server is about to stop");
+		return fail(ede, DNS_EDE_OTHER, "this server is about to stop");
 	const struct policy *policy = &service->policy->policy;
 	struct load load = service_load(service);
-	unsigned wake = ask->qtype == TYPE_A ? POLICY_WAKE_A : POLICY_WAKE_AAAA;
+	unsigned wake = types[find_type(ask->qtype)].wake;
 	struct admit admit = decide_admit(policy, &load, wake, ask->received_at);
 	if (policy->activity & POLICY_ACTIVITY_QUERIES)
 		service->load.active_at = ask->received_at;
@@ -77,12 +128,17 @@ enum dns_reply daemon_ask(void *ctx, const struct dns_ask *ask, struct dns_ede *
 	case ADMIT_NO_WAKE:
 		return DNS_REPLY_ADDRESS;
 	case ADMIT_BACKOFF:
-		return back_off(service, &admit, ede);
+		return back_off(service, ask, &admit, ede);
 	case ADMIT_JOIN:
 	case ADMIT_WAKE:
 		break;
 	}
+	enum dns_reply reply = ask_guard(service, ask, admit.verdict == ADMIT_WAKE, ede);
+	if (reply != DNS_REPLY_LATER)
+		return reply;
 	if (service->backend->failure[0])
-		return refuse(ede, EDE_NETWORK_ERROR, service->backend->failure);
+		return fail(ede, DNS_EDE_NETWORK_ERROR,
+			guard_trusts(daemon, ask->source) ? service->backend->failure
+							  : "its backend is not usable");
 	return wait_for_it(service, ask, &admit, ede);
 }

@@ -257,6 +257,7 @@ int daemon_init(
 	daemon->started_at = clock_monotonic();
 	daemon->log = (struct log){stderr, (enum log_level)config->log.level, config->log.json};
 	uv_loop_init(&daemon->loop);
+	guard_init(&daemon->guard);
 	watch_signals(daemon);
 	defer_log(daemon);
 	int rc = make_dirs(daemon, err);

@@ -11,8 +11,10 @@
 
 #include "base/address.h"
 #include "base/error.h"
+#include "base/prefixes.h"
 #include "dns/dns.h"
 #include "launcher/launcher.h"
+#include "policies/budget.h"
 
 /*
  * The configuration: summond.conf (see base/config_syntax.h), then conf.d/ beside it in the order
@@ -36,6 +38,12 @@ struct config_backend {
 
 #define CONFIG_COOKIE_SECRETS 2
 
+/* A list as it was written; what several say together is compiled into struct prefixes. */
+struct config_prefixes {
+	struct prefix_rule *rules;
+	size_t count;
+};
+
 struct config {
 	char *state_dir, *run_dir;
 	struct {
@@ -54,6 +62,12 @@ struct config {
 		unsigned cookie_secret_count;
 		char *identity, *version; /* or NULL */
 	} dns;
+	struct {
+		struct config_prefixes allow, deny, trusted;
+		struct prefixes access, trusts; /* of allow and deny; of trusted */
+		bool verify;
+		struct budget_rate per_source, per_service, total;
+	} wake;
 	struct config_zone *zones;
 	size_t zone_count;
 	struct {

@@ -58,6 +58,17 @@ extern const size_t config_option_count;
  * nth. */
 const char *config_nearest(const char *word, const char *(*name_of)(size_t index), size_t count);
 
+/* config_lists.c: kinds of options whose text has parts (see `set`). */
+int config_set_secrets(struct config_loaded *loaded, const struct config_option *option,
+	const char *text, struct error *err);
+/* `min` is what each prefix says: yes or no. */
+int config_set_prefixes(struct config_loaded *loaded, const struct config_option *option,
+	const char *text, struct error *err);
+int config_set_rate(struct config_loaded *loaded, const struct config_option *option,
+	const char *text, struct error *err);
+/* What the lists of `wake` come to together. */
+void config_derive_wake(struct config_loader *loader);
+
 /* config_sections.c: zones and backends, from the root of the tree. */
 void config_read_zones(struct config_loader *loader, const struct config_node *root);
 void config_read_backends(struct config_loader *loader, const struct config_node *root);

@@ -2,12 +2,9 @@
 #include "daemon/config_internal.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/units.h"
-
-static const char hex_digits[] = "0123456789abcdefABCDEF";
 
 #define FIELD(loaded, option, type) ((type *)(void *)((char *)&(loaded)->config + (option)->offset))
 
@@ -177,32 +174,6 @@ static int set_listen(struct config_loaded *loaded, const struct config_option *
 	return 0;
 }
 
-static int set_secrets(struct config_loaded *loaded, const struct config_option *option,
-	const char *text, struct error *err)
-{
-	(void)option;
-	unsigned count = 0;
-	for (text += strspn(text, " \t"); *text; text += strspn(text, " \t"), count++) {
-		size_t length = strcspn(text, " \t");
-		/* Not quoted in the message: it is a secret. */
-		if (length != 2 * DNS_COOKIE_SECRET_SIZE || strspn(text, hex_digits) < length)
-			return error_set(err, -EINVAL,
-				"secret number %u is not one of %d hexadecimal digits", count + 1,
-				2 * DNS_COOKIE_SECRET_SIZE);
-		if (count == CONFIG_COOKIE_SECRETS)
-			return error_set(err, -EINVAL,
-				"has more than two secrets: the one to make cookies with, and one "
-				"more to be taken");
-		for (size_t i = 0; i < DNS_COOKIE_SECRET_SIZE; i++, text += 2) {
-			const char digits[3] = {text[0], text[1]};
-			loaded->config.dns.cookie_secrets[count][i] =
-				(uint8_t)strtoul(digits, NULL, 16);
-		}
-	}
-	loaded->config.dns.cookie_secret_count = count;
-	return 0;
-}
-
 /* --- the table --- */
 
 #ifndef SUMMOND_GUEST_DIR
@@ -217,6 +188,8 @@ static int set_secrets(struct config_loaded *loaded, const struct config_option 
 #define NUMBER      .kind = "number", .set = set_number
 #define LARGE       .kind = "number", .set = set_large_number
 #define SWITCH      .kind = "true or false", .set = set_switch, .words = switch_words
+#define PREFIXES    .kind = "list of prefixes", .set = config_set_prefixes, .list = true
+#define RATE        .kind = "rate", .set = config_set_rate
 #define PREFIX(fam) .kind = "prefix", .set = set_prefix, .min = (fam)
 #define RELOAD      .reload = true
 
@@ -261,7 +234,7 @@ const struct config_option config_options[] = {
 	{"dns.cookies", .kind = "word", .set = set_choice, .words = cookie_words, .value = "on",
 		AT(dns.cookies),
 		.help = "DNS cookies: on, required of whoever asks over UDP, or off"},
-	{"dns.cookie_secrets", .kind = "list of secrets", .set = set_secrets, .list = true,
+	{"dns.cookie_secrets", .kind = "list of secrets", .set = config_set_secrets, .list = true,
 		.shown = "made up, and rolled every day", RELOAD,
 		.help = "one or two secrets of 32 hexadecimal digits, where several servers share "
 			"them: cookies are made with the first, and those of both are taken"},
@@ -269,6 +242,24 @@ const struct config_option config_options[] = {
 		.help = "what this server is called in NSID and in id.server of class CH"},
 	{"dns.version", TEXT, .max = 255, .shown = "none", AT(dns.version),
 		.help = "what version.server and version.bind of class CH say"},
+	{"wake.allow", PREFIXES, .min = true, .shown = "everybody", AT(wake.allow), RELOAD,
+		.help = "the networks whose queries may start a guest; where there are any, no "
+			"others"},
+	{"wake.deny", PREFIXES, .shown = "nobody", AT(wake.deny), RELOAD,
+		.help = "the networks whose queries may not: of both lists, the longest prefix "
+			"decides"},
+	{"wake.verify", SWITCH, .value = "true", AT(wake.verify), RELOAD,
+		.help = "whether a UDP client has to show that it is at its address, by asking "
+			"again over TCP or with a DNS cookie, before it starts a guest"},
+	{"wake.trusted", PREFIXES, .min = true,
+		.shown = "127.0.0.0/8, ::1 and the guests' networks", AT(wake.trusted), RELOAD,
+		.help = "the networks whose clients need not show it"},
+	{"wake.per_source", RATE, .value = "120/1min", AT(wake.per_source), RELOAD,
+		.help = "how many starts one network, a /24 or /56, may cause"},
+	{"wake.per_service", RATE, .value = "60/1min", AT(wake.per_service), RELOAD,
+		.help = "how many starts of one service queries may cause"},
+	{"wake.total", RATE, .value = "600/1min", AT(wake.total), RELOAD,
+		.help = "how many starts queries may cause in all"},
 	{"network.enabled", SWITCH, .value = "true", AT(network.enabled),
 		.help = "whether guests have a link to the network"},
 	{"network.bridge", TEXT, .min = 1, .max = 15, .value = "summon0", AT(network.bridge),

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,14 @@ static json_t *dns_json(const struct dns_counters *counters)
 		json_object_set_new(object, fields[i].name, json_integer((json_int_t)value));
 	}
 	return object;
+}
+
+static json_t *wake_json(const struct guard_counters *c)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "started", (json_int_t)c->passed,
+		"prohibited", (json_int_t)c->prohibited, "unverified", (json_int_t)c->unverified,
+		"over_source", (json_int_t)c->over_source, "over_service",
+		(json_int_t)c->over_service, "over_total", (json_int_t)c->over_total);
 }
 
 static json_t *capabilities_json(unsigned mask)
@@ -74,14 +83,14 @@ void control_get_status(void *ctx, struct http_request *request)
 		awake += service->state == STATE_AWAKE;
 	}
 	http_respond(request, 200,
-		json_pack("{s:s, s:I, s:b, s:i, s:i, s:{s:o, s:o}, s:o}", "version",
+		json_pack("{s:s, s:I, s:b, s:i, s:i, s:{s:o, s:o, s:o}, s:o}", "version",
 			SUMMOND_VERSION, "uptime_ns",
 			(json_int_t)(clock_monotonic() - daemon->started_at), "serving",
 			(int)daemon->serving, "services", (int)HASH_COUNT(daemon->registry.by_name),
 			"awake", awake, "counters", "dns",
 			dns_json(dns_server_counters(daemon->dns)), "doorbell",
-			control_doorbell_json(daemon), "backends",
-			backends_json(&daemon->backends)));
+			control_doorbell_json(daemon), "wake", wake_json(&daemon->guard.counters),
+			"backends", backends_json(&daemon->backends)));
 }
 
 void control_list_instances(void *ctx, struct http_request *request)
@@ -139,6 +148,20 @@ static void check_dns(struct daemon *daemon, json_t *list)
 	snprintf(text, sizeof(text), "serves %zu zones%s", daemon->config->zone_count,
 		daemon->config->zone_count ? "" : ": add a zone to summond.conf");
 	add(list, "zones", daemon->config->zone_count ? "ok" : "warning", text);
+}
+
+static void check_wake(struct daemon *daemon, json_t *list)
+{
+	char text[256];
+	const struct guard_counters *c = &daemon->guard.counters;
+	uint64_t over = c->over_source + c->over_service + c->over_total;
+	snprintf(text, sizeof(text),
+		"%s; %" PRIu64 " starts by queries, refused: %" PRIu64 " by network, %" PRIu64
+		" by budget",
+		daemon->config->wake.verify ? "UDP clients show that they are at their address"
+					    : "wake.verify is off: forged queries start guests",
+		c->passed, c->prohibited, over);
+	add(list, "wake", daemon->config->wake.verify && over == 0 ? "ok" : "warning", text);
 }
 
 static void check_backends(struct daemon *daemon, json_t *list)
@@ -221,8 +244,8 @@ static void check_done(void *ctx, int rc, const struct error *err)
 
 void control_get_check(void *ctx, struct http_request *request)
 {
-	static void (*const checks[])(struct daemon *, json_t *) = {
-		check_dns, check_backends, check_network, check_doorbell, check_services};
+	static void (*const checks[])(struct daemon *, json_t *) = {check_dns, check_wake,
+		check_backends, check_network, check_doorbell, check_services};
 	struct control *control = ctx;
 	struct error err = ERROR_INIT;
 	struct check *check = calloc(1, sizeof(*check));

@@ -9,6 +9,7 @@
 #include "daemon/backends.h"
 #include "daemon/config.h"
 #include "daemon/door.h"
+#include "daemon/guard.h"
 #include "daemon/journal.h"
 #include "daemon/log.h"
 #include "daemon/reload.h"
@@ -37,6 +38,7 @@ struct daemon {
 	uint64_t unknown_rings;    /* packets to addresses that are no service's */
 	struct backends backends;
 	struct dns_server *dns;
+	struct guard guard;
 	struct control *control;
 	uint64_t started_at; /* monotonic */
 	uv_signal_t signals[3];

@@ -12,6 +12,7 @@
 #include "daemon/timer.h"
 #include "db/store.h"
 #include "launcher/launcher.h"
+#include "policies/budget.h"
 #include "policies/decide.h"
 #include "policies/policy.h"
 
@@ -47,6 +48,7 @@ struct service {
 	struct summon *summon;         /* the demand that is being met, or NULL */
 	struct console *console;       /* or NULL before the first byte */
 	struct door door;              /* packets that wait for the guest */
+	struct budget wakes;           /* starts that queries have caused */
 	struct timer *consider;        /* looks again when backoff is over */
 	unsigned unasked;              /* starts for nobody's query, in a row */
 	uint64_t unasked_at;           /* the last of them (monotonic) */

@@ -12,11 +12,6 @@
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
 
-enum {
-	EDE_NOT_READY = 14, /* RFC 8914, section 4 */
-	EDE_NETWORK_ERROR = 23,
-};
-
 static const char *const stage_names[STAGE_COUNT] = {
 	[STAGE_QUERY] = "query",
 	[STAGE_ADMITTED] = "admitted",
@@ -79,12 +74,14 @@ static void tell(struct summon *summon, const struct waiter *waiter, enum dns_re
 		dns_answer(summon->service->daemon->dns, waiter->query, reply, ede);
 }
 
-static void tell_all(
-	struct summon *summon, enum dns_reply reply, const struct dns_ede *ede, const char *failure)
+/* `detailed` is for those who are trusted. */
+static void tell_all(struct summon *summon, enum dns_reply reply, const struct dns_ede *ede,
+	const struct dns_ede *detailed, const char *failure)
 {
 	timer_cancel(&summon->deadline);
 	for (unsigned i = 0; i < summon->waiter_count; i++)
-		tell(summon, &summon->waiters[i], reply, ede, failure);
+		tell(summon, &summon->waiters[i], reply,
+			summon->waiters[i].trusted ? detailed : ede, failure);
 	summon->waiter_count = 0;
 }
 
@@ -113,7 +110,7 @@ static void on_deadline(void *ctx)
 	const struct policy *policy = &summon->service->policy->policy;
 	enum dns_reply reply = policy->at_deadline == POLICY_DEADLINE_ADDRESS ? DNS_REPLY_ADDRESS
 									      : DNS_REPLY_SERVFAIL;
-	struct dns_ede ede = {.code = EDE_NOT_READY, .present = true};
+	struct dns_ede ede = {.code = DNS_EDE_NOT_READY, .present = true};
 	snprintf(ede.text, sizeof(ede.text), "still %s",
 		lifecycle_state_name(summon->service->state));
 	uint64_t now = clock_monotonic();
@@ -206,7 +203,7 @@ void summon_succeed(struct service *service)
 	struct summon *summon = service->summon;
 	if (!summon)
 		return;
-	tell_all(summon, DNS_REPLY_ADDRESS, &(struct dns_ede){0}, NULL);
+	tell_all(summon, DNS_REPLY_ADDRESS, NULL, NULL, NULL);
 	summon_stage(summon, STAGE_ANSWERED, clock_monotonic());
 	log_line(&service->daemon->log, LOG_INFO, about(summon),
 		"ready after %.1f ms, %u answered; cause: %s",
@@ -215,14 +212,27 @@ void summon_succeed(struct service *service)
 	end(service, "ready", "");
 }
 
+/* The first stage that every start goes through and this one did not reach. */
+static enum summon_stage missed_stage(const struct summon *summon)
+{
+	static const enum summon_stage way[] = {STAGE_ADMITTED, STAGE_ASKED, STAGE_CREATED};
+	for (size_t i = 0; i < sizeof(way) / sizeof(way[0]); i++)
+		if (!summon->stages[way[i]])
+			return way[i];
+	return STAGE_READY;
+}
+
 void summon_fail(struct service *service, const char *failure)
 {
 	struct summon *summon = service->summon;
 	if (!summon)
 		return;
-	struct dns_ede ede = {.code = EDE_NETWORK_ERROR, .present = true};
-	snprintf(ede.text, sizeof(ede.text), "%.*s", (int)sizeof(ede.text) - 1, failure);
-	tell_all(summon, DNS_REPLY_SERVFAIL, &ede, failure);
+	struct dns_ede ede = {.code = DNS_EDE_NETWORK_ERROR, .present = true};
+	snprintf(ede.text, sizeof(ede.text), "failed before stage %s",
+		summon_stage_name(missed_stage(summon)));
+	struct dns_ede detailed = ede;
+	snprintf(detailed.text, sizeof(detailed.text), "%s: %.80s", ede.text, failure);
+	tell_all(summon, DNS_REPLY_SERVFAIL, &ede, &detailed, failure);
 	log_line(&service->daemon->log, LOG_WARNING, about(summon), "failed: %s; cause: %s",
 		failure, summon->cause);
 	end(service, "failed", failure);

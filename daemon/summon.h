@@ -39,6 +39,7 @@ typedef void (*summon_done_fn)(void *ctx, const struct summon *summon, const cha
 struct waiter {
 	uint64_t hold_until; /* monotonic; 0: as long as it takes */
 	struct dns_query_id query;
+	bool trusted;        /* is told what the backend said of a failure */
 	summon_done_fn done; /* NULL: a query */
 	void *ctx;
 };

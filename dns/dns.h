@@ -32,10 +32,20 @@ enum dns_reply {
 	DNS_REPLY_LATER,     /* only from the callback: dns_answer will follow */
 };
 
+/* RFC 8914 section 4. */
+enum dns_ede_code {
+	DNS_EDE_OTHER = 0,
+	DNS_EDE_NOT_READY = 14,
+	DNS_EDE_PROHIBITED = 18,
+	DNS_EDE_NOT_AUTHORITATIVE = 20,
+	DNS_EDE_NOT_SUPPORTED = 21,
+	DNS_EDE_NO_REACHABLE_AUTHORITY = 22,
+	DNS_EDE_NETWORK_ERROR = 23,
+};
+
 /* RFC 8914. Sent only to a client that spoke EDNS. */
 struct dns_ede {
-	/* E.g. 14 Not Ready, 18 Prohibited, 22 No Reachable Authority, 23 Network Error. */
-	uint16_t code;
+	uint16_t code;  /* enum dns_ede_code, or any other */
 	char text[128]; /* "" for none */
 	bool present;
 };

@@ -71,17 +71,6 @@ enum dns_rcode {
 #define DNS_OPTION_KEEPALIVE 11
 #define DNS_OPTION_EDE       15
 
-/* RFC 8914 section 4. */
-enum dns_ede_code {
-	DNS_EDE_OTHER = 0,
-	DNS_EDE_NOT_READY = 14,
-	DNS_EDE_PROHIBITED = 18,
-	DNS_EDE_NOT_AUTHORITATIVE = 20,
-	DNS_EDE_NOT_SUPPORTED = 21,
-	DNS_EDE_NO_REACHABLE_AUTHORITY = 22,
-	DNS_EDE_NETWORK_ERROR = 23,
-};
-
 #define DNS_POINTER 0xc000 /* compression pointer, RFC 1035 section 4.1.4 */
 
 static inline uint16_t wire_get16(const uint8_t *at)

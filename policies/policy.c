@@ -41,8 +41,8 @@ enum {
 	KIND_RATE
 };
 
-static const struct word wake_words[] = {
-	{"none", 0}, {"A", POLICY_WAKE_A}, {"AAAA", POLICY_WAKE_AAAA}, {0}};
+static const struct word wake_words[] = {{"none", 0}, {"A", POLICY_WAKE_A},
+	{"AAAA", POLICY_WAKE_AAAA}, {"HTTPS", POLICY_WAKE_HTTPS}, {0}};
 static const struct word start_words[] = {{"cold", POLICY_START_COLD},
 	{"prepared", POLICY_START_PREPARED}, {"suspended", POLICY_START_SUSPENDED},
 	{"snapshot", POLICY_START_SNAPSHOT}, {0}};
@@ -80,7 +80,7 @@ static const struct range port_range = {0, UINT16_MAX, 1};
 	}
 
 const struct policy_option policy_options[] = {
-	OPTION(wake_on, KIND_FLAGS, "A AAAA", "any of A, AAAA; or none",
+	OPTION(wake_on, KIND_FLAGS, "A AAAA HTTPS", "any of A, AAAA, HTTPS; or none",
 		"Types of query that wake the service", wake_words),
 	OPTION(start, KIND_WORD, "cold", "cold | prepared | suspended | snapshot",
 		"How it rests while asleep: not at all, created but not booted, or booted and "

@@ -42,7 +42,7 @@ enum policy_deadline {
 	POLICY_DEADLINE_SERVFAIL,
 };
 
-enum policy_wake { POLICY_WAKE_A = 1, POLICY_WAKE_AAAA = 2 };
+enum policy_wake { POLICY_WAKE_A = 1, POLICY_WAKE_AAAA = 2, POLICY_WAKE_HTTPS = 4 };
 enum policy_activity { POLICY_ACTIVITY_QUERIES = 1, POLICY_ACTIVITY_TRAFFIC = 2 };
 
 /* When a query that wakes the service is answered. */

@@ -167,6 +167,39 @@ static void whole_file(void **state)
 	assert_int_equal(c->zones[1].ttl, 3600);
 }
 
+static bool has(const struct prefixes *prefixes, const char *text)
+{
+	struct ip_address ip;
+	struct sockaddr_storage storage;
+	assert_int_equal(ip_address_parse(text, &ip, NULL), 0);
+	ip_address_to_sockaddr(&ip, 1, &storage);
+	return prefixes_match(prefixes, (struct sockaddr *)&storage);
+}
+
+static void who_may_wake(void **state)
+{
+	struct fixture *f = *state;
+	const struct config *c = load_good(f, "network { address6 = fd00::1/64 }");
+	assert_true(c->wake.verify);
+	assert_int_equal(c->wake.per_source.count, 120);
+	assert_int_equal(c->wake.per_source.span, 60 * NS_PER_S);
+	assert_true(has(&c->wake.trusts, "127.1.2.3") && has(&c->wake.trusts, "::1"));
+	assert_true(has(&c->wake.trusts, "10.77.3.4") && has(&c->wake.trusts, "fd00::99"));
+	assert_false(has(&c->wake.trusts, "192.168.1.1") || has(&c->wake.trusts, "fe80::1"));
+	assert_true(has(&c->wake.access, "192.0.2.1"));
+	c = load_good(f, "network { enabled = false }\n"
+			 "wake { deny = [192.0.2.0/24, ::/0]; total = none; verify = false }");
+	assert_false(has(&c->wake.trusts, "10.77.3.4"));
+	assert_false(has(&c->wake.access, "192.0.2.1") || has(&c->wake.access, "::1"));
+	assert_true(has(&c->wake.access, "192.0.3.1"));
+	assert_int_equal(c->wake.total.count, 0);
+	assert_false(c->wake.verify);
+	c = load_good(f, "wake { allow = [192.0.2.0/24]; deny = 192.0.2.1; trusted = [] }");
+	assert_true(has(&c->wake.access, "192.0.2.2"));
+	assert_false(has(&c->wake.access, "192.0.2.1") || has(&c->wake.access, "192.0.3.1"));
+	assert_false(has(&c->wake.trusts, "127.0.0.1"));
+}
+
 static void problems(void **state)
 {
 	struct fixture *f = *state;
@@ -193,6 +226,15 @@ static void problems(void **state)
 			"dns.cookie_secrets: secret number 2 is not"},
 		{"dns { cookie_secrets = [" SECRET ", " SECRET ", " SECRET "] }",
 			"dns.cookie_secrets: has more than two secrets"},
+		{"wake { allow = [10.0.0.0/33] }", "wake.allow: "},
+		{"wake { allow = [home] }", "wake.allow: "},
+		{"wake { allow = [10.0.0.0/8]; deny = [10.1.2.3/8] }",
+			"is both allowed and denied"},
+		{"wake { per_source = 10 }", "wake.per_source: '10' is not a rate: write how many"},
+		{"wake { per_source = 0/1s }", "is not a rate"},
+		{"wake { per_source = 5/1us }", "is not a rate"},
+		{"wake { per_source = 5/ }", "is not a rate"},
+		{"wake { verify = perhaps }", "wake.verify: 'perhaps' is none of false, true"},
 		{"control { mode = 999 }", "control.mode: '999' is not a mode"},
 		{"control { mode = 4755 }", "control.mode: '4755' is not a mode"},
 		{"control { max_upload = 1 }", "control.max_upload: '1' is not a size"},
@@ -347,6 +389,7 @@ static void example_is_the_defaults(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(who_may_wake, setup, teardown),
 		TEST(defaults),
 		TEST(whole_file),
 		TEST(problems),

@@ -33,7 +33,7 @@ static void defaults_suit_a_web_site(void **state)
 	(void)state;
 	struct policy p = fresh();
 	assert_string_equal(p.name, "web");
-	assert_int_equal(p.wake_on, POLICY_WAKE_A | POLICY_WAKE_AAAA);
+	assert_int_equal(p.wake_on, POLICY_WAKE_A | POLICY_WAKE_AAAA | POLICY_WAKE_HTTPS);
 	assert_int_equal(p.start, POLICY_START_COLD);
 	assert_int_equal(p.ready, POLICY_READY_GUEST);
 	assert_string_equal(p.ready_line, "summond: ready");
@@ -83,6 +83,7 @@ static void values_that_are_read(void **state)
 	} good[] = {
 		{"wake_on", "a", "A"},
 		{"wake_on", "AAAA,A", "A AAAA"},
+		{"wake_on", "https", "HTTPS"},
 		{"wake_on", "  AAAA ,, AAAA", "AAAA"},
 		{"wake_on", "", "none"},
 		{"wake_on", "none", "none"},
@@ -138,9 +139,9 @@ static void values_that_are_refused(void **state)
 	static const struct {
 		const char *option, *value, *says;
 	} bad[] = {
-		{"wake_on", "MX", "any of A, AAAA"},
-		{"wake_on", "none A", "any of A, AAAA"},
-		{"wake_on", "A none", "any of A, AAAA"},
+		{"wake_on", "MX", "any of A, AAAA, HTTPS"},
+		{"wake_on", "none A", "any of A, AAAA, HTTPS"},
+		{"wake_on", "A none", "any of A, AAAA, HTTPS"},
 		{"start", "", "cold | prepared | suspended | snapshot"},
 		{"start", "cold prepared", "cold | prepared | suspended | snapshot"},
 		{"ready", "tpc", "console | frame | tcp | delay"},
@@ -309,7 +310,7 @@ static void fields_out_of_range(void **state)
 	p.start = (enum policy_start)9;
 	assert_int_equal(policy_validate(&p, &err), -EINVAL);
 	assert_contains(err.message, "'start'");
-	p = fresh(), p.wake_on = 4;
+	p = fresh(), p.wake_on = 8;
 	assert_int_equal(policy_validate(&p, &err), -EINVAL);
 	assert_contains(err.message, "'wake_on'");
 	p = fresh(), p.idle_after = UINT64_MAX;
