@@ -105,6 +105,18 @@ static void take_fragment(
 		keep(service, packet);
 }
 
+/* A packet's source may be forged, so that only budgets keep strangers from starting all there
+ * is. */
+static bool may_start(struct service *service, const struct packet *packet, uint64_t now)
+{
+	char reason[128];
+	struct sockaddr_storage source;
+	ip_address_to_sockaddr(&packet->source, packet->source_port, &source);
+	const struct guard_client client = {.address = (const struct sockaddr *)&source};
+	return !service->backend->failure[0] &&
+	       guard_spend(service->daemon, service, &client, now, reason) == GUARD_PASS;
+}
+
 static void take(struct service *service, const struct packet *packet)
 {
 	struct daemon *daemon = service->daemon;
@@ -116,7 +128,7 @@ static void take(struct service *service, const struct packet *packet)
 		return;
 	}
 	struct ring_decision decision = decide_ring(&service->policy->policy, &load, &ring, now);
-	if (decision.verdict == RING_WAKE && service->backend->failure[0])
+	if (decision.verdict == RING_WAKE && !may_start(service, packet, now))
 		decision.verdict = RING_BACKOFF;
 	service->door.verdicts[decision.verdict]++;
 	switch (decision.verdict) {

@@ -10,7 +10,8 @@
 
 /*
  * Who may have a guest started: a client of an allowed network, that is where it says, while there
- * is something left of the budgets. Asked only for names that are not awake.
+ * is something left of the budgets, which packets to a sleeper's address are counted on, too. Asked
+ * only for what is not awake.
  */
 struct daemon;
 struct service;
