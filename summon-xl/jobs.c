@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: ISC */
+/* What the workers do: each a few blocking calls of libxl. */
+#include <errno.h>
+#include <inttypes.h>
+#include <libxl_utils.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "summon-xl/console.h"
+#include "summon-xl/guest_config.h"
+#include "summon-xl/vif.h"
+#include "summon-xl/work.h"
+#include "summon-xl/worker.h"
+
+#define HEAD_SIZE offsetof(struct xl_message, text)
+
+struct job {
+	const struct xl_message *request;
+	size_t text_size;
+	uint32_t domid;
+	struct error error;
+	struct xl_message answer;
+	size_t answer_size; /* of its text */
+};
+
+static void answer(const struct worker *worker, struct job *job, enum xl_type type)
+{
+	job->answer.type = type;
+	send(worker->socket, &job->answer, HEAD_SIZE + job->answer_size, MSG_NOSIGNAL);
+}
+
+/* ---- xenstore ---- */
+
+static void domain_path(char path[96], uint32_t domid, const char *key)
+{
+	snprintf(path, 96, "/local/domain/%" PRIu32 "/%s", domid, key);
+}
+
+static int domain_write(struct worker *worker, uint32_t domid, const char *key, const char *value,
+	struct error *err)
+{
+	char path[96];
+	domain_path(path, domid, key);
+	return xs_write(worker->store, XBT_NULL, path, value, (unsigned)strlen(value))
+		       ? 0
+		       : error_set(err, -errno, "xenstore %s: %s", path, strerror(errno));
+}
+
+/* False where there is none, or it is too long to be ours. */
+static bool domain_read(
+	struct worker *worker, uint32_t domid, const char *key, char *out, size_t size)
+{
+	char path[96];
+	unsigned length = 0;
+	domain_path(path, domid, key);
+	CLEANUP(free) char *text = xs_read(worker->store, XBT_NULL, path, &length);
+	if (!text || length >= size)
+		return false;
+	memcpy(out, text, length);
+	out[length] = '\0';
+	return true;
+}
+
+/* ---- start ---- */
+
+/* All that a new domain needs besides itself; it is paused. */
+static int furnish(struct worker *worker, const struct start_request *request, struct job *job)
+{
+	char now[24];
+	int r = 0;
+	if (request->device[0])
+		r = vif_attach(
+			worker->store, job->domid, request->device, request->bridge, &job->error);
+	if (r == 0)
+		r = console_find(worker->ctx, job->domid, job->answer.text,
+			sizeof(job->answer.text), &job->error);
+	if (r < 0)
+		return r;
+	job->answer_size = strlen(job->answer.text);
+	snprintf(now, sizeof(now), "%" PRIu64, clock_real());
+	return domain_write(worker, job->domid, MARK_MADE, now, &job->error);
+}
+
+static void start(struct worker *worker, struct job *job)
+{
+	struct start_request request;
+	libxl_domain_config config;
+	if (start_request_read(job->request->text, job->text_size, &request, &job->error) < 0)
+		return;
+	struct guest_id id = {job->request->slot, job->request->generation};
+	int r = guest_config_make(
+		worker->ctx, &request, worker->identity, id, &config, &job->error);
+	if (r == 0) {
+		int rc = libxl_domain_create_new(worker->ctx, &config, &job->domid, NULL, NULL);
+		if (rc)
+			xl_log_error(&worker->log, &job->error, -EIO, request.kernel, rc);
+		else if (furnish(worker, &request, job) < 0)
+			libxl_domain_destroy(worker->ctx, job->domid, NULL);
+	}
+	libxl_domain_config_dispose(&config);
+	job->answer.code = (int32_t)job->domid;
+}
+
+/* ---- what is done to a domain that is there ---- */
+
+static void resume(struct worker *worker, struct job *job)
+{
+	int rc = libxl_domain_unpause(worker->ctx, job->domid, NULL);
+	if (rc)
+		xl_log_error(&worker->log, &job->error, -EIO, "unpause", rc);
+}
+
+static void suspend(struct worker *worker, struct job *job)
+{
+	int rc = libxl_domain_pause(worker->ctx, job->domid, NULL);
+	if (rc)
+		xl_log_error(&worker->log, &job->error, -EIO, "pause", rc);
+}
+
+/* As libxl_domain_shutdown() does; but that waits a minute for the guest to acknowledge. */
+static void shut_down(struct worker *worker, struct job *job)
+{
+	domain_write(worker, job->domid, "control/shutdown", "poweroff", &job->error);
+}
+
+static void destroy(struct worker *worker, struct job *job)
+{
+	libxl_dominfo info;
+	if (job->request->flags & JOB_SETTLE)
+		console_settle(worker->store, job->domid);
+	int rc = libxl_domain_destroy(worker->ctx, job->domid, NULL);
+	if (!rc)
+		return;
+	/* What counts is whether it is gone. */
+	libxl_dominfo_init(&info);
+	if (libxl_domain_info(worker->ctx, &info, job->domid) != ERROR_DOMAIN_NOTFOUND)
+		xl_log_error(&worker->log, &job->error, -EIO, "destroy", rc);
+	libxl_dominfo_dispose(&info);
+}
+
+/* ---- list ---- */
+
+/* Fills the answer, where the domain is ours and whole. */
+static bool inspect(struct worker *worker, const libxl_dominfo *info, struct job *job)
+{
+	char started_at[24], service[256], device[16], console[128] = "";
+	struct guest_id id;
+	if (!identity_owns(worker->identity, &info->uuid, &id) || info->dying)
+		return false;
+	if (!domain_read(worker, info->domid, MARK_MADE, started_at, sizeof(started_at)) ||
+		!domain_read(worker, info->domid, MARK_SERVICE, service, sizeof(service)) ||
+		!domain_read(worker, info->domid, MARK_DEVICE, device, sizeof(device))) {
+		/* Its maker was killed before it was finished. */
+		libxl_domain_destroy(worker->ctx, info->domid, NULL);
+		return false;
+	}
+	/* Without its console it serves all the same. */
+	console_find(worker->ctx, info->domid, console, sizeof(console), NULL);
+	job->answer.code = (int32_t)info->domid;
+	job->answer.slot = id.slot;
+	job->answer.generation = id.generation;
+	job->answer.flags = (info->paused ? XL_PAUSED : 0u) | (info->cpu_time ? XL_HAS_RUN : 0u);
+	job->answer.started_at = strtoull(started_at, NULL, 10);
+	job->answer_size = (size_t)snprintf(job->answer.text, sizeof(job->answer.text),
+		"%s%c%s%c%s%c", service, 0, device, 0, console, 0);
+	return true;
+}
+
+static void list(struct worker *worker, struct job *job)
+{
+	int count = 0;
+	libxl_dominfo *all = libxl_list_domain(worker->ctx, &count);
+	if (!all) {
+		xl_log_error(&worker->log, &job->error, -EIO, "the list of domains", ERROR_FAIL);
+		return;
+	}
+	for (int i = 0; i < count; i++)
+		if (inspect(worker, &all[i], job))
+			answer(worker, job, XL_FOUND);
+	libxl_dominfo_list_free(all, count);
+	const libxl_version_info *version = libxl_get_version_info(worker->ctx);
+	job->answer.code = 0;
+	job->answer_size =
+		!version ? 0
+			 : (size_t)snprintf(job->answer.text, sizeof(job->answer.text),
+				   "Xen %d.%d%s", version->xen_version_major,
+				   version->xen_version_minor, version->xen_version_extra);
+}
+
+void job_run(struct worker *worker, const struct xl_message *request, size_t text_size)
+{
+	static void (*const runs[])(struct worker * worker, struct job * job) = {
+		[XL_LIST] = list,
+		[XL_START] = start,
+		[XL_RESUME] = resume,
+		[XL_PAUSE] = suspend,
+		[XL_SHUTDOWN] = shut_down,
+		[XL_DESTROY] = destroy,
+	};
+	struct job job = {.request = request,
+		.text_size = text_size,
+		.domid = (uint32_t)request->code,
+		.answer = {.slot = request->slot, .generation = request->generation}};
+	bool is_list = request->type == XL_LIST;
+	runs[request->type](worker, &job);
+	if (job.error.code) {
+		job.answer.code = job.error.code;
+		job.answer_size = strlen(job.error.message);
+		memcpy(job.answer.text, job.error.message, job.answer_size);
+	}
+	answer(worker, &job, is_list ? XL_LISTED : job.error.code ? XL_FAILED : XL_DONE);
+}

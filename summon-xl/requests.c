@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "summon-xl/console.h"
+#include "summon-xl/helper.h"
+
+/* ---- requests ---- */
+
+bool request_submit(struct helper *helper, struct domain *domain, enum xl_type type)
+{
+	const struct xl_message job = {.type = type,
+		.code = (int32_t)domain->domid,
+		.slot = domain->id.slot,
+		.generation = domain->id.generation,
+		.flags = type == XL_DESTROY && domain->ended ? JOB_SETTLE : 0};
+	domain->busy = work_submit(&helper->work, &job, 0);
+	return domain->busy;
+}
+
+static void fail(struct helper *helper, struct guest_id id, int code, const char *why)
+{
+	struct error error = ERROR_INIT;
+	error_set(&error, code, "%s", why);
+	outbox_fail(&helper->outbox, id, &error);
+}
+
+static void start(struct helper *helper, struct guest_id id, const struct xl_message *request,
+	size_t text_size)
+{
+	struct domain *domain = domain_find(helper, id) ? NULL : domain_add(helper, id);
+	if (!domain) {
+		fail(helper, id, -EEXIST, "there is such a domain");
+		return;
+	}
+	domain->run = !(request->flags & XL_PAUSED);
+	domain->busy = work_submit(&helper->work, request, text_size);
+	if (!domain->busy) {
+		domain_remove(helper, domain);
+		fail(helper, id, -ENOMEM, "out of memory");
+	}
+}
+
+/* RESUME, PAUSE, SHUTDOWN. One that is at its end is told of soon. */
+static void operate(struct helper *helper, struct domain *domain, enum xl_type type)
+{
+	if (domain->ended || domain->destroyed)
+		return;
+	if (domain->busy)
+		fail(helper, domain->id, -EBUSY, "another request is under way");
+	else if (!request_submit(helper, domain, type))
+		fail(helper, domain->id, -ENOMEM, "out of memory");
+}
+
+void request_take(struct helper *helper, struct xl_message *request, size_t text_size)
+{
+	struct guest_id id = {request->slot, request->generation};
+	struct domain *domain = domain_find(helper, id);
+	switch (request->type) {
+	case XL_LIST:
+		if (!work_submit(&helper->work, request, 0))
+			helper->leaving = true; /* the daemon asks the next one */
+		break;
+	case XL_START:
+		start(helper, id, request, text_size);
+		break;
+	case XL_RESUME:
+	case XL_PAUSE:
+	case XL_SHUTDOWN:
+		if (domain)
+			operate(helper, domain, request->type);
+		else
+			fail(helper, id, -ESRCH, "there is no such domain");
+		break;
+	case XL_DESTROY:
+		if (domain) {
+			domain->destroy = true;
+			domain_settle(helper, domain);
+		} else {
+			fail(helper, id, -ESRCH, "there is no such domain");
+		}
+		break;
+	default:
+		fail(helper, id, -EINVAL, "a request that summon-xl does not know");
+	}
+}
+
+/* ---- what has become of them ---- */
+
+/* Passed on, but for the console and the domain's number, which are our own business. */
+static void found(struct helper *helper, struct xl_message *answer, size_t text_size)
+{
+	const char *device = answer->text + strlen(answer->text) + 1;
+	const char *console = device + strlen(device) + 1;
+	struct domain *domain =
+		domain_add(helper, (struct guest_id){answer->slot, answer->generation});
+	if (!domain) {
+		helper->leaving = true; /* the daemon asks the next one */
+		return;
+	}
+	domain->domid = (uint32_t)answer->code;
+	domain->made = true;
+	domain->console = console_open(console);
+	answer->code = 0;
+	outbox_send(&helper->outbox, answer, text_size - strlen(console) - 1);
+	if (domain_watch(helper, domain, NULL) < 0)
+		helper->leaving = true;
+}
+
+/* A new domain is paused until its end is watched, so that no end is missed. */
+static void start_done(
+	struct helper *helper, struct domain *domain, struct xl_message *answer, size_t text_size)
+{
+	if (answer->type == XL_FAILED) {
+		outbox_send(&helper->outbox, answer, text_size);
+		domain_remove(helper, domain);
+		return;
+	}
+	domain->domid = (uint32_t)answer->code;
+	domain->made = true;
+	answer->text[text_size] = '\0';
+	domain->console = console_open(answer->text);
+	if (domain_watch(helper, domain, &domain->failure) < 0)
+		domain->destroy = true;
+	else if (!domain->run)
+		outbox_say(&helper->outbox, XL_DONE, domain->id);
+	else if (!request_submit(helper, domain, XL_RESUME))
+		domain->destroy = error_set(&domain->failure, -ENOMEM, "out of memory");
+}
+
+static void operation_done(
+	struct helper *helper, struct domain *domain, struct xl_message *answer, size_t text_size)
+{
+	bool starts = domain->run;
+	domain->run = false;
+	answer->code = answer->type == XL_DONE ? 0 : answer->code;
+	if (answer->type == XL_FAILED && starts) {
+		error_set(&domain->failure, answer->code, "%.*s", (int)text_size, answer->text);
+		domain->destroy = true;
+	} else {
+		outbox_send(&helper->outbox, answer, text_size);
+	}
+}
+
+static void destroy_done(
+	struct helper *helper, struct domain *domain, struct xl_message *answer, size_t text_size)
+{
+	if (answer->type == XL_FAILED && !domain->ended) {
+		domain->destroy = domain->destroyed = false;
+		outbox_send(&helper->outbox, answer, text_size);
+		return;
+	}
+	domain_exit(helper, domain);
+}
+
+void request_done(struct helper *helper, struct xl_message *answer, size_t text_size)
+{
+	struct guest_id id = {answer->slot, answer->generation};
+	if (answer->type == XL_FOUND) {
+		found(helper, answer, text_size);
+		return;
+	}
+	if (answer->type == XL_LISTED) {
+		outbox_send(&helper->outbox, answer, text_size);
+		return;
+	}
+	struct domain *domain = domain_find(helper, id);
+	if (!domain)
+		return;
+	domain->busy = false;
+	if (!domain->made)
+		start_done(helper, domain, answer, text_size);
+	else if (domain->destroyed)
+		destroy_done(helper, domain, answer, text_size);
+	else
+		operation_done(helper, domain, answer, text_size);
+	if ((domain = domain_find(helper, id)))
+		domain_settle(helper, domain);
+}

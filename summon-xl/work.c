@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+#include "summon-xl/work.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "summon-xl/worker.h"
+
+#define HEAD_SIZE offsetof(struct xl_message, text)
+
+struct waiting_job {
+	struct waiting_job *next;
+	size_t size; /* of the whole */
+	struct xl_message message;
+};
+
+static int start_worker(struct work *work, uint64_t identity, int keep_out, struct error *err)
+{
+	int ends[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return error_set(err, -errno, "no socket: %s", strerror(errno));
+	pid_t child = fork();
+	if (child < 0) {
+		int failure = -errno;
+		close(ends[0]);
+		close(ends[1]);
+		return error_set(err, failure, "no worker: %s", strerror(-failure));
+	}
+	if (child == 0) {
+		for (unsigned i = 0; i < work->count; i++)
+			close(work->workers[i].socket);
+		close(keep_out);
+		close(ends[0]);
+		_exit(worker_main(identity, ends[1]));
+	}
+	close(ends[1]);
+	work->workers[work->count++] = (struct worker_process){.socket = ends[0]};
+	return 0;
+}
+
+int work_start(
+	struct work *work, uint64_t identity, unsigned workers, int keep_out, struct error *err)
+{
+	int r = 0;
+	*work = (struct work){0};
+	work->queue_end = &work->queue;
+	for (unsigned i = 0; i < workers && i < WORKERS_MAX && r == 0; i++)
+		r = start_worker(work, identity, keep_out, err);
+	return r;
+}
+
+static void dispatch(struct work *work)
+{
+	for (unsigned i = 0; i < work->count && work->queue; i++) {
+		struct waiting_job *job = work->queue;
+		if (work->workers[i].busy)
+			continue;
+		/* There is room for one; a worker that is dead is told of by work_take(). */
+		send(work->workers[i].socket, &job->message, job->size, MSG_NOSIGNAL);
+		work->workers[i].busy = true;
+		work->queue = job->next;
+		if (!work->queue)
+			work->queue_end = &work->queue;
+		free(job);
+	}
+}
+
+bool work_submit(struct work *work, const struct xl_message *message, size_t text_size)
+{
+	size_t size = HEAD_SIZE + text_size;
+	struct waiting_job *job = malloc(offsetof(struct waiting_job, message) + size);
+	if (!job)
+		return false;
+	job->next = NULL;
+	job->size = size;
+	memcpy(&job->message, message, size);
+	*work->queue_end = job;
+	work->queue_end = &job->next;
+	work->under_way++;
+	dispatch(work);
+	return true;
+}
+
+int work_take(struct work *work, unsigned worker, struct xl_message *answer)
+{
+	ssize_t size = recv(work->workers[worker].socket, answer, sizeof(*answer), MSG_DONTWAIT);
+	if (size < 0)
+		return -errno;
+	if (size < (ssize_t)HEAD_SIZE)
+		return -EPIPE;
+	if (answer->type != XL_FOUND) {
+		work->workers[worker].busy = false;
+		work->under_way--;
+		dispatch(work);
+	}
+	return (int)(size - (ssize_t)HEAD_SIZE);
+}
+
+void work_finish(struct work *work)
+{
+	for (unsigned i = 0; i < work->count; i++)
+		close(work->workers[i].socket);
+	while (work->queue) {
+		struct waiting_job *job = work->queue;
+		work->queue = job->next;
+		free(job);
+	}
+}
