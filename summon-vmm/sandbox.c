@@ -71,8 +71,7 @@ static const struct allowed table[] = {
 	{SYS_getpid, SANDBOX_SHELL, {}},   /* which process the filter means, */
 	{SYS_seccomp, SANDBOX_SHELL, {}},  /* and what both may do from then on */
 	/* The image and the initrd that a request has brought; later, which pages there are to keep. */
-	{SYS_pread64, ALL, {}},
-	{SYS_lseek, MONITOR, {}}, /* the size of the latter, */
+	{SYS_pread64, ALL, {}}, {SYS_lseek, MONITOR, {}}, /* the size of the latter, */
 	/* a kept guest's memory, shared with others until it is changed, */
 	{SYS_mmap, MONITOR, {IS(2, PROT_READ | PROT_WRITE), IS(3, MAP_PRIVATE | MAP_FIXED)}},
 	{SYS_getrandom, MONITOR, {}}, /* and its guest's random seed */

@@ -263,12 +263,12 @@ static void what_waits_is_handed_over(void **state)
 	struct scene *scene = *state;
 	static const char *const guests[] = {"10.77.3.5", "fd77::305"};
 	struct mac_address mac = GUEST_MAC, source = {0};
-	char tap[IFNAMSIZ], text[MAC_ADDRESS_TEXT];
+	struct link_tap tap;
+	char text[MAC_ADDRESS_TEXT];
 	uint8_t frame[2048];
 	open_bell(scene);
-	assert_int_equal(link_tap_take(scene->link, tap, NULL), 0);
-	int fd = net_tap_open(tap);
-	net_tap_await(tap);
+	assert_int_equal(link_tap_take(scene->link, LINK_TAP_PLAIN, &tap, NULL), 0);
+	net_tap_await(tap.name);
 	for (size_t i = 0; i < 2; i++) {
 		struct ip_address guest = net_address(guests[i]);
 		size_t payload = i == 0 ? 14 + 20 + 8 : 14 + 40 + 8;
@@ -287,7 +287,7 @@ static void what_waits_is_handed_over(void **state)
 		/* And then the guest's route is the way. */
 		send_words(udp, 'f', &to, size);
 		for (char word = 'a'; word < 'g'; word++) {
-			net_tap_receive_udp(fd, 53, frame, sizeof(frame));
+			net_tap_receive_udp(tap.fd, 53, frame, sizeof(frame));
 			assert_memory_equal(frame, mac.bytes, 6);
 			memcpy(source.bytes, frame + 6, 6);
 			assert_true(net_ip_says(
@@ -300,8 +300,8 @@ static void what_waits_is_handed_over(void **state)
 	assert_int_equal(counters.parked, 10);
 	assert_int_equal(counters.replayed, 10);
 	assert_int_equal(counters.lost, 0);
-	close(fd);
-	link_tap_give(scene->link, tap);
+	close(tap.fd);
+	link_tap_give(scene->link, tap.name);
 	close_bell(scene, true);
 }
 
