@@ -267,7 +267,8 @@ static void what_waits_is_handed_over(void **state)
 	char text[MAC_ADDRESS_TEXT];
 	uint8_t frame[2048];
 	open_bell(scene);
-	assert_int_equal(link_tap_take(scene->link, LINK_TAP_PLAIN, &tap, NULL), 0);
+	assert_int_equal(link_tap_take(scene->link, LINK_TAP_BY_NAME, &tap, NULL), 0);
+	int fd = net_tap_open(tap.name);
 	net_tap_await(tap.name);
 	for (size_t i = 0; i < 2; i++) {
 		struct ip_address guest = net_address(guests[i]);
@@ -287,7 +288,7 @@ static void what_waits_is_handed_over(void **state)
 		/* And then the guest's route is the way. */
 		send_words(udp, 'f', &to, size);
 		for (char word = 'a'; word < 'g'; word++) {
-			net_tap_receive_udp(tap.fd, 53, frame, sizeof(frame));
+			net_tap_receive_udp(fd, 53, frame, sizeof(frame));
 			assert_memory_equal(frame, mac.bytes, 6);
 			memcpy(source.bytes, frame + 6, 6);
 			assert_true(net_ip_says(
@@ -300,7 +301,7 @@ static void what_waits_is_handed_over(void **state)
 	assert_int_equal(counters.parked, 10);
 	assert_int_equal(counters.replayed, 10);
 	assert_int_equal(counters.lost, 0);
-	close(tap.fd);
+	close(fd);
 	link_tap_give(scene->link, tap.name);
 	close_bell(scene, true);
 }
