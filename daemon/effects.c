@@ -61,7 +61,7 @@ static int start_as(struct service *service, enum launcher_start how, struct err
 	summon_stage(service->summon, STAGE_ASKED, clock_monotonic());
 	int rc = service->backend->ops->start(
 		service->backend->launcher, service->instance->id, &spec, how, err);
-	instance_close_tap(service->instance);
+	instance_finish_tap(service);
 	return rc;
 }
 

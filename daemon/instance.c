@@ -119,14 +119,23 @@ void instance_forget(struct instance *instance)
 	timer_cancel(&instance->limit);
 	timer_cancel(&instance->grace);
 	timer_cancel(&instance->rest);
-	instance_close_tap(instance);
+	if (instance->tap_fd >= 0)
+		close(instance->tap_fd);
 	free(instance);
 }
 
-void instance_close_tap(struct instance *instance)
+/* While the guest boots. It serves also where it hears too much. */
+void instance_finish_tap(struct service *service)
 {
-	if (instance->tap_fd >= 0)
-		close(instance->tap_fd);
+	struct instance *instance = service->instance;
+	struct error err = ERROR_INIT;
+	if (instance->tap_fd < 0)
+		return;
+	if (link_tap_narrow(
+		    instance->tap_fd, &service->mac, &instance->ipv4, &instance->ipv6, &err) < 0)
+		log_line(&service->daemon->log, LOG_WARNING,
+			(struct log_about){.service = service->def.name}, "%s", err.message);
+	close(instance->tap_fd);
 	instance->tap_fd = -1;
 }
 

@@ -45,8 +45,8 @@ int instance_adopt(struct service *service, const struct launcher_event *found,
 	struct instance **out, struct error *err);
 /* Gives the tap back; ends all watches. NULL is fine. */
 void instance_destroy(struct service *service, struct instance *instance);
-/* Its backend has the tap now. */
-void instance_close_tap(struct instance *instance);
+/* Its backend has the tap now, where it wants it open. */
+void instance_finish_tap(struct service *service);
 /* The daemon ends: what the guest needs stays. */
 void instance_forget(struct instance *instance);
 
