@@ -26,7 +26,7 @@ struct vmm_guest *vmm_guest_new(struct vmm *vmm)
 	struct vmm_guest *guest = calloc(1, sizeof(*guest));
 	if (guest) {
 		guest->vmm = vmm;
-		guest->socket = guest->process = -1;
+		guest->socket = guest->process = guest->spawn.listener = -1;
 	}
 	return guest;
 }
@@ -42,14 +42,18 @@ void vmm_guest_discard(struct vmm_guest *guest)
 	free(guest);
 }
 
-static void handle_closed(uv_handle_t *handle)
+static void release(struct vmm_guest *guest)
 {
-	struct vmm_guest *guest = handle->data;
 	struct vmm *vmm = guest->vmm;
 	if (--guest->open_handles > 0)
 		return;
 	vmm_guest_discard(guest);
 	vmm_handle_closed(vmm);
+}
+
+static void handle_closed(uv_handle_t *handle)
+{
+	release(handle->data);
 }
 
 static struct vmm_guest **list_of(const struct vmm_guest *guest)
@@ -86,12 +90,18 @@ void vmm_guest_forget(struct vmm_guest *guest)
 	unlist(guest);
 	guest->gone = true;
 	uv_close((uv_handle_t *)&guest->socket_poll, handle_closed);
-	uv_close((uv_handle_t *)&guest->process_poll, handle_closed);
+	if (guest->process >= 0)
+		uv_close((uv_handle_t *)&guest->process_poll, handle_closed);
+	vmm_spawn_forget(guest);
 }
 
 void vmm_guest_kill(struct vmm_guest *guest)
 {
-	pidfd_send_signal(guest->process, SIGKILL, NULL, 0);
+	if (guest->process >= 0)
+		pidfd_send_signal(guest->process, SIGKILL, NULL, 0);
+	guest->is_unwanted = true;
+	if (guest->spawn.is_queued)
+		vmm_spawn_later(guest->vmm);
 }
 
 int vmm_guest_request(struct vmm_guest *guest, enum control_type type, struct error *err)
@@ -124,6 +134,7 @@ static void on_created(struct vmm_guest *guest, const struct said *said)
 	if (guest->started)
 		return;
 	guest->started = true;
+	vmm_spawn_done(guest);
 	if (guest->memory > guest->vmm->shell_memory)
 		guest->vmm->shell_memory = guest->memory;
 	emit(guest, (struct launcher_event){.type = LAUNCHER_STARTED});
@@ -308,16 +319,9 @@ static void end_shell(struct vmm_guest *guest)
 	vmm_shells_fill(vmm, SHELL_AGAIN_MS);
 }
 
-static void on_process(uv_poll_t *poll, int status, int events)
+static void end(struct vmm_guest *guest, const char *how)
 {
-	struct vmm_guest *guest = poll->data;
 	struct vmm *vmm = guest->vmm;
-	char how[128];
-	(void)status, (void)events;
-	take_messages(guest, UINT32_MAX); /* its last words */
-	if (guest->gone)
-		return;
-	vmm_reap(guest, how, sizeof(how));
 	if (guest->is_shell) {
 		end_shell(guest);
 		return;
@@ -329,6 +333,18 @@ static void on_process(uv_poll_t *poll, int status, int events)
 		report_end(guest, how);
 	else
 		vmm_list_answered(vmm);
+}
+
+static void on_process(uv_poll_t *poll, int status, int events)
+{
+	struct vmm_guest *guest = poll->data;
+	char how[128];
+	(void)status, (void)events;
+	take_messages(guest, UINT32_MAX); /* its last words */
+	if (guest->gone)
+		return;
+	vmm_reap(guest, how, sizeof(how));
+	end(guest, how);
 }
 
 static void on_socket(uv_poll_t *poll, int status, int events)
@@ -358,5 +374,27 @@ void vmm_guest_watch(struct vmm_guest *guest)
 	enlist(guest);
 	guest->vmm->open_handles++;
 	watch(guest, &guest->socket_poll, guest->socket, on_socket);
-	watch(guest, &guest->process_poll, guest->process, on_process);
+	if (guest->process >= 0)
+		watch(guest, &guest->process_poll, guest->process, on_process);
+}
+
+void vmm_guest_spawned(struct vmm_guest *guest)
+{
+	if (guest->gone) {
+		if (guest->spawn.process >= 0)
+			close(guest->spawn.process); /* it goes on, if it is a guest's */
+	} else if (guest->spawn.process < 0) {
+		guest->has_ended = true;
+		guest->error = guest->spawn.error;
+		end(guest, "");
+	} else {
+		guest->process = guest->spawn.process;
+		guest->is_child = true;
+		if (guest->is_shell)
+			vmm_spawn_done(guest);
+		watch(guest, &guest->process_poll, guest->process, on_process);
+		if (guest->is_unwanted)
+			vmm_guest_kill(guest);
+	}
+	release(guest);
 }

@@ -22,22 +22,23 @@ static struct vmm_guest *create(struct vmm *vmm, uint64_t memory, struct error *
 	shell->is_shell = true;
 	shell->memory = memory;
 	shell->number = vmm->shell_number++;
-	if (vmm_spawn(shell, err) < 0) {
+	if (vmm_spawn_prepare(shell, err) < 0) {
 		vmm_guest_discard(shell);
 		return NULL;
 	}
 	vmm_guest_watch(shell);
+	vmm_spawn_queue(shell);
 	return shell;
 }
 
 struct vmm_guest *vmm_shell_take(struct vmm *vmm, uint64_t memory, bool *ready, struct error *err)
 {
-	*ready = true;
+	struct vmm_guest *oldest = NULL;
 	for (struct vmm_guest *shell = vmm->shells; shell; shell = shell->next)
 		if (!shell->is_unfit && shell->memory >= memory)
-			return shell;
-	*ready = false;
-	return create(vmm, memory, err);
+			oldest = shell; /* the furthest on */
+	*ready = oldest;
+	return oldest ? oldest : create(vmm, memory, err);
 }
 
 /* Those that are too small for what is asked for now make room for others. */
@@ -60,6 +61,10 @@ void vmm_on_shell_timer(uv_timer_t *timer)
 	unsigned count = count_fit(vmm);
 	if (count >= vmm->shells_wanted)
 		return;
+	if (vmm->in_flight > 0) { /* those who wait come first */
+		vmm_shells_fill(vmm, NEXT_MS);
+		return;
+	}
 	bool done = create(vmm, vmm->shell_memory, NULL);
 	if (!done || count + 1 < vmm->shells_wanted)
 		vmm_shells_fill(vmm, done ? NEXT_MS : AGAIN_MS);

@@ -102,28 +102,26 @@ static int connect_before(struct vmm_guest *guest, const struct sockaddr_un *add
 	return 0;
 }
 
-static int start_process(struct vmm_guest *guest, int listener, struct error *err)
+int vmm_spawn(const struct vmm_guest *guest, struct error *err)
 {
 	char memory[48], mode[32];
 	char *words[] = {guest->vmm->monitor, memory, guest->vmm->mode ? mode : NULL, NULL};
 	pid_t child;
 	snprintf(memory, sizeof(memory), "--memory=%" PRIu64 "B", guest->memory);
 	snprintf(mode, sizeof(mode), "--mode=%s", guest->vmm->mode ? guest->vmm->mode : "");
-	int failure = spawn(guest->vmm->monitor, words, listener, &child);
+	int failure = spawn(guest->vmm->monitor, words, guest->spawn.listener, &child);
 	if (failure < 0)
 		return error_set(err, failure, "%s: %s", guest->vmm->monitor, strerror(-failure));
-	guest->process = pidfd_open(child, 0);
-	if (guest->process >= 0) {
-		guest->is_child = true;
-		return 0;
-	}
+	int process = pidfd_open(child, 0);
+	if (process >= 0)
+		return process;
 	failure = -errno;
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	return error_set(err, failure, "pidfd_open: %s", strerror(-failure));
 }
 
-int vmm_spawn(struct vmm_guest *guest, struct error *err)
+int vmm_spawn_prepare(struct vmm_guest *guest, struct error *err)
 {
 	struct sockaddr_un address;
 	CLEANUP(close) int listener = -1;
@@ -133,10 +131,8 @@ int vmm_spawn(struct vmm_guest *guest, struct error *err)
 	r = connect_before(guest, &address, &listener);
 	if (r < 0)
 		return error_set(err, r, "%s: %s", address.sun_path, strerror(-r));
-	r = start_process(guest, listener, err);
-	if (r < 0)
-		unlink(address.sun_path);
-	return r;
+	guest->spawn.listener = steal_fd(&listener);
+	return 0;
 }
 
 int vmm_connect(struct vmm_guest *guest, const struct sockaddr_un *address)

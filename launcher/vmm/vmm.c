@@ -60,6 +60,7 @@ static void vmm_destroy(struct launcher *launcher, void (*closed)(void *ctx), vo
 	vmm_probe_close(vmm);
 	uv_close((uv_handle_t *)&vmm->list_timer, timer_closed);
 	uv_close((uv_handle_t *)&vmm->shell_timer, timer_closed);
+	uv_close((uv_handle_t *)&vmm->spawn_timer, timer_closed);
 }
 
 static unsigned vmm_capabilities(const struct launcher *launcher)
@@ -232,8 +233,9 @@ static int vmm_create(
 	}
 	uv_timer_init(vmm->loop, &vmm->list_timer);
 	uv_timer_init(vmm->loop, &vmm->shell_timer);
-	vmm->list_timer.data = vmm->shell_timer.data = vmm;
-	vmm->open_handles = 2;
+	uv_timer_init(vmm->loop, &vmm->spawn_timer);
+	vmm->list_timer.data = vmm->shell_timer.data = vmm->spawn_timer.data = vmm;
+	vmm->open_handles = 3;
 	*out = &vmm->launcher;
 	return 0;
 }

@@ -40,6 +40,9 @@ struct vmm {
 	uint64_t shells_wanted, shell_memory; /* as much as the largest guest so far */
 	uint32_t shell_number;                /* of the next one */
 	uv_timer_t shell_timer;
+	struct vmm_guest *spawns; /* whose monitors wait to be started, the first one first */
+	unsigned in_flight;       /* monitors that are on their way */
+	uv_timer_t spawn_timer;
 	unsigned open_handles;
 	uv_timer_t list_timer; /* for those that do not answer */
 	unsigned asked; /* guests of an earlier life, and the probe, that have not answered yet */
@@ -55,11 +58,23 @@ struct vmm {
 	void *closed_ctx;
 };
 
+/* spawner.c's part of a guest. */
+struct vmm_spawn {
+	struct vmm_guest *next;
+	int listener; /* the monitor's end of the socket, until it has it; else -1 */
+	bool is_queued, is_in_flight;
+	uv_work_t work;
+	int process; /* what came of it, a thread's: a pidfd, or a negative errno and why */
+	struct error error;
+};
+
 struct vmm_guest {
 	struct vmm *vmm;
 	struct vmm_guest *next;
 	struct instance_id id;
-	int socket, process; /* process: a pidfd */
+	int socket, process; /* process: a pidfd; -1 until it is there */
+	struct vmm_spawn spawn;
+	bool is_unwanted; /* to be ended as soon as it is there */
 	bool is_child;
 	bool is_shell;   /* in the list of these; no guest yet */
 	bool is_unfit;   /* a shell at its end */
@@ -83,12 +98,22 @@ int vmm_record_address(
 	const struct vmm *vmm, struct instance_id id, struct sockaddr_un *out, struct error *err);
 int vmm_shell_address(
 	const struct vmm *vmm, uint32_t number, struct sockaddr_un *out, struct error *err);
-/* Starts a monitor as the shell of `number` with `memory`; fills socket, process and is_child. */
-int vmm_spawn(struct vmm_guest *guest, struct error *err);
+/* The socket of the shell of `number`, both ends: what it is sent waits for it. */
+int vmm_spawn_prepare(struct vmm_guest *guest, struct error *err);
+/* Starts a monitor with `memory` at the other end: a pidfd. Of any thread. */
+int vmm_spawn(const struct vmm_guest *guest, struct error *err);
 /* Connects to the monitor of an earlier life. -ECONNREFUSED where there is none any more. */
 int vmm_connect(struct vmm_guest *guest, const struct sockaddr_un *address);
 /* How a process that was our child has ended, as text. */
 void vmm_reap(const struct vmm_guest *guest, char *text, size_t size);
+
+/* spawner.c: has a monitor started, in its turn; vmm_guest_spawned() tells. */
+void vmm_spawn_queue(struct vmm_guest *guest);
+/* Its guest exists, or never will: another one's turn. */
+void vmm_spawn_done(struct vmm_guest *guest);
+void vmm_spawn_forget(struct vmm_guest *guest);
+/* Looks at the queue again, in a later turn of the loop. */
+void vmm_spawn_later(struct vmm *vmm);
 
 /* shell.c: one that is ready, or a new one, with at least `memory`; watched, and in the list of
  * shells until vmm_guest_adopt(); *ready says which. */
@@ -123,6 +148,8 @@ struct vmm_guest *vmm_guest_new(struct vmm *vmm);
 void vmm_guest_discard(struct vmm_guest *guest);
 /* Takes it into the list, of shells if it is one, and begins to listen to it. */
 void vmm_guest_watch(struct vmm_guest *guest);
+/* Its monitor is there, or not, as guest->spawn says. */
+void vmm_guest_spawned(struct vmm_guest *guest);
 /* A shell is the guest of `id` from now on. */
 void vmm_guest_adopt(struct vmm_guest *guest, struct instance_id id);
 /* Forgets it; the process goes on, if it lives. */
