@@ -142,6 +142,8 @@ static void write_calls(const struct memory *memory, struct process_state *state
 	}
 }
 
+#define AS_MAPPED (RIGHT_READ | RIGHT_WRITE)
+
 static int protect(uint64_t start, uint64_t end, unsigned rights, struct error *err)
 {
 	int protection = (rights & RIGHT_READ ? PROT_READ : 0) |
@@ -152,7 +154,7 @@ static int protect(uint64_t start, uint64_t end, unsigned rights, struct error *
 	return failed(err, "the guest's rights to its memory");
 }
 
-/* As far as rights differ, run by run; behind that all is as it was mapped, which is right. */
+/* As far as rights differ, run by run; behind that all is as it was mapped. */
 static int protect_all(const struct memory *memory, const struct image *image, struct error *err)
 {
 	uint64_t end = (image->end + LARGE_PAGE - 1) & ~(LARGE_PAGE - 1), start = memory->start;
@@ -164,11 +166,12 @@ static int protect_all(const struct memory *memory, const struct image *image, s
 		unsigned here = rights_of(image, at);
 		if (here == rights)
 			continue;
-		result = protect(start, at, rights, err);
+		if (rights != AS_MAPPED)
+			result = protect(start, at, rights, err);
 		start = at;
 		rights = here;
 	}
-	return result < 0 ? result : protect(start, end, rights, err);
+	return result < 0 || rights == AS_MAPPED ? result : protect(start, end, rights, err);
 }
 
 static int process_build(
@@ -199,10 +202,11 @@ static int process_enter(struct cpu *cpu, const struct summon_note *note, uint64
 {
 	struct process_state *state = cpu->process.state;
 	state->guest_thread = note->thread;
-	if (!state->context)
+	bool is_exception = state->context;
+	if (!is_exception)
 		state->context = &state->first;
 	reset_context(state->context, entry, argument);
-	return protect(LAYOUT_BOOT, LAYOUT_BOOT + PAGE, RIGHT_READ, err);
+	return is_exception ? protect(LAYOUT_BOOT, LAYOUT_BOOT + PAGE, RIGHT_READ, err) : 0;
 }
 
 static enum cpu_stop process_run(struct cpu *cpu, struct cpu_call *call, struct error *err)

@@ -44,6 +44,7 @@ CRIMES = (
     ("overflows its stack", "page fault (vector 14, code 0x6)", None),
     ("runs what is not mapped", "page fault (vector 14, code 0x14) at 0x40000000", None),
     ("traces itself", "debug exception (vector 1", None),
+    ("returns from a call to nowhere", "cr2 0x40000000", None),
 )
 
 
@@ -98,6 +99,20 @@ def check_spin(world):
         guest.wait_for(RESUMED)
         guest.wait_until_it_computes()
         assert guest.cpu_seconds() > used
+
+
+def check_interrupted(world):
+    """Wherever a guest is interrupted, it goes on from there."""
+    with world.start_task("work") as guest:
+        guest.wait_for_text("ready after")
+        for number in range(2000):
+            if number % 10 == 0:
+                guest.ask(PAUSE)
+                guest.ask(RESUME)
+            guest.ask(ASK)
+            guest.wait_for(FACTS)
+        guest.ask(SHUTDOWN)
+        checks.expect(guest.wait_for(EXITED)[1:], (EXIT_SHUTDOWN, 0, ""))
 
 
 def check_prepared(world):
@@ -296,6 +311,7 @@ def main():
         tap.run("a crash is reported", check_crash, world)
         tap.run("a guest's own report names its functions", check_panic, world)
         tap.run("a guest that spins is kept in hand", check_spin, world)
+        tap.run("a guest that is interrupted goes on", check_interrupted, world)
         tap.run("a prepared guest waits", check_prepared, world)
         tap.run("shutdown", check_shutdown, world)
         tap.run("a second connection replaces the first", check_second_connection, world)

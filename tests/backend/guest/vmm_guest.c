@@ -10,6 +10,8 @@
  *   guest.do=button  prints the line, waits until it is to power off and does
  *   guest.do=crash   prints the line and touches page zero
  *   guest.do=spin    prints the line and never asks for anything again
+ *   guest.do=work    prints the line, computes and calls until it is to power off, with an eye on its
+ *                    registers
  *   guest.do=rings-X prints the line and claims frames that there are not, in the ring that it fills
  *                    (0) or empties (1)
  *   guest.do=own-monitor  prints the line and writes into its monitor's memory, in a process
@@ -206,6 +208,13 @@ static void trace(const struct summon_boot *boot)
 	__asm__ volatile("pushfq; orl $0x100, (%rsp); popfq; nop; nop");
 }
 
+static void return_nowhere(const struct summon_boot *boot)
+{
+	__asm__ volatile("mov $0x40000000, %%esp; jmp *%0"
+			 :
+			 : "r"(boot->calls + SUMMON_CALL_KICK * SUMMON_CALL_SIZE), "D"(0));
+}
+
 static void (*const crimes[])(const struct summon_boot *boot) = {
 	write_boot_page,
 	write_call_page,
@@ -226,6 +235,7 @@ static void (*const crimes[])(const struct summon_boot *boot) = {
 	overflow_stack,
 	run_nothing,
 	trace,
+	return_nowhere,
 };
 
 /* Points to the word's value; to "" without the word. */
@@ -271,6 +281,65 @@ static void take_over(const struct summon_boot *boot)
 	print(boot, "and nobody minded\n");
 }
 
+/* ---- what a guest may expect ---- */
+
+#define SET(number, name) "lea " #number "(%%rbx), %%" name "\n"
+#define CHECK(number, name)                                                                        \
+	"sub $" #number ", %%" name "; sub %%rbx, %%" name "; or %%" name ", %%rax\n"
+
+/* Fills the registers, computes for a while, and returns what of them has changed: wherever it was
+ * interrupted. */
+static uint64_t compute(void)
+{
+	uint64_t changed;
+	__asm__ volatile("push %%rbp; mov $0x123456789abcdef, %%rbx; movq %%rbx, %%xmm0\n" SET(
+		1, "rbp") SET(2, "rdx") SET(3, "rsi") SET(4, "rdi") SET(5, "r8") SET(6, "r9") SET(7,
+		"r10") SET(8, "r11") SET(9, "r12") SET(10, "r13") SET(11, "r14") SET(12,
+		"r15") "movq %%r15, %%xmm15; fninit; fld1; fldl2t\n"
+		       "mov $30000, %%ecx; stc; 1: lea -1(%%rcx), %%rcx; jrcxz 2f; jmp 1b; 2:\n"
+		       "sbb $-1, %%rcx; mov %%rcx, %%rax\n" /* the carry is still set */
+		       "movq %%xmm0, %%rcx; sub %%rbx, %%rcx; or %%rcx, %%rax\n"
+		       "movq %%xmm15, %%rcx; sub %%r15, %%rcx; or %%rcx, %%rax\n"
+		       "fldl2t; fcomip %%st(1); setne %%cl; movzbl %%cl, %%ecx; or %%rcx, %%rax\n"
+		       "fstp %%st(0); fstp %%st(0)\n" CHECK(1, "rbp") CHECK(2, "rdx") CHECK(
+			       3, "rsi") CHECK(4, "rdi") CHECK(5, "r8") CHECK(6, "r9")
+				 CHECK(7, "r10") CHECK(8, "r11") CHECK(9, "r12") CHECK(10, "r13")
+					 CHECK(11, "r14") CHECK(12, "r15") "pop %%rbp"
+			 : "=a"(changed)
+			 :
+			 : "rbx", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12",
+			 "r13", "r14", "r15", "xmm0", "xmm15", "st", "memory", "cc");
+	return changed;
+}
+
+/* The same of what a function keeps, over a call. */
+static uint64_t call_keeping(const struct summon_boot *boot)
+{
+	uint64_t changed, kick = boot->calls + SUMMON_CALL_KICK * SUMMON_CALL_SIZE;
+	__asm__ volatile("push %%rbp; mov $0x123456789abcdef, %%rbx\n" SET(1, "rbp") SET(
+		2, "r12") SET(3, "r13") SET(4, "r14") SET(5,
+		"r15") "xor %%edi, %%edi; call *%1; xor %%eax, %%eax\n"
+		       "mov $0x123456789abcdef, %%rcx; sub %%rbx, %%rcx; or %%rcx, %%rax\n" CHECK(
+			       1, "rbp") CHECK(2, "r12") CHECK(3, "r13") CHECK(4, "r14")
+				 CHECK(5, "r15") "pop %%rbp"
+			 : "=&a"(changed), "+S"(kick)
+			 :
+			 : "rbx", "rcx", "rdx", "rdi", "r8", "r9", "r10", "r11", "r12", "r13",
+			 "r14", "r15", "memory", "cc");
+	return changed;
+}
+
+/* Until it is to power off. */
+static void work(const struct summon_boot *boot)
+{
+	while (!*(volatile uint32_t *)&shared(boot)->stop_requested)
+		if (compute() || call_keeping(boot)) {
+			print(boot, "a register has changed\n");
+			call(boot, SUMMON_CALL_EXIT, 1);
+		}
+	call(boot, SUMMON_CALL_EXIT, 0);
+}
+
 static void obey(const struct summon_boot *boot)
 {
 	while (!*(volatile uint32_t *)&shared(boot)->stop_requested)
@@ -297,6 +366,8 @@ void guest_main(const struct summon_boot *boot)
 		lie(boot, task[6]);
 	if (task[0] == 'o' && task[1] == 'w')
 		take_over(boot);
+	if (task[0] == 'w')
+		work(boot);
 	while (task[0] == 's' && task[1] == 'p')
 		;
 	for (;;)
