@@ -2,7 +2,9 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 
+#include "summon-vmm/include/snapshot.h"
 #include "summon-vmm/monitor.h"
 
 static int block_signal(struct error *err)
@@ -15,11 +17,23 @@ static int block_signal(struct error *err)
 		       : 0;
 }
 
+/* A guest in our process could write to the file that it is to be kept in, until the disk is full. */
+static int limit_file(uint64_t memory, struct error *err)
+{
+	const struct rlimit limit = {SNAPSHOT_DATA + memory, SNAPSHOT_DATA + memory};
+	signal(SIGXFSZ, SIG_IGN);
+	return setrlimit(RLIMIT_FSIZE, &limit) < 0
+		       ? error_set(err, -errno, "a limit to files: %s", strerror(errno))
+		       : 0;
+}
+
 int monitor_create(struct monitor *m, const struct cpu_ops *cpu, uint64_t memory, struct error *err)
 {
 	m->rings.tap = m->keep_file = -1;
 	m->cpu.ops = cpu;
 	int result = block_signal(err);
+	if (result == 0 && cpu->in_process)
+		result = limit_file(memory, err);
 	if (result == 0)
 		result = cpu_reserve(cpu, &m->memory, memory, err);
 	if (result < 0)

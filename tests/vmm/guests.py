@@ -168,6 +168,8 @@ def check_privileges(world):
             checks.expect(status["Groups"].strip(), "")
         limits = guest.read_proc("limits")
         assert re.search(r"Max core file size +0 +0 ", limits), limits
+        if world.mode == "process":
+            assert re.search(rf"Max file size +{(32 << 20) + 0x4000} ", limits), limits
 
 
 def check_second_connection(world):
