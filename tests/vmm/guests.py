@@ -7,6 +7,7 @@ MODE is what runs the guests: kvm or process."""
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -142,6 +143,25 @@ def check_wild_rings(world):
         with world.start_task(task, tap="guest0") as guest:
             guest.expect_crash("ring claims")
             assert "nobody minded" not in guest.console, guest.console
+
+
+def check_abuse(world, task, archive):
+    """A guest that floods its ring, or never empties it, is kept in hand; its neighbour serves."""
+    with world.start_task(task, tap="guest1") as guest, \
+            world.start_app("website", LINE, initrd=archive) as other:
+        other.wait_for(READY)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as everybody:
+            everybody.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+            for _ in range(2000):
+                everybody.sendto(bytes(1000), ("10.78.255.255", 9))
+        guest.wait_until_it_computes()
+        checks.check_pages(f"http://{GUEST}")
+        guest.ask(PAUSE)
+        guest.wait_for(PAUSED)
+        used = guest.cpu_seconds()
+        guest.ask(ASK)
+        checks.expect(guest.wait_for(FACTS)[2], IS_PAUSED | HAS_RUN)
+        checks.expect(guest.cpu_seconds(), used)
 
 
 def check_take_over(world):
@@ -287,7 +307,9 @@ def test_echo(tap, world):
 
 def make_network():
     for command in ("tuntap add guest0 mode tap vnet_hdr", f"address add {HOST}/16 dev guest0",
-                    f"address add {HOST6}/64 dev guest0 nodad", "link set guest0 up"):
+                    f"address add {HOST6}/64 dev guest0 nodad", "link set guest0 up",
+                    "tuntap add guest1 mode tap vnet_hdr", "address add 10.78.0.1/16 dev guest1",
+                    "link set guest1 up"):
         subprocess.run(["ip", *command.split()], check=True)
 
 
@@ -320,6 +342,8 @@ def main():
         tap.run("nonsense on the control socket", check_nonsense, world)
         test_refusals(tap, world)
         archive = checks.make_site(folder)
+        tap.run("a guest that floods its ring", check_abuse, world, "rings-2", archive)
+        tap.run("a guest that never empties its ring", check_abuse, world, "rings-3", archive)
         test_website(tap, world, archive)
         test_website_without_header(tap, world, archive)
         test_echo(tap, world)

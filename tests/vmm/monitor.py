@@ -91,7 +91,10 @@ class Monitor:
 
     def receive(self):
         """(type, code, flags, text); text is the console's for OUTPUT. None at the end."""
-        packet = self.socket.recv(65536)
+        try:
+            packet = self.socket.recv(65536)
+        except ConnectionResetError:  # said once; what came before is still there
+            packet = self.socket.recv(65536)
         if not packet:
             return None
         kind, code, flags, _ = HEAD.unpack_from(packet)

@@ -13,7 +13,8 @@
  *   guest.do=work    prints the line, computes and calls until it is to power off, with an eye on its
  *                    registers
  *   guest.do=rings-X prints the line and claims frames that there are not, in the ring that it fills
- *                    (0) or empties (1)
+ *                    (0) or empties (1); or fills the one without end (2), or never empties the
+ *                    other (3)
  *   guest.do=own-monitor  prints the line and writes into its monitor's memory, in a process
  *   guest.do=try-X   prints the line and does what must end it, by the number X of `crimes`
  */
@@ -273,6 +274,31 @@ static void lie(const struct summon_boot *boot, char which)
 	print(boot, "and nobody minded\n");
 }
 
+/* As many frames as there can be, to everybody, again and again. */
+static void send_for_ever(const struct summon_boot *boot)
+{
+	enum { HEADER = sizeof(struct summon_frame_header), SIZE = 1000 };
+	struct summon_ring *ring = (struct summon_ring *)boot->transmit;
+	for (unsigned i = 0; i < 6; i++) {
+		ring->data[HEADER + i] = 0xff;
+		ring->data[HEADER + 6 + i] = boot->mac[i];
+	}
+	for (;;) {
+		for (unsigned i = 0; i < SUMMON_RING_FRAMES; i++)
+			ring->frame[i] = (struct summon_frame){0, SIZE};
+		shared(boot)->transmit.produced += SUMMON_RING_FRAMES;
+		call(boot, SUMMON_CALL_KICK, 0);
+	}
+}
+
+static void abuse_rings(const struct summon_boot *boot, char how)
+{
+	if (how < '2')
+		lie(boot, how);
+	else if (how == '2')
+		send_for_ever(boot);
+}
+
 /* In a process, the call page says where the monitor's memory is: its stack is not where it was. */
 static void take_over(const struct summon_boot *boot)
 {
@@ -363,7 +389,7 @@ void guest_main(const struct summon_boot *boot)
 	if (task[0] == 't')
 		commit_crime(boot, task + 4);
 	if (task[0] == 'r' && task[1] == 'i')
-		lie(boot, task[6]);
+		abuse_rings(boot, task[6]);
 	if (task[0] == 'o' && task[1] == 'w')
 		take_over(boot);
 	if (task[0] == 'w')
