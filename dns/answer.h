@@ -4,7 +4,7 @@
 
 #include "dns/dns.h"
 #include "dns/edns.h"
-#include "dns/names.h"
+#include "dns/block.h"
 #include "dns/packet.h"
 
 /* What we say we take over UDP, and the most we send: no fragments (RFC 9715). */
@@ -30,6 +30,11 @@ struct part {
 /* A chain of aliases, or a delegation with the addresses of its servers. */
 #define ANSWER_MAX_PARTS 48
 
+/* A chain of aliases, each with a signature, and a denial; or the signatures of many keys. */
+#define ANSWER_SCRATCH 8192
+
+struct service;
+
 /* What a query comes to. */
 struct answer {
 	uint16_t rcode;
@@ -38,6 +43,9 @@ struct answer {
 	uint8_t count;                 /* of parts */
 	const struct service *service; /* is to be asked before the parts may be said */
 	struct part part[ANSWER_MAX_PARTS];
+	/* Where blocks of this one answer are: signatures and denials. */
+	size_t scratch_used;
+	_Alignas(struct block) uint8_t scratch[ANSWER_SCRATCH];
 };
 
 /* Makes it an answer without records. */
@@ -46,9 +54,6 @@ void answer_init(struct answer *answer, uint16_t rcode);
 bool answer_add(struct answer *answer, const struct block *block, struct part_owner owner,
 	enum section section);
 bool answer_has_records(const struct answer *answer);
-
-/* Looks up a query that packet_read found ordinary. */
-void answer_find(const struct names *names, const struct query *query, struct answer *out);
 
 /* The most bytes that an answer may have. */
 size_t answer_limit(const struct query *query, bool tcp);

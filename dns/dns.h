@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/error.h"
+#include "dns/key.h"
 
 /*
  * An authoritative DNS server over UDP and TCP that knows names and bytes, and nothing of guests.
@@ -134,6 +135,9 @@ struct dns_zone_config {
 				* zones that changes no record of this one. */
 	const char *file;      /* more records, as text (RFC 1035 section 5); NULL: none. A SOA, or
 				* NS of the zone's own, that stand there are not given here, too. */
+	struct dns_key *const *keys; /* it is signed with; one of them is active. Kept as long as
+				      * they are needed. */
+	size_t key_count;            /* at most 4; 0: it is not signed */
 };
 
 /* Reads and compiles zones, from any thread: files are read, which may take a while. -EINVAL, or

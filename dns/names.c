@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "dns/dnssec.h"
 #include "dns/wire.h"
 
 const struct rrset *node_find_set(const struct node *node, uint16_t type)
@@ -303,8 +304,8 @@ void names_remove_service(struct names *names, uint32_t number)
 
 int names_init(struct names *names)
 {
-	*names = (struct names){0};
-	return table_init(&names->table);
+	*names = (struct names){.signatures = signatures_create()};
+	return names->signatures ? table_init(&names->table) : -ENOMEM;
 }
 
 static void destroy_service(void *service)
@@ -319,5 +320,6 @@ void names_finish(struct names *names)
 		zone_destroy(names->zones[i]);
 	free(names->zones);
 	tdestroy(names->services, destroy_service);
+	signatures_destroy(names->signatures);
 	*names = (struct names){0};
 }

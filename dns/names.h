@@ -23,6 +23,7 @@ struct names {
 	struct zone **zones;
 	size_t zone_count;
 	void *services; /* a tsearch tree by number */
+	struct signatures *signatures;
 };
 
 int names_init(struct names *names); /* 0 or -ENOMEM */

@@ -92,6 +92,7 @@ static int read_opt(const uint8_t *fixed, size_t owner_size, struct query *out)
 	if (out->payload < 512)
 		out->payload = 512;
 	out->dnssec_ok = wire_get16(fixed + 6) & DNS_OPT_FLAG_DO;
+	out->compact_ok = wire_get16(fixed + 6) & DNS_OPT_FLAG_CO;
 	if (version != 0)
 		return DNS_RCODE_BADVERS;
 	return read_options(fixed + RECORD_FIXED_SIZE, wire_get16(fixed + 8), out);
@@ -140,6 +141,7 @@ static int check_type(uint16_t type)
 	switch (type) {
 	case 0:
 	case DNS_TYPE_OPT:
+	case DNS_TYPE_NXNAME: /* RFC 9824 section 3.5 */
 		return DNS_RCODE_FORMERR;
 	case DNS_TYPE_TKEY:
 	case DNS_TYPE_TSIG:

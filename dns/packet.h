@@ -22,6 +22,7 @@ struct query {
 	uint16_t qclass;
 	bool edns; /* the answer carries an OPT record */
 	bool dnssec_ok;
+	bool compact_ok;     /* RFC 9824: knows NXDOMAIN with a compact denial */
 	uint8_t wants;       /* QUERY_WANTS_* */
 	uint8_t cookie_size; /* 0: none; 8: the client's alone; 16 to 40: with a server's */
 	uint8_t cookie[40];

@@ -19,12 +19,54 @@ struct record_names record_names(uint16_t type)
 		{DNS_TYPE_SOA, {0, 2, true}},
 		{DNS_TYPE_PTR, {0, 1, true}},
 		{DNS_TYPE_MX, {2, 1, true}},
+		{3, {0, 1, false}},  /* MD */
+		{4, {0, 1, false}},  /* MF */
+		{7, {0, 1, false}},  /* MB */
+		{8, {0, 1, false}},  /* MG */
+		{9, {0, 1, false}},  /* MR */
+		{14, {0, 2, false}}, /* MINFO */
+		{17, {0, 2, false}}, /* RP */
+		{18, {2, 1, false}}, /* AFSDB */
+		{21, {2, 1, false}}, /* RT */
+		{26, {2, 2, false}}, /* PX */
+		{36, {2, 1, false}}, /* KX */
 		{DNS_TYPE_SRV, {6, 1, false}},
 	};
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (known[i].type == type)
 			return known[i].names;
 	return (struct record_names){0};
+}
+
+static void lower_name(uint8_t *wire, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (wire[i] >= 'A' && wire[i] <= 'Z')
+			wire[i] |= 0x20;
+}
+
+/* Three strings stand before the name of a NAPTR (RFC 3403 section 4.1). */
+static size_t naptr_name(const uint8_t *data, size_t size)
+{
+	size_t at = 4;
+	for (int i = 0; i < 3 && at < size; i++)
+		at += 1u + data[at];
+	return at;
+}
+
+void record_lower(uint16_t type, uint8_t *data, size_t size)
+{
+	struct record_names names = record_names(type);
+	size_t at = names.before;
+	if (type == DNS_TYPE_NAPTR) {
+		names.count = 1;
+		at = naptr_name(data, size);
+	}
+	for (unsigned i = 0; i < names.count && at < size; i++) {
+		size_t name = name_measure(data + at, size - at);
+		lower_name(data + at, name);
+		at += name;
+	}
 }
 
 void records_finish(struct records *records)

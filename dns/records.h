@@ -23,12 +23,15 @@ static inline const uint8_t *record_data(const struct record *record)
 }
 
 /* Which names the data of a type has: so many, behind `before` bytes. Only those of RFC 1035 may be
- * compressed (RFC 3597 section 4); those of RFC 4034 section 6.2 are signed in lower case. */
+ * compressed (RFC 3597 section 4). */
 struct record_names {
 	uint8_t before, count;
 	bool compressed;
 };
 struct record_names record_names(uint16_t type);
+
+/* Brings the data of a type into canonical form (RFC 4034 section 6.2): names in lower case. */
+void record_lower(uint16_t type, uint8_t *data, size_t size);
 
 struct records {
 	struct record **item;

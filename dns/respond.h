@@ -7,6 +7,7 @@
 #include "dns/client.h"
 #include "dns/cookie.h"
 #include "dns/dns.h"
+#include "dns/lookup.h"
 #include "dns/names.h"
 #include "dns/waiting.h"
 

@@ -22,6 +22,7 @@ enum dns_type {
 	DNS_TYPE_SIG = 24,
 	DNS_TYPE_AAAA = 28,
 	DNS_TYPE_SRV = 33,
+	DNS_TYPE_NAPTR = 35,
 	DNS_TYPE_DNAME = 39,
 	DNS_TYPE_OPT = 41,
 	DNS_TYPE_DS = 43,
@@ -33,6 +34,7 @@ enum dns_type {
 	DNS_TYPE_CDS = 59,
 	DNS_TYPE_CDNSKEY = 60,
 	DNS_TYPE_HTTPS = 65,
+	DNS_TYPE_NXNAME = 128,
 	DNS_TYPE_TKEY = 249,
 	DNS_TYPE_TSIG = 250,
 	DNS_TYPE_IXFR = 251,
@@ -65,6 +67,7 @@ enum dns_rcode {
 /* OPT without options: root owner, type, payload size, extended RCODE, version, flags, length. */
 #define DNS_OPT_SIZE    11
 #define DNS_OPT_FLAG_DO 0x8000
+#define DNS_OPT_FLAG_CO 0x4000 /* RFC 9824 section 4 */
 
 #define DNS_OPTION_NSID      3
 #define DNS_OPTION_COOKIE    10

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "dns/dnssec.h"
 #include "dns/wire.h"
 #include "dns/zonefile.h"
 
@@ -26,6 +27,8 @@ void zone_destroy(struct zone *zone)
 		free(zone->sets[i].block);
 	free(zone->sets);
 	records_finish(&zone->records);
+	for (size_t i = 0; i < zone->key_count; i++)
+		dns_key_release(zone->keys[i]);
 	free(zone->negative);
 	free(zone->any);
 	free(zone);
@@ -214,6 +217,39 @@ static int add_configured(
 	return rc;
 }
 
+/* DNSKEY, and for a parent that looks (RFC 7344) the same as CDNSKEY and CDS. */
+static int add_key(struct zone *zone, const struct dns_key *key, uint32_t ttl, struct error *err)
+{
+	uint8_t cds[DNSSEC_DS_SIZE];
+	int rc = dns_key_ds(key, &zone->origin, cds, err);
+	if (rc == 0)
+		rc = add(zone, &zone->origin, DNS_TYPE_DNSKEY, ttl, key->dnskey,
+			sizeof(key->dnskey), err);
+	if (rc == 0)
+		rc = add(zone, &zone->origin, DNS_TYPE_CDNSKEY, ttl, key->dnskey,
+			sizeof(key->dnskey), err);
+	return rc == 0 ? add(zone, &zone->origin, DNS_TYPE_CDS, ttl, cds, sizeof(cds), err) : rc;
+}
+
+static int add_keys(struct zone *zone, const struct dns_zone_config *config, struct error *err)
+{
+	if (config->key_count > ZONE_MAX_KEYS)
+		return error_set(err, -EINVAL, "%zu keys: a zone has at most %u", config->key_count,
+			ZONE_MAX_KEYS);
+	for (int active = 1; active >= 0; active--) {
+		for (size_t i = 0; i < config->key_count; i++)
+			if (config->keys[i]->active == active)
+				zone->keys[zone->key_count++] = dns_key_keep(config->keys[i]);
+		if (active && config->key_count > 0 && zone->key_count != 1)
+			return error_set(err, -EINVAL, "%zu of its keys are active: it must be one",
+				zone->key_count);
+	}
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < zone->key_count; i++)
+		rc = add_key(zone, zone->keys[i], config->ttl, err);
+	return rc;
+}
+
 /* --- compiling --- */
 
 static struct block *compile_any(uint32_t ttl)
@@ -260,6 +296,7 @@ static int compile_special(struct zone *zone, struct error *err)
 	uint32_t minimum = wire_get32(numbers + 16);
 	struct record *const one[] = {(struct record *)(uintptr_t)soa};
 	zone->serial = wire_get32(numbers);
+	zone->soa_ttl = soa->ttl;
 	zone->negative =
 		block_of_records(one, 1, minimum < soa->ttl ? minimum : soa->ttl, &zone->origin);
 	zone->any = compile_any(soa->ttl);
@@ -275,6 +312,8 @@ static int make(struct zone *zone, const struct dns_zone_config *config, struct 
 		rc = zonefile_read(config->file, &zone->origin, config->ttl, &zone->records, err);
 	if (rc == 0)
 		rc = add_configured(zone, config, err);
+	if (rc == 0)
+		rc = add_keys(zone, config, err);
 	if (rc < 0)
 		return rc;
 	records_sort(&zone->records);

@@ -10,6 +10,12 @@
 /* With names of full length these still fit a block. */
 #define ZONE_MAX_SERVERS 16
 
+/* Types of one name: a denial names them all. */
+#define ZONE_MAX_TYPES 48
+
+/* Two at most are needed, while one takes the place of another. */
+#define ZONE_MAX_KEYS 4
+
 /* RFC 2181 section 8. */
 #define TTL_MAX 0x7fffffffu
 
@@ -29,7 +35,9 @@ struct zone {
 	size_t set_count;
 	struct block *negative; /* the SOA with the TTL of negative answers (RFC 2308 section 3) */
 	struct block *any;      /* RFC 8482: a HINFO for whoever asks for everything */
-	uint32_t serial;
+	uint32_t serial, soa_ttl;
+	struct dns_key *keys[ZONE_MAX_KEYS]; /* the active one first */
+	size_t key_count;                    /* 0: the zone is not signed */
 	bool own_serial; /* the SOA is from the configuration: its serial is ours to set */
 };
 

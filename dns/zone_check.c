@@ -121,6 +121,16 @@ static int check_ttls(const struct checking *checking, const struct group *group
 	return 0;
 }
 
+static int check_types(const struct checking *checking, const struct group *group)
+{
+	unsigned types = 1;
+	for (size_t i = 1; i < group->count; i++)
+		types += group->item[i]->type != group->item[i - 1]->type;
+	if (types > ZONE_MAX_TYPES)
+		return refuse(checking, group->first, "a name has records of at most 48 types");
+	return 0;
+}
+
 static int check_group(struct checking *checking, const struct group *group)
 {
 	int rc = check_cname(checking, group);
@@ -128,6 +138,8 @@ static int check_group(struct checking *checking, const struct group *group)
 		rc = check_soa(checking, group);
 	if (rc == 0)
 		rc = check_delegation(checking, group);
+	if (rc == 0)
+		rc = check_types(checking, group);
 	return rc == 0 ? check_ttls(checking, group) : rc;
 }
 

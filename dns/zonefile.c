@@ -66,7 +66,7 @@ static int add(struct reading *reading, const ldns_rr *rr)
 	ldns_buffer_clear(reading->buffer);
 	if (ldns_rr2buffer_wire(reading->buffer, rr, LDNS_SECTION_ANSWER) != LDNS_STATUS_OK)
 		return refuse(reading, "the record does not fit a message");
-	const uint8_t *wire = ldns_buffer_begin(reading->buffer);
+	uint8_t *wire = ldns_buffer_begin(reading->buffer);
 	size_t size = ldns_buffer_position(reading->buffer), name = name_measure(wire, size);
 	if (name == 0 || size < name + 10)
 		return refuse(reading, "the record cannot be written");
@@ -78,6 +78,7 @@ static int add(struct reading *reading, const ldns_rr *rr)
 	}
 	if (ldns_rr_ttl(rr) > 0x7fffffffu)
 		return refuse(reading, "a TTL is at most 2147483647 seconds (RFC 2181)");
+	record_lower(type, wire + name + 10, size - name - 10);
 	return records_add(reading->records, &owner, type, ldns_rr_ttl(rr), (uint32_t)reading->line,
 		wire + name + 10, size - name - 10, reading->err);
 }

@@ -44,6 +44,7 @@ OWN_INCLUDE_PATHS = {'guest-kernel': ['lwip/*', 'netif/*', 'lwipopts.h']}
 LIBRARIES = {
     'sqlite3.h': ['db/*.c'],
     'ldns/*': ['dns/*'],
+    'openssl/*': ['dns/*'],
     'sodium.h': ['dns/cookie.c'],
     'libvirt/*': ['launcher/libvirt/*'],
     'libxl*.h': ['summon-xl/*'],
