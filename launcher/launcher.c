@@ -7,6 +7,9 @@ extern const struct launcher_ops sim_launcher_ops;
 #ifdef HAVE_VMM
 extern const struct launcher_ops vmm_launcher_ops;
 #endif
+#ifdef HAVE_LIBXL
+extern const struct launcher_ops libxl_launcher_ops;
+#endif
 #ifdef HAVE_LIBVIRT
 extern const struct launcher_ops libvirt_launcher_ops;
 #endif
@@ -14,6 +17,9 @@ extern const struct launcher_ops libvirt_launcher_ops;
 const struct launcher_ops *const launcher_backends[] = {
 #ifdef HAVE_LIBVIRT
 	&libvirt_launcher_ops,
+#endif
+#ifdef HAVE_LIBXL
+	&libxl_launcher_ops,
 #endif
 #ifdef HAVE_VMM
 	&vmm_launcher_ops,

@@ -61,6 +61,8 @@ enum launcher_tap {
 	LAUNCHER_TAP_PLAIN,   /* held open, frames as they are */
 	LAUNCHER_TAP_HEADERS, /* held open, each frame behind a virtio-net header (IFF_VNET_HDR); its
 			       * size and offloads are as the kernel makes a tap, the backend sets them */
+	LAUNCHER_TAP_MADE,    /* none: the hypervisor makes the device, and the backend gives it the
+			       * name and makes it a port of spec.bridge */
 };
 
 /* What is to be started. Borrowed for the call of `start`; a backend copies what it keeps. */
@@ -72,7 +74,8 @@ struct guest_spec {
 	const char *domain_xml; /* libvirt: the user's template, or NULL */
 	uint64_t memory;        /* bytes */
 	unsigned vcpus;
-	const char *tap; /* a tap device that exists, or NULL for no network */
+	const char *tap; /* a tap device that exists (but see ops->tap), or NULL for no network */
+	const char *bridge; /* LAUNCHER_TAP_MADE: what the device becomes a port of */
 	int tap_fd; /* it, open and non-blocking as ops->tap says; -1: to be opened by its name.
 			  * The caller's: a backend that keeps it after `start` duplicates it */
 	struct mac_address mac;
