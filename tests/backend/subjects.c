@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #ifdef HAVE_LIBVIRT
@@ -41,9 +42,9 @@ static const struct launcher_setting sim_kept[] = {
 	{"persist", "yes"}, {"boot_delay", "5ms"}, {"suspend_delay", "0"}, {"create_delay", "0"}};
 static const struct launcher_setting sim_poor[] = {{"capabilities", "none"}};
 
-/* ---- guests that run: libvirt's and summon-vmm's ---- */
+/* ---- guests that run: libvirt's, Xen's and summon-vmm's ---- */
 
-#if defined(HAVE_LIBVIRT) || defined(HAVE_VMM)
+#if defined(HAVE_LIBVIRT) || defined(HAVE_VMM) || defined(HAVE_LIBXL)
 static const char *nothing_unable(enum task task)
 {
 	(void)task;
@@ -79,6 +80,56 @@ static void run_spec(enum task task, struct guest_spec *spec)
 					    : places.guest_image;
 }
 
+#endif
+
+#ifdef HAVE_LIBXL
+/* In the lab (tests/xen) summon-xl is elsewhere. */
+static char xl_path[256] = SUMMON_XL;
+static const struct launcher_setting xl_here[] = {{"helper", xl_path}};
+
+static const char *xen_absent(void)
+{
+	return access("/proc/xen/privcmd", R_OK | W_OK) < 0 ? "this is no dom0 of Xen's" : NULL;
+}
+
+static void xl_prepare(void)
+{
+	if (getenv("SUMMON_XL"))
+		snprintf(xl_path, sizeof(xl_path), "%s", getenv("SUMMON_XL"));
+}
+
+/* Somebody else destroys the domain. Only ours are there. */
+static void xl_murder(struct instance_id id)
+{
+	char command[256];
+	snprintf(command, sizeof(command),
+		"xl destroy $(xl list | sed -n 's/^\\(summond-[0-9a-f]*-%u-%u\\) .*/\\1/p')",
+		id.slot, id.generation);
+	if (system(command) != 0)
+		print_message("# no domain to destroy\n");
+}
+
+static bool xl_works(void)
+{
+	return true;
+}
+
+/* The helper, which is the child of ours that is called so. */
+static void xl_kill(void)
+{
+	CLEANUP(closedir) DIR *proc = opendir("/proc");
+	for (struct dirent *entry; proc && (entry = readdir(proc));) {
+		char path[sizeof(entry->d_name) + 16];
+		int pid = 0, parent = 0;
+		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
+		CLEANUP(fclose)
+		FILE *file = entry->d_name[0] >= '1' && entry->d_name[0] <= '9' ? fopen(path, "re")
+										: NULL;
+		if (file && fscanf(file, "%d (summon-xl) %*c %d", &pid, &parent) == 2 &&
+			parent == getpid())
+			kill(pid, SIGKILL);
+	}
+}
 #endif
 
 #ifdef HAVE_VMM
@@ -202,6 +253,19 @@ const struct subject subjects[] = {
 		.unable = sim_unable,
 		.spec = sim_spec,
 		.random_steps = 200},
+#ifdef HAVE_LIBXL
+	{.name = "libxl",
+		.backend = "libxl",
+		SETTINGS(xl_here),
+		.absent = xen_absent,
+		.unable = nothing_unable,
+		.spec = run_spec,
+		.murder = xl_murder,
+		.prepare = xl_prepare,
+		.service_start = xl_works,
+		.service_kill = xl_kill,
+		.random_steps = 40},
+#endif
 #ifdef HAVE_VMM
 	{.name = "vmm",
 		.backend = "vmm",

@@ -10,10 +10,15 @@
  *   guest.do=button  prints the line, waits for the power button and powers off
  *   guest.do=crash   prints the line and triple-faults
  *
+ * On Xen (xen.h), it uses Xen's console, and what Xen has for the power and its button.
+ *
  * It is entered by the PVH protocol (Xen, docs/misc/pvh.pandoc): 32-bit protected mode, no paging,
  * EBX holds the address of struct hvm_start_info (Xen, public/arch-x86/hvm/start_info.h).
  */
+#include <stdbool.h>
 #include <stdint.h>
+
+#include "xen.h"
 
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
 #define COM1                     0x3f8
@@ -65,8 +70,14 @@ static uint8_t port_read(uint16_t port)
 	return value;
 }
 
+static bool on_xen;
+
 static void print(const char *text)
 {
+	if (on_xen) {
+		xen_print(text);
+		return;
+	}
 	for (; *text; text++) {
 		while (!(port_read(COM1 + LINE_STATUS) & TRANSMITTER_EMPTY))
 			;
@@ -109,12 +120,16 @@ static void flood(void)
 
 static void power_off(void)
 {
+	if (on_xen)
+		xen_power_off();
 	*(volatile uint8_t *)GED_SLEEP_CONTROL = SLEEP_TYPE_OFF | SLEEP_ENABLE;
 }
 
 static void obey(void)
 {
-	while (!(*(volatile uint32_t *)GED_EVENTS & EVENT_POWER_BUTTON))
+	if (on_xen)
+		xen_wait_for_shutdown();
+	while (!on_xen && !(*(volatile uint32_t *)GED_EVENTS & EVENT_POWER_BUTTON))
 		;
 	power_off();
 }
@@ -132,9 +147,9 @@ void guest_main(const struct start_info *info);
 void guest_main(const struct start_info *info)
 {
 	char task = task_read(info->cmdline ? (const char *)(uintptr_t)info->cmdline : "");
-	if (task == 's')
-		return;
-	print("summond: ready after 0 us\n");
+	on_xen = xen_open();
+	if (task != 's')
+		print("summond: ready after 0 us\n");
 	if (task == 'f')
 		flood();
 	if (task == 'o')
@@ -143,4 +158,6 @@ void guest_main(const struct start_info *info)
 		obey();
 	if (task == 'c')
 		triple_fault();
+	if (on_xen)
+		xen_sleep(); /* to halt for good would be to power off */
 }
