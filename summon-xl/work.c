@@ -46,26 +46,57 @@ int work_start(
 {
 	int r = 0;
 	*work = (struct work){0};
-	work->queue_end = &work->queue;
 	for (unsigned i = 0; i < workers && i < WORKERS_MAX && r == 0; i++)
 		r = start_worker(work, identity, keep_out, err);
 	return r;
 }
 
+static bool is_quick(const struct xl_message *job)
+{
+	return job->type == XL_RESUME || job->type == XL_PAUSE || job->type == XL_SHUTDOWN;
+}
+
+/* The first worker is for what is quick, so that a prepared guest never waits for a create. */
+static bool may_do(const struct work *work, unsigned worker, const struct xl_message *job)
+{
+	return worker > 0 || work->count == 1 || is_quick(job);
+}
+
+/* A worker with a job in the queue that it may do; false where there is none. */
+static bool match(struct work *work, unsigned *worker, struct waiting_job ***place)
+{
+	for (*worker = 0; *worker < work->count; (*worker)++) {
+		if (work->workers[*worker].busy)
+			continue;
+		for (*place = &work->queue; **place; *place = &(**place)->next)
+			if (may_do(work, *worker, &(**place)->message))
+				return true;
+	}
+	return false;
+}
+
 static void dispatch(struct work *work)
 {
-	for (unsigned i = 0; i < work->count && work->queue; i++) {
-		struct waiting_job *job = work->queue;
-		if (work->workers[i].busy)
-			continue;
+	struct waiting_job **place;
+	unsigned worker;
+	while (match(work, &worker, &place)) {
+		struct waiting_job *job = *place;
 		/* There is room for one; a worker that is dead is told of by work_take(). */
-		send(work->workers[i].socket, &job->message, job->size, MSG_NOSIGNAL);
-		work->workers[i].busy = true;
-		work->queue = job->next;
-		if (!work->queue)
-			work->queue_end = &work->queue;
+		send(work->workers[worker].socket, &job->message, job->size, MSG_NOSIGNAL);
+		work->workers[worker].busy = true;
+		*place = job->next;
 		free(job);
 	}
+}
+
+/* What is quick goes before what is not. */
+static void enqueue(struct work *work, struct waiting_job *job)
+{
+	struct waiting_job **place = &work->queue;
+	while (*place && (is_quick(&(*place)->message) || !is_quick(&job->message)))
+		place = &(*place)->next;
+	job->next = *place;
+	*place = job;
 }
 
 bool work_submit(struct work *work, const struct xl_message *message, size_t text_size)
@@ -74,11 +105,9 @@ bool work_submit(struct work *work, const struct xl_message *message, size_t tex
 	struct waiting_job *job = malloc(offsetof(struct waiting_job, message) + size);
 	if (!job)
 		return false;
-	job->next = NULL;
 	job->size = size;
 	memcpy(&job->message, message, size);
-	*work->queue_end = job;
-	work->queue_end = &job->next;
+	enqueue(work, job);
 	work->under_way++;
 	dispatch(work);
 	return true;

@@ -36,7 +36,7 @@ struct work {
 	} workers[WORKERS_MAX];
 	unsigned count;
 	unsigned under_way;
-	struct waiting_job *queue, **queue_end;
+	struct waiting_job *queue;
 };
 
 /* To be called before this process has anything of libxl's. `keep_out` is a descriptor that is not

@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: ISC
+"""Runs what `suite` names in the lab, and makes one TAP document of what it says.
+
+usage: run.py --build DIR [--cache DIR]"""
+import argparse
+import os
+import re
+import sys
+
+import lab
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROGRAMS = {'tests/backend/test_backend': '/lab/test_backend', 'summon-xl/summon-xl': '/lab/summon-xl'}
+FILES = {'tests/backend/virt-guest.elf': '/lab/virt-guest.elf'}
+
+
+class Document:
+    """Adds up the programs' documents: their subtests, and how each ended."""
+
+    def __init__(self):
+        self.count = 0
+        self.failed = False
+        self.program = None
+        self.planned = self.seen = 0
+
+    def test(self, good, name):
+        self.count += 1
+        self.failed = self.failed or not good
+        print(f'{"ok" if good else "not ok"} {self.count} - {name}', flush=True)
+
+    def end(self, status):
+        complete = self.seen == self.planned and (status == 0 or self.failed)
+        if not complete:
+            self.test(False, f'{self.program}: ended with {status} after {self.seen} of {self.planned}')
+        self.program = None
+
+    def take(self, line):
+        if found := re.fullmatch(r'## begin (\S+)', line):
+            self.program, self.planned, self.seen = found.group(1), 0, 0
+        elif found := re.fullmatch(r'## end (\S+) (\d+)', line):
+            self.end(int(found.group(2)))
+        elif self.program and (found := re.fullmatch(r'1\.\.(\d+)(.*)', line)):
+            self.planned = int(found.group(1))
+            if 'SKIP' in found.group(2):  # here all of it has to run
+                self.test(False, f'{self.program}: {found.group(2)}')
+        elif self.program and (found := re.fullmatch(r'(not ok|ok) \d+ - (.*)', line)):
+            self.seen += 1
+            self.test(found.group(1) == 'ok', f'{self.program}: {found.group(2)}')
+        else:
+            print(line if line.startswith('#') else f'# {line}', flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__.split('\n\n')[1])
+    parser.add_argument('--build', required=True)
+    parser.add_argument('--cache')
+    parser.add_argument('--limit', type=float, default=225)
+    options = parser.parse_args()
+    options.program = [f'{options.build}/{source}={target}' for source, target in PROGRAMS.items()]
+    options.file = [f'{options.build}/{source}={target}' for source, target in FILES.items()]
+    document = Document()
+    images = lab.Images(os.path.abspath(options.cache or options.build + '/xen-lab'))
+    with open(os.path.join(HERE, 'suite'), encoding='utf-8') as file:
+        script = file.read()
+    try:
+        images.make()
+        status = lab.attempt(images, options, script, document.take)
+    except lab.LabError as why:
+        print(f'# lab: {why}')
+        status = 3
+    if status != 0 or document.count == 0:
+        document.test(False, 'the lab runs to its end')
+    print(f'1..{document.count}')
+    return 1 if document.failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
