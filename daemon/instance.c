@@ -48,8 +48,28 @@ enum link_tap_use instance_tap_use(const struct launcher_ops *backend)
 		[LAUNCHER_TAP_BY_NAME] = LINK_TAP_BY_NAME,
 		[LAUNCHER_TAP_PLAIN] = LINK_TAP_PLAIN,
 		[LAUNCHER_TAP_HEADERS] = LINK_TAP_HEADERS,
+		[LAUNCHER_TAP_MADE] = LINK_TAP_BY_NAME, /* where another backend needs spare ones */
 	};
 	return uses[backend->tap];
+}
+
+/* A device that the hypervisor makes needs no more than a name that no other has: those of taps have
+ * no letter after the prefix. */
+static int take_tap(struct service *service, struct instance *instance, struct error *err)
+{
+	struct daemon *daemon = service->daemon;
+	struct link_tap tap;
+	if (service->backend->ops->tap == LAUNCHER_TAP_MADE) {
+		snprintf(instance->tap, sizeof(instance->tap), "%.8sx%u",
+			daemon->config->network.tap_prefix, instance->id.generation % 1000000);
+		return 0;
+	}
+	int rc = link_tap_take(daemon->link, instance_tap_use(service->backend->ops), &tap, err);
+	if (rc < 0)
+		return rc;
+	memcpy(instance->tap, tap.name, sizeof(instance->tap));
+	instance->tap_fd = tap.fd;
+	return 0;
 }
 
 int instance_create(struct service *service, struct instance **out, struct error *err)
@@ -58,16 +78,10 @@ int instance_create(struct service *service, struct instance **out, struct error
 	struct instance *instance = new_instance(service, ++daemon->registry.last_generation);
 	if (!instance)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (daemon->link) {
-		struct link_tap tap;
-		int rc = link_tap_take(
-			daemon->link, instance_tap_use(service->backend->ops), &tap, err);
-		if (rc < 0) {
-			free(instance);
-			return rc;
-		}
-		memcpy(instance->tap, tap.name, sizeof(instance->tap));
-		instance->tap_fd = tap.fd;
+	int rc = daemon->link ? take_tap(service, instance, err) : 0;
+	if (rc < 0) {
+		free(instance);
+		return rc;
 	}
 	instance->started_at = clock_real();
 	*out = instance;
@@ -88,7 +102,7 @@ int instance_adopt(struct service *service, const struct launcher_event *found,
 	instance->started_at = found->found.started_at;
 	snprintf(instance->tap, sizeof(instance->tap), "%s", found->found.tap);
 	int rc = 0;
-	if (daemon->link && instance->tap[0])
+	if (daemon->link && instance->tap[0] && service->backend->ops->tap != LAUNCHER_TAP_MADE)
 		rc = link_tap_adopt(daemon->link, instance->tap, err);
 	if (rc < 0) {
 		free(instance);
@@ -201,6 +215,7 @@ void instance_spec(
 		.memory = def->memory ? def->memory : config->guest.memory,
 		.vcpus = def->vcpus ? def->vcpus : 1,
 		.tap = instance->tap[0] ? instance->tap : NULL,
+		.bridge = config->network.bridge,
 		.tap_fd = instance->tap_fd,
 		.mac = service->mac,
 		.ipv4 = instance->ipv4,
