@@ -48,6 +48,9 @@ struct subject {
 	bool (*service_start)(void);
 	void (*service_kill)(void);
 	unsigned random_steps; /* of each random sequence */
+	/* A life is killed so often, at so much later a time of what it does; 0: as in lives.c. */
+	unsigned kill_rounds, kill_step_ms;
+	unsigned crowd; /* how many guests start at once; 0: sixteen */
 };
 
 #define READY_LINE  "summond: ready after"

@@ -16,7 +16,7 @@
 
 #define DELAY "TEST_BACKEND_DELAY" /* of a life that is killed, in ms */
 
-enum { UNABLE = 77 };
+enum { UNABLE = 77, KILL_ROUNDS = 12 };
 enum { RUNNING = 1, PREPARED = 2, SUSPENDED = 3, ON_DISK = 4, ON_DISK_TO_STOP = 5 };
 
 static struct instance_id slot(unsigned number)
@@ -317,8 +317,10 @@ void leaves_others_alone(void **state)
 static void kill_at_many_points(
 	const struct subject *subject, const char *dying, const char *next, unsigned step_ms)
 {
-	enum { ROUNDS = 12 };
-	for (unsigned round = 0; round < ROUNDS; round++) {
+	unsigned rounds = subject->kill_rounds ? subject->kill_rounds : KILL_ROUNDS;
+	if (subject->kill_step_ms)
+		step_ms = subject->kill_step_ms;
+	for (unsigned round = 0; round < rounds; round++) {
 		char delay[16];
 		snprintf(delay, sizeof(delay), "%u", round * step_ms);
 		setenv(DELAY, delay, 1);

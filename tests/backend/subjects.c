@@ -264,7 +264,10 @@ const struct subject subjects[] = {
 		.prepare = xl_prepare,
 		.service_start = xl_works,
 		.service_kill = xl_kill,
-		.random_steps = 40},
+		.random_steps = 40,
+		.crowd = 6,
+		.kill_rounds = 4,
+		.kill_step_ms = 90},
 #endif
 #ifdef HAVE_VMM
 	{.name = "vmm",

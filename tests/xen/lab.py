@@ -114,8 +114,16 @@ class Packages:
                 self._download(folder)
             for package in sorted(glob.glob(folder + '/*.deb')):
                 run(['dpkg-deb', '-x', package, self.root])
+        self._prune()
         with open(done, 'w', encoding='ascii'):
             pass
+
+    def _prune(self):
+        """Linux brings 380 MB of modules."""
+        wanted = {os.path.basename(module) + '.ko' for module in MODULES}
+        for folder, _, names in os.walk(os.path.join(self.root, 'lib/modules')):
+            for name in set(names) - wanted:
+                os.unlink(os.path.join(folder, name))
 
     def path(self, *parts):
         return os.path.join(self.root, *parts)
