@@ -16,6 +16,7 @@ json_t *control_door_json(const struct service *service)
 	json_t *json = json_object();
 	set(json, "waiting", door->lot.count);
 	set(json, "replayed", door->replayed);
+	set(json, "repeated", door->repeated);
 	set(json, "full", door->full);
 	for (enum ring_verdict verdict = 0; verdict < RING_VERDICTS; verdict++)
 		set(json, ring_verdict_name(verdict), door->verdicts[verdict]);

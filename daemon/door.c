@@ -63,6 +63,7 @@ static void keep(struct service *service, const struct packet *packet)
 	enum parking_result result =
 		doorbell_park(service->daemon->doorbell, &service->door.lot, packet);
 	service->door.full += result == PARKING_FULL;
+	service->door.repeated += result == PARKING_KNOWN;
 }
 
 static void wake(struct service *service, const struct packet *packet, uint64_t now)
@@ -222,8 +223,9 @@ void door_look(struct daemon *daemon)
 
 /* --- open and closed --- */
 
-/* Routes first, so that the guest's answers and what follows them have their way; then what waits,
- * in order; then what was on its way to the doorbell meanwhile. */
+/* What waits goes first, then what has rung and was not looked at yet; only then packets have the
+ * short way, or they would overtake. What rings in between is passed on in the end. The guest's
+ * answers need no route of ours, and what follows them comes here until there is one. */
 void door_open(struct service *service)
 {
 	struct error err = ERROR_INIT;
@@ -233,15 +235,15 @@ void door_open(struct service *service)
 	if (!daemon->doorbell || !instance->tap[0])
 		return;
 	instance->open = true;
-	for (size_t i = 0; i < 2; i++) {
+	service->door.replayed +=
+		doorbell_replay(daemon->doorbell, &service->door.lot, &service->mac);
+	doorbell_drain(daemon->doorbell);
+	for (size_t i = 0; i < 2; i++)
 		if (ip_address_is_set(addresses[i]) &&
 			link_up(daemon->link, addresses[i], &service->mac, &err) < 0)
 			log_line(&daemon->log, LOG_WARNING,
 				(struct log_about){.service = service->def.name}, "%s",
 				err.message);
-	}
-	service->door.replayed +=
-		doorbell_replay(daemon->doorbell, &service->door.lot, &service->mac);
 	doorbell_drain(daemon->doorbell);
 	for (size_t i = 0; i < 2; i++)
 		if (ip_address_is_set(addresses[i]))

@@ -20,6 +20,7 @@ struct door {
 	struct parking_lot lot;
 	uint64_t verdicts[RING_VERDICTS]; /* packets by what was said of them */
 	uint64_t full;                    /* those that should have waited, and found no place */
+	uint64_t repeated;                /* those that waited already when they were sent again */
 	uint64_t replayed;
 };
 

@@ -53,23 +53,31 @@ def put_to_sleep(summond):
     summond.wait_state(NAME, "asleep")
 
 
+def check_connected(summond, *answers):
+    """All that its clients have sent twice, they sent while the first one waited: on a machine that
+    takes more than a second for a start. Nothing was lost."""
+    assert all(answer["error"] == 0 for answer in answers), answers
+    repeated = summond.service(NAME)["doorbell"]["repeated"]
+    assert sum(answer["retransmissions"] for answer in answers) <= repeated
+
+
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("key", ["ipv4", "ipv6"])
 def test_the_first_syn_is_answered(summond, places, place, key):
     address = serve(summond, ring_tcp="7", image="echo")[key]
+    answers = []
     for _ in range(3):
-        answer = places[place].ask("tcp", address, 7)
-        assert answer["error"] == 0, answer
-        assert answer["retransmissions"] == 0
+        answers.append(places[place].ask("tcp", address, 7))
+        check_connected(summond, *answers)
         put_to_sleep(summond)
     causes = [summon["cause"] for summon in summond.summons(NAME)]
     assert len(causes) == 3
-    assert all(f"packet TCP port 7 from {answer['source']}" in cause for cause in causes), causes
+    assert all(f"packet TCP port 7 from {answers[0]['source']}" in cause for cause in causes), causes
 
 
 @pytest.mark.parametrize("key", ["ipv4", "ipv6"])
 def test_datagrams_wait_and_come_once(summond, places, key):
-    address = serve(summond, ring_udp="7", image="echo")[key]
+    address = serve(summond, ring_udp="7", image="echo", ready="delay", ready_delay="1s")[key]
     for place in PLACES:
         answer = places[place].ask("udp", address, 7, 5)
         assert answer == {"error": 0, "answers": ["0", "1", "2", "3", "4"]}
@@ -85,22 +93,23 @@ def test_ping_wakes_where_it_may(summond, places, key):
 
 def test_answered_at_once_and_connected(summond, places):
     address = serve(summond, ring_tcp="7", image="echo", answer="at-once")["ipv4"]
+    answers = []
     for _ in range(3):
         assert summond.dig(NAME).addresses == [address]
-        answer = places["host"].ask("tcp", address, 7)
-        assert answer["error"] == 0 and answer["retransmissions"] == 0
+        answers.append(places["host"].ask("tcp", address, 7))
+        check_connected(summond, *answers)
         put_to_sleep(summond)
     assert len(summond.summons(NAME)) == 3, "the query and the packet are one summon"
 
 
 def test_a_connection_after_a_reserved_address(summond, places):
     """The held query's time is up before the guest is ready; the client comes, and waits."""
-    address = serve(summond, ring_tcp="7", image="echo", ready="delay", ready_delay="300ms",
+    address = serve(summond, ring_tcp="7", image="echo", ready="delay", ready_delay="2s",
                     hold="1ms")["ipv4"]
     assert summond.dig(NAME).addresses == [address]
     assert summond.state(NAME) != "awake"
     answer = places["forwarded"].ask("tcp", address, 7)
-    assert answer["error"] == 0 and answer["retransmissions"] == 0
+    check_connected(summond, answer)
 
 
 @pytest.mark.parametrize("options", [{"ready": "tcp", "ready_port": "7"}, {"ready": "frame"}])
@@ -108,7 +117,7 @@ def test_a_connection_after_a_reserved_address(summond, places):
 def test_the_probe_is_not_its_own_client(summond, places, options, key):
     address = serve(summond, ring_tcp="7", image="echo", **options)[key]
     answer = places["bridge"].ask("tcp", address, 7)
-    assert answer["error"] == 0 and answer["retransmissions"] == 0
+    check_connected(summond, answer)
     assert summond.service(NAME)["doorbell"]["woke"] == 1
 
 
@@ -116,8 +125,9 @@ def test_the_probe_is_not_its_own_client(summond, places, options, key):
 def test_tiers_are_woken_too(summond, places, start, retire):
     address = serve(summond, ring_tcp="7", image="echo", start=start, retire=retire)["ipv4"]
     rest = "prepared" if start == "prepared" else "suspended"
+    answers = []
     for place in PLACES:
         summond.wait_state(NAME, rest)
-        answer = places[place].ask("tcp", address, 7)
-        assert answer["error"] == 0 and answer["retransmissions"] == 0
+        answers.append(places[place].ask("tcp", address, 7))
+        check_connected(summond, *answers)
         summond.call("POST", f"/v1/services/{NAME}/retire", {"how": retire})

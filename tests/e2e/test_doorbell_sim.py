@@ -71,11 +71,11 @@ def put_to_sleep(summond, name=NAME):
 def test_all_clients_connect_at_the_first_syn(summond, places, guests, key):
     address = serve(summond)[key]
     clients = [place.start("tcp", address, 80) for place in places.values()]
+    wait_for(lambda: door(summond)["waiting"] == 3, "all of them to wait")
     guests.append(adopt_sim_guest(summond, NAME))
-    for client in clients:
-        answer = finish(client)
-        assert answer["body"] == "hello from a guest\n", answer
-        assert answer["retransmissions"] == 0
+    answers = [finish(client) for client in clients]
+    assert [answer["body"] for answer in answers] == ["hello from a guest\n"] * 3
+    assert sum(answer["retransmissions"] for answer in answers) <= door(summond)["repeated"]
     assert door(summond)["replayed"] == 3
     assert len(summond.summons(NAME)) == 1
 
@@ -88,12 +88,14 @@ def test_another_guest_is_a_client(summond, guests, key):
     other = adopt_sim_guest(summond, OTHER)
     guests.append(other)
     summond.wait_state(OTHER, "awake")
+    sent_again = 0
     for _ in range(2):  # with an empty neighbour cache, and with a full one
         client = other.start("tcp", address, 80)
         guests.append(adopt_sim_guest(summond, NAME))
         answer = finish(client)
         assert answer["body"] == "hello from a guest\n", answer
-        assert answer["retransmissions"] == 0
+        sent_again += answer["retransmissions"]
+        assert sent_again <= door(summond)["repeated"]
         assert answer["source"] == summond.service(OTHER)[key]
         put_to_sleep(summond)
 

@@ -263,13 +263,12 @@ static void what_waits_is_handed_over(void **state)
 	struct scene *scene = *state;
 	static const char *const guests[] = {"10.77.3.5", "fd77::305"};
 	struct mac_address mac = GUEST_MAC, source = {0};
-	struct link_tap tap;
-	char text[MAC_ADDRESS_TEXT];
+	char tap[IFNAMSIZ], text[MAC_ADDRESS_TEXT];
 	uint8_t frame[2048];
 	open_bell(scene);
-	assert_int_equal(link_tap_take(scene->link, LINK_TAP_BY_NAME, &tap, NULL), 0);
-	int fd = net_tap_open(tap.name);
-	net_tap_await(tap.name);
+	assert_int_equal(net_take(scene->link, tap, NULL), 0);
+	int fd = net_tap_open(tap);
+	net_tap_await(tap);
 	for (size_t i = 0; i < 2; i++) {
 		struct ip_address guest = net_address(guests[i]);
 		size_t payload = i == 0 ? 14 + 20 + 8 : 14 + 40 + 8;
@@ -302,7 +301,7 @@ static void what_waits_is_handed_over(void **state)
 	assert_int_equal(counters.replayed, 10);
 	assert_int_equal(counters.lost, 0);
 	close(fd);
-	link_tap_give(scene->link, tap.name);
+	link_tap_give(scene->link, tap);
 	close_bell(scene, true);
 }
 
