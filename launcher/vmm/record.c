@@ -26,7 +26,10 @@ int vmm_record_tap(const struct vmm *vmm, struct instance_id id, const char *tap
 	if (!vmm->mode || strcmp(vmm->mode, "process") != 0)
 		return 0;
 	int r = vmm_record_address(vmm, id, &path, err);
-	if (r == 0 && symlink(target(tap), path.sun_path) < 0)
+	if (r < 0)
+		return r;
+	unlink(path.sun_path); /* of a guest that has rested, perhaps */
+	if (symlink(target(tap), path.sun_path) < 0)
 		r = error_set(err, -errno, "%s: %s", path.sun_path, strerror(errno));
 	return r;
 }
@@ -47,8 +50,9 @@ bool vmm_record_agrees(const struct vmm *vmm, struct instance_id id, const char 
 void vmm_names_remove(const struct vmm *vmm, struct instance_id id)
 {
 	struct sockaddr_un path;
-	if (vmm_socket_address(vmm, id, &path, NULL) == 0)
-		unlink(path.sun_path);
+	/* The socket last: by its name, what is left would be found. */
 	if (vmm_record_address(vmm, id, &path, NULL) == 0)
+		unlink(path.sun_path);
+	if (vmm_socket_address(vmm, id, &path, NULL) == 0)
 		unlink(path.sun_path);
 }

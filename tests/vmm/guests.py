@@ -174,6 +174,22 @@ def check_take_over(world):
         assert "nobody minded" not in guest.console, guest.console
 
 
+def check_address_space(world):
+    """In a process: no page is writable and executable, nothing lies below the boot page, and what the
+    guest can run is its text and the call page."""
+    with world.start_task("button") as guest:
+        guest.wait_for_text("ready after")
+        runs = []
+        for line in guest.read_proc("maps").splitlines():
+            start, end, rights = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
+            assert "wx" not in rights, line
+            assert int(start, 16) >= 0x10000, line
+            if int(start, 16) < 1 << 32 and "x" in rights:
+                runs.append((int(start, 16), int(end, 16)))
+        checks.expect([start for start, _ in runs], [0x11000, 0x100000])
+        checks.expect(runs[0][1], 0x12000)
+
+
 def check_privileges(world):
     """What a monitor has given up, as the kernel tells it."""
     with world.start_task("button") as guest:
@@ -330,6 +346,7 @@ def main():
                     mode == "process" and why_process or why)
         if mode == "process":
             tap.run("a guest that takes over its monitor ends", check_take_over, world)
+            tap.run("nothing is writable and executable", check_address_space, world)
         tap.run("a guest with wild counters ends", check_wild_rings, world)
         tap.run("a monitor has no privileges", check_privileges, world)
         tap.run("a crash is reported", check_crash, world)
