@@ -80,7 +80,9 @@ static int handle_signals(struct process_state *state, struct error *err)
 	const stack_t stack = {.ss_sp = (uint8_t *)state - SIGNAL_STACK, .ss_size = SIGNAL_STACK};
 	struct sigaction action = {
 		.sa_sigaction = process_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
-	sigfillset(&action.sa_mask);
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaddset(&action.sa_mask, signals[i]);
 	state->first.uc_stack = stack;
 	if (sigaltstack(&stack, NULL) < 0)
 		return failed(err, "a stack for signals");

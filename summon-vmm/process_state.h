@@ -37,7 +37,7 @@ struct process_state {
 	uint32_t in_guest;     /* whoever faults now, it is the guest */
 	uint32_t interrupted;  /* the signal came while the monitor ran */
 	uint32_t has_fsgsbase; /* the FS base can be set without the kernel */
-	/* From where the guest goes on, with all signals blocked until then; NULL: where its last
+	/* From where the guest goes on, with our signals blocked until then; NULL: where its last
 	 * call returns. After a signal it is the frame that the kernel has made on our stack. */
 	ucontext_t *context;
 	ucontext_t first; /* where it begins */
