@@ -30,10 +30,11 @@ static void spawned(uv_work_t *work, int status)
 	(void)status; /* never cancelled */
 	struct vmm_guest *guest = work->data;
 	struct vmm *vmm = guest->vmm;
+	bool was_closing = vmm->closing; /* then the last guest takes it along */
 	close(guest->spawn.listener);
 	guest->spawn.listener = -1;
 	vmm_guest_spawned(guest);
-	if (!vmm->closing)
+	if (!was_closing && !vmm->closing)
 		vmm_spawn_later(vmm);
 }
 
