@@ -57,22 +57,21 @@ static int copy_name(char *out, size_t size, const char *name, struct error *err
 	return 0;
 }
 
-/* To the end of memory, so that what is free is in one piece. */
+/* Right behind the image: what is free is in one piece, and what a start touches lies together. */
 static int load_initrd(struct monitor *m, int file, struct error *err)
 {
 	off_t length = lseek(file, 0, SEEK_END);
 	if (length < 0)
 		return error_set(err, -errno, "the initrd: %s", strerror(errno));
-	uint64_t size = (uint64_t)length, room = m->memory.size - m->image.end;
-	uint64_t start = (m->memory.size - (size < room ? size : room)) & ~(PAGE - 1);
-	if (size > room || start < m->image.end)
+	uint64_t size = (uint64_t)length, start = m->image.end;
+	if (size > m->memory.size - start)
 		return error_set(err, -EINVAL, "the initrd is larger than the guest's memory");
 	int result = file_read(file, memory_at(&m->memory, start, size), size, 0);
 	if (result < 0)
 		return error_set(err, result, "the initrd: %s", strerror(-result));
 	m->boot->initrd = start;
 	m->boot->initrd_size = size;
-	m->boot->free_end = start;
+	m->boot->free_start = (start + size + PAGE - 1) & ~(PAGE - 1);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,11 +15,20 @@ static int make_asynchronous(int fd, int owner, int flags)
 	return fcntl(fd, F_SETOWN, owner) < 0 || fcntl(fd, F_SETFL, flags | O_ASYNC) < 0 ? -1 : 0;
 }
 
+/* It would end us, from the first request on that comes too soon. */
+static int block_signal(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGIO);
+	return sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 int control_open(struct control *control, int listener, struct error *err)
 {
 	*control = (struct control){.listener = listener, .peer = -1, .owner = getpid()};
 	/* To listen again makes us the one whom a client's SO_PEERCRED names. */
-	if (listen(listener, 4) < 0 ||
+	if (block_signal() < 0 || listen(listener, 4) < 0 ||
 		make_asynchronous(listener, control->owner, O_RDWR | O_NONBLOCK) < 0)
 		return error_set(err, -errno, "the control socket: %s", strerror(errno));
 	return 0;

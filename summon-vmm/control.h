@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "summon-vmm/include/protocol.h"
 
-/* The monitor's side of include/protocol.h. Whatever comes raises SIGIO. */
+/* The monitor's side of include/protocol.h. Whatever comes raises SIGIO, which control_open() blocks. */
 struct control {
 	int listener, peer; /* -1: none */
 	int owner;          /* our process id, to whom SIGIO goes */

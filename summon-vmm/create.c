@@ -7,16 +7,6 @@
 #include "summon-vmm/include/snapshot.h"
 #include "summon-vmm/monitor.h"
 
-static int block_signal(struct error *err)
-{
-	sigset_t set;
-	sigemptyset(&set);
-	sigaddset(&set, CPU_SIGNAL);
-	return sigprocmask(SIG_BLOCK, &set, NULL) < 0
-		       ? error_set(err, -errno, "SIGIO: %s", strerror(errno))
-		       : 0;
-}
-
 /* A guest in our process could write to the file that it is to be kept in, until the disk is full. */
 static int limit_file(uint64_t memory, struct error *err)
 {
@@ -31,9 +21,7 @@ int monitor_create(struct monitor *m, const struct cpu_ops *cpu, uint64_t memory
 {
 	m->rings.tap = m->keep_file = -1;
 	m->cpu.ops = cpu;
-	int result = block_signal(err);
-	if (result == 0 && cpu->in_process)
-		result = limit_file(memory, err);
+	int result = cpu->in_process ? limit_file(memory, err) : 0;
 	if (result == 0)
 		result = cpu_reserve(cpu, &m->memory, memory, err);
 	if (result < 0)
