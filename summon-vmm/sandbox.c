@@ -58,8 +58,7 @@ static const struct allowed table[] = {
 	{SYS_read, SANDBOX_GUEST, {{OUR_TAP, 0, 0}}},
 	{SYS_writev, MONITOR, {}}, /* frames to the tap, */
 	{SYS_writev, SANDBOX_GUEST, {{OUR_TAP, 0, 0}}},
-	{SYS_write, MONITOR,
-		{}}, /* to one without headers, too; last words of our own to stderr, */
+	{SYS_write, MONITOR, {}}, /* without headers; last words of our own to stderr, */
 	{SYS_write, SANDBOX_GUEST, {{OUR_TAP, 0, 0}}}, /* which are none of a guest's business */
 	{SYS_recvmsg, ALL, {}},                        /* requests */
 	{SYS_sendto, ALL, {IS(4, 0)}}, /* news, console output; to whom it is connected, no other */
