@@ -17,6 +17,7 @@ import checks  # noqa: E402
 from monitor import (ASK, BOOT, BOOT_HEAD, CREATED, EXIT_DESTROYED, EXIT_SHUTDOWN, EXITED, FACTS, FAILED, HAS_RUN, HEAD,
                      IS_PAUSED, IS_READY, PAUSE, PAUSED, READY, RESUME, RESUMED, SHUTDOWN,
                      Monitor)  # noqa: E402
+from wire import Wire  # noqa: E402
 
 HOST, GUEST = "10.77.0.1", "10.77.0.5"
 HOST6, GUEST6 = "fd77::1", "fd77::5"
@@ -311,6 +312,18 @@ def test_website_without_header(tap, world, archive):
         checks.check_web(tap, "website, no header", GUEST, 80)
 
 
+def test_bad_wire(tap, world, archive):
+    """Large frames are lost and overtaken, and what they carried arrives all the same."""
+    with Wire("guest0") as wire:
+        with world.start_app("website", initrd=archive, wire=wire.end.fileno()) as guest:
+            guest.wait_for(READY)
+            tap.run("a bad wire: a large file", checks.check_big, f"http://{GUEST}")
+        with world.start_app("echo", wire=wire.end.fileno()) as guest:
+            guest.wait_for(READY)
+            tap.run("a bad wire: TCP both ways", checks.check_echo_tcp, GUEST6, 7)
+        tap.run("a bad wire: is one", lambda: checks.expect(wire.harmed > 0, True))
+
+
 def test_echo(tap, world):
     for header in (True, False):
         with world.start_app("echo", header=header) as guest:
@@ -364,6 +377,7 @@ def main():
         test_website(tap, world, archive)
         test_website_without_header(tap, world, archive)
         test_echo(tap, world)
+        test_bad_wire(tap, world, archive)
     tap.finish()
 
 

@@ -58,13 +58,16 @@ class Monitor:
         self.socket.connect(self.path)
 
     def boot(self, image, line="", initrd=None, tap=None, service="", paused=False,
-             memory=32 << 20, mac=b"\2\0\0\0\0\5", header=True, key="", kept=False, keep=None):
-        """`header`: the tap has one, and with it offloads; `keep`: a path, for once it is ready."""
+             memory=32 << 20, mac=b"\2\0\0\0\0\5", header=True, key="", kept=False, keep=None,
+             wire=None):
+        """`header`: the tap has one, and with it offloads; `keep`: a path, for once it is ready;
+        `wire`: a descriptor that is to stand for the tap."""
         flags = (BOOT_INITRD if initrd else 0) | (BOOT_TAP if tap else 0)
         flags |= (BOOT_PAUSED if paused else 0) | (BOOT_TAP_HEADER if tap and header else 0)
         flags |= (BOOT_KEPT if kept else 0) | (BOOT_KEEP if keep else 0)
         files = [os.open(path, os.O_RDONLY) for path in (image, initrd) if path]
-        files += [open_tap(tap, header)] if tap else []
+        if tap:
+            files += [os.dup(wire) if wire else open_tap(tap, header)]
         files += [os.open(keep, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)] if keep else []
         text = BOOT_HEAD.pack(memory, mac, flags)
         text += f"{service}\0{tap or ''}\0{line}\0{key}\0".encode()
