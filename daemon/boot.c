@@ -120,7 +120,11 @@ static int make_link(struct daemon *daemon, struct error *err)
 		.spare_headers = backend && instance_tap_use(backend) == LINK_TAP_HEADERS,
 	};
 	int rc = link_create(&daemon->loop, &link, &daemon->link, err);
-	return rc < 0 ? rc : door_bell_create(daemon, err);
+	if (rc >= 0)
+		rc = door_bell_create(daemon, err);
+	if (rc >= 0)
+		conntrack_open(&daemon->conntrack, NULL); /* control_status.c tells */
+	return rc;
 }
 
 static int make_dns(struct daemon *daemon, struct error *err)
@@ -253,7 +257,8 @@ int daemon_init(
 {
 	struct store *store = NULL;
 	uint64_t next_summon = 0;
-	*daemon = (struct daemon){.config_path = config_path, .config = config};
+	*daemon = (struct daemon){
+		.config_path = config_path, .config = config, .conntrack.netlink.fd = -1};
 	daemon->started_at = clock_monotonic();
 	daemon->log = (struct log){stderr, (enum log_level)config->log.level, config->log.json};
 	uv_loop_init(&daemon->loop);
@@ -309,6 +314,7 @@ void daemon_finish(struct daemon *daemon)
 	control_destroy(daemon->control);
 	journal_finish(&daemon->journal);
 	backends_finish(&daemon->backends);
+	conntrack_close(&daemon->conntrack);
 	doorbell_destroy(daemon->doorbell, false);
 	link_destroy(daemon->link, false);
 	for (size_t i = 0; i < 3; i++)

@@ -193,6 +193,19 @@ static void check_doorbell(struct daemon *daemon, json_t *list)
 	}
 }
 
+static void check_connections(struct daemon *daemon, json_t *list)
+{
+	if (!daemon->link)
+		return;
+	bool able = daemon->conntrack.netlink.fd >= 0;
+	bool used = able && conntrack_is_used();
+	add(list, "connections", "ok",
+		used   ? "open TCP connections keep a guest awake, as the kernel tracks them"
+		: able ? "the kernel tracks no connections now: without a firewall rule that asks "
+			 "for it, only traffic keeps a guest awake"
+		       : "the kernel cannot track connections: only traffic keeps a guest awake");
+}
+
 static void check_services(struct daemon *daemon, json_t *list)
 {
 	char text[768];
@@ -245,7 +258,7 @@ static void check_done(void *ctx, int rc, const struct error *err)
 void control_get_check(void *ctx, struct http_request *request)
 {
 	static void (*const checks[])(struct daemon *, json_t *) = {check_dns, check_wake,
-		check_backends, check_network, check_doorbell, check_services};
+		check_backends, check_network, check_doorbell, check_connections, check_services};
 	struct control *control = ctx;
 	struct error err = ERROR_INIT;
 	struct check *check = calloc(1, sizeof(*check));

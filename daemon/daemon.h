@@ -16,6 +16,7 @@
 #include "daemon/service.h"
 #include "daemon/storage.h"
 #include "dns/dns.h"
+#include "launcher/link/conntrack.h"
 #include "launcher/link/link.h"
 
 /* All that the daemon is, passed down to whoever needs it. Made by main.c, in this order, and
@@ -35,6 +36,7 @@ struct daemon {
 	struct registry registry;
 	struct link *link;         /* NULL: guests have no network (network.enabled = false) */
 	struct doorbell *doorbell; /* NULL where link is */
+	struct conntrack conntrack; /* its socket is closed where the kernel has none */
 	uint64_t unknown_rings;    /* packets to addresses that are no service's */
 	struct backends backends;
 	struct dns_server *dns;

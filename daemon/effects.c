@@ -6,6 +6,7 @@
 
 #include "base/units.h"
 #include "daemon/daemon.h"
+#include "daemon/idle.h"
 #include "daemon/instance.h"
 #include "daemon/summon.h"
 
@@ -146,14 +147,14 @@ static int count_failure(struct service *service, struct error *err)
 static int live(struct service *service, struct error *err)
 {
 	(void)err;
-	instance_live(service);
+	idle_watch(service);
 	return 0;
 }
 
 static int end_life(struct service *service, struct error *err)
 {
 	(void)err;
-	instance_end_life(service);
+	idle_unwatch(service);
 	return 0;
 }
 

@@ -11,11 +11,8 @@
 #include "daemon/console.h"
 #include "daemon/control.h"
 #include "daemon/daemon.h"
+#include "daemon/idle.h"
 #include "daemon/summon.h"
-
-/* How often an awake guest's counters are read: often enough that idle_after is kept to an eighth. */
-#define REST_LOOK_MIN (100 * NS_PER_MS)
-#define REST_LOOK_MAX (5 * NS_PER_S)
 
 static void record(const struct service *service, enum history_kind kind, const char *detail)
 {
@@ -36,7 +33,7 @@ static struct instance *new_instance(struct service *service, uint32_t generatio
 	if (!instance)
 		return NULL;
 	instance->id = (struct instance_id){service->def.id, generation};
-	instance->tap_fd = -1;
+	instance->tap_fd = instance->usage = -1;
 	instance->ipv4 = service->def.ipv4;
 	instance->ipv6 = service->def.ipv6;
 	return instance;
@@ -117,7 +114,7 @@ void instance_destroy(struct service *service, struct instance *instance)
 	if (!instance)
 		return;
 	instance_link_down(service);
-	instance_end_life(service);
+	idle_unwatch(service);
 	record(service, HISTORY_INSTANCE_ENDED, service->last_error);
 	if (service->daemon->link && instance->tap[0])
 		link_tap_give(service->daemon->link, instance->tap);
@@ -135,6 +132,7 @@ void instance_forget(struct instance *instance)
 	timer_cancel(&instance->rest);
 	if (instance->tap_fd >= 0)
 		close(instance->tap_fd);
+	/* Its usage, where it is still watched, ends with the process: closing it takes time. */
 	free(instance);
 }
 
@@ -367,6 +365,7 @@ static void on_line(void *ctx, const char *line)
 	struct service *service = ctx;
 	const struct policy *policy = &service->policy->policy;
 	struct instance *instance = service->instance;
+	idle_hear(service, line);
 	bool watching =
 		instance && instance->limit &&
 		(instance->ready == POLICY_READY_CONSOLE || instance->ready == POLICY_READY_GUEST);
@@ -386,93 +385,4 @@ void instance_output(struct service *service, const uint8_t *data, size_t length
 	summon_stage(service->summon, STAGE_CONSOLE, clock_monotonic());
 	control_announce_output(service->daemon->control, service, data, length);
 	console_write(service->console, data, length, on_line, service);
-}
-
-/* --- idleness --- */
-
-static void look(void *ctx);
-
-/* Whether the guest has sent anything since the last look. What it is sent may be noise. */
-static bool was_used(struct service *service)
-{
-	struct instance *instance = service->instance;
-	struct link *link = service->daemon->link;
-	struct link_counters counters;
-	if (!link || !instance->tap[0] ||
-		!(service->policy->policy.activity & POLICY_ACTIVITY_TRAFFIC) ||
-		link_read_counters(link, instance->tap, &counters, NULL) < 0)
-		return false;
-	bool used = counters.sent_frames != instance->counters.sent_frames;
-	instance->counters = counters;
-	return used;
-}
-
-static void look_again(struct service *service, uint64_t check_at, uint64_t now)
-{
-	const struct policy *policy = &service->policy->policy;
-	uint64_t wait = policy->idle_after / 8;
-	wait = wait < REST_LOOK_MIN ? REST_LOOK_MIN : wait > REST_LOOK_MAX ? REST_LOOK_MAX : wait;
-	if (check_at > now && check_at - now < wait)
-		wait = check_at - now;
-	timer_start(&service->daemon->loop, &service->instance->rest, wait, look, service);
-}
-
-/* What the guest sends in the moment in which its route is taken away keeps it awake. */
-static bool used_at_the_last_moment(struct service *service)
-{
-	door_close(service);
-	door_look(service->daemon);
-	if (!was_used(service))
-		return false;
-	door_open(service);
-	return true;
-}
-
-static void retire(struct service *service, const struct rest *rest)
-{
-	static const char *const reasons[] = {
-		[REST_IDLE] = "idle",
-		[REST_MAX_LIFE] = "max_life is over",
-	};
-	log_line(&service->daemon->log, LOG_INFO,
-		(struct log_about){.service = service->def.name,
-			.generation = service->instance->id.generation},
-		"retired: %s", reasons[rest->reason]);
-	service_set_error(service, "it was retired");
-	service_retire(service, rest->how);
-}
-
-static void look(void *ctx)
-{
-	struct service *service = ctx;
-	uint64_t now = clock_monotonic();
-	if (was_used(service))
-		service->load.active_at = now;
-	struct load load = service_load(service);
-	struct rest rest = decide_rest(&service->policy->policy, &load, now);
-	if (rest.reason == REST_IDLE && used_at_the_last_moment(service)) {
-		service->load.active_at = now;
-		rest.reason = REST_NOT;
-		rest.check_at = 0;
-	}
-	if (rest.reason == REST_NOT)
-		look_again(service, rest.check_at, now);
-	else
-		retire(service, &rest);
-}
-
-void instance_live(struct service *service)
-{
-	uint64_t now = clock_monotonic();
-	if (service->instance->rest == NULL) {
-		service->load.ready_at = now;
-		service->load.active_at = now;
-		was_used(service);
-	}
-	look_again(service, 0, now);
-}
-
-void instance_end_life(struct service *service)
-{
-	timer_cancel(&service->instance->rest);
 }

@@ -32,8 +32,9 @@ struct instance {
 	struct timer *delay;           /* policy ready = delay */
 	struct timer *limit;           /* readiness has a limit */
 	struct timer *grace;           /* so has a shutdown */
-	struct timer *rest;            /* the next look at idleness */
-	struct link_counters counters; /* at the last look */
+	struct timer *rest; /* the next look at idleness */
+	int usage;          /* counts frames (link/usage.h); -1: not yet, or it cannot be */
+	bool retiring;      /* its door is closed, for the last look */
 };
 
 /* How a backend wants its guests' taps. */
@@ -69,10 +70,6 @@ void instance_link_down(struct service *service);
  * console looked at for the ready line. */
 int instance_watch(struct service *service, struct error *err);
 void instance_unwatch(struct service *service);
-
-/* Watches an awake guest for idleness; posts RETIRE or REST. */
-void instance_live(struct service *service);
-void instance_end_life(struct service *service);
 
 /* Its monitor has heard that it serves, boot_ns after its first instruction (0: unknown). */
 void instance_said_ready(struct service *service, uint64_t boot_ns);

@@ -12,6 +12,7 @@
 #include "daemon/control.h"
 #include "daemon/daemon.h"
 #include "daemon/effects.h"
+#include "daemon/idle.h"
 #include "daemon/instance.h"
 #include "daemon/summon.h"
 
@@ -359,7 +360,7 @@ int registry_put_policy(struct registry *registry, const struct policy *policy, 
 		service->unasked = 0;
 		service_consider(service);
 		if (service->state == STATE_AWAKE)
-			instance_live(service);
+			idle_watch(service);
 	}
 	return 0;
 }
@@ -438,7 +439,7 @@ static int replace(struct service *service, const struct store_service *def, str
 	}
 	service_consider(service);
 	if (service->state == STATE_AWAKE)
-		instance_live(service);
+		idle_watch(service);
 	return 0;
 }
 

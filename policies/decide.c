@@ -80,17 +80,21 @@ struct rest decide_rest(const struct policy *policy, const struct load *load, ui
 	uint64_t used_at = latest(load->active_at, load->ready_at);
 	uint64_t earliest = later(load->ready_at, policy->min_life);
 	uint64_t idle = NEVER, end = NEVER;
-	if (policy->idle_after)
+	if (policy->idle_after && !load->busy)
 		idle = latest(earliest, later(used_at, policy->idle_after));
 	if (policy->max_life)
 		end = latest(earliest, later(load->ready_at, policy->max_life));
 	/* Where both are true the one that no new use calls off is told. */
 	if (is_due(end, now))
 		rest.reason = REST_MAX_LIFE;
+	else if (load->done && is_due(earliest, now))
+		rest.reason = REST_DONE;
 	else if (is_due(idle, now))
 		rest.reason = REST_IDLE;
 	else if (idle != NEVER || end != NEVER)
 		rest.check_at = idle < end ? idle : end;
+	if (rest.reason == REST_NOT && load->done && (!rest.check_at || earliest < rest.check_at))
+		rest.check_at = earliest;
 	return rest;
 }
 

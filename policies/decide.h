@@ -26,6 +26,8 @@ struct load {
 	uint64_t active_at;  /* last use that the policy counts */
 	uint64_t failed_at;  /* last failed start */
 	unsigned failures;   /* in a row; 0 after a success */
+	bool busy;           /* the guest says that it must not be retired as idle */
+	bool done;           /* the guest asks for it */
 	bool remembers;      /* LOAD_ASLEEP: its memory is kept, and with it its connections */
 	uint64_t rung_until; /* how far wakes by packets have used up ring_rate; see decide_ring */
 };
@@ -93,6 +95,7 @@ const char *ring_verdict_name(enum ring_verdict verdict);
 enum rest_reason {
 	REST_NOT,
 	REST_IDLE, /* idle_after without use */
+	REST_DONE, /* it asked for it */
 	REST_MAX_LIFE,
 };
 

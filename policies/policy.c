@@ -55,7 +55,7 @@ static const struct word answer_words[] = {
 	{"when-ready", POLICY_ANSWER_WHEN_READY}, {"at-once", POLICY_ANSWER_AT_ONCE}, {0}};
 static const struct word switch_words[] = {{"no", POLICY_NO}, {"yes", POLICY_YES}, {0}};
 static const struct word activity_words[] = {{"none", 0}, {"queries", POLICY_ACTIVITY_QUERIES},
-	{"traffic", POLICY_ACTIVITY_TRAFFIC}, {0}};
+	{"traffic", POLICY_ACTIVITY_TRAFFIC}, {"connections", POLICY_ACTIVITY_CONNECTIONS}, {0}};
 static const struct word retire_words[] = {{"destroy", POLICY_RETIRE_DESTROY},
 	{"shutdown", POLICY_RETIRE_SHUTDOWN}, {"suspend", POLICY_RETIRE_SUSPEND},
 	{"snapshot", POLICY_RETIRE_SNAPSHOT}, {0}};
@@ -121,8 +121,9 @@ const struct policy_option policy_options[] = {
 		"How often packets wake the service at most; 0 for no limit", NULL),
 	OPTION(ttl, KIND_DURATION, "5s", "whole seconds from 0 to 1d, as in 5s",
 		"How long clients may keep an answer", &ttl_span),
-	OPTION(activity, KIND_FLAGS, "queries traffic", "any of queries, traffic; or none",
-		"What counts as use", activity_words),
+	OPTION(activity, KIND_FLAGS, "queries traffic connections",
+		"any of queries, traffic, connections; or none", "What counts as use",
+		activity_words),
 	OPTION(idle_after, KIND_DURATION, "60s", SPAN_VALUES,
 		"How long without use until the guest is retired; 0 for never", &any_span),
 	OPTION(min_life, KIND_DURATION, "10s", SPAN_VALUES, "How long the guest is kept at least",

@@ -43,7 +43,11 @@ enum policy_deadline {
 };
 
 enum policy_wake { POLICY_WAKE_A = 1, POLICY_WAKE_AAAA = 2, POLICY_WAKE_HTTPS = 4 };
-enum policy_activity { POLICY_ACTIVITY_QUERIES = 1, POLICY_ACTIVITY_TRAFFIC = 2 };
+enum policy_activity {
+	POLICY_ACTIVITY_QUERIES = 1,
+	POLICY_ACTIVITY_TRAFFIC = 2,
+	POLICY_ACTIVITY_CONNECTIONS = 4, /* open TCP connections, where the kernel tracks them */
+};
 
 /* When a query that wakes the service is answered. */
 enum policy_answer {

@@ -68,7 +68,8 @@ static const struct rule {
 	{console_without_line, {"ready", "ready_line"},
 		"give ready_line the words that the guest prints when it is ready"},
 	{idle_without_activity, {"idle_after", "activity"},
-		"say in activity what counts as use (queries, traffic), or set idle_after 0"},
+		"say in activity what counts as use (queries, traffic, connections), or set "
+		"idle_after 0"},
 };
 
 /* A field that its own option's text cannot give was not set by policy_set: out of range. */

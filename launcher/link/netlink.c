@@ -13,8 +13,12 @@
 
 int netlink_open(struct netlink *netlink, struct error *err)
 {
-	*netlink =
-		(struct netlink){.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)};
+	return netlink_open_family(netlink, NETLINK_ROUTE, err);
+}
+
+int netlink_open_family(struct netlink *netlink, int family, struct error *err)
+{
+	*netlink = (struct netlink){.fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, family)};
 	if (netlink->fd < 0)
 		return error_set(err, -errno, "cannot open a netlink socket: %s", strerror(errno));
 	/* Each is a convenience that an old kernel may lack: reasons in words, short

@@ -21,6 +21,8 @@ struct netlink {
 };
 
 int netlink_open(struct netlink *netlink, struct error *err);
+/* Another of the kernel's families (NETLINK_NETFILTER). */
+int netlink_open_family(struct netlink *netlink, int family, struct error *err);
 /* May be called on one that was never opened, where fd is negative. */
 void netlink_close(struct netlink *netlink);
 

@@ -125,6 +125,29 @@ static void rest_by_age(void **state)
 	}
 }
 
+/* The guest's own word: "busy" against idleness, "done" from min_life on; max_life stands above. */
+static void rest_by_its_own_word(void **state)
+{
+	(void)state;
+	struct policy p = fresh();
+	struct load load = {.state = LOAD_AWAKE, .ready_at = 100 * S, .busy = true};
+	p.max_life = 1000 * S;
+	assert_int_equal(decide_rest(&p, &load, 999 * S).reason, REST_NOT);
+	assert_int_equal(decide_rest(&p, &load, 999 * S).check_at, 1100 * S);
+	assert_int_equal(decide_rest(&p, &load, 1100 * S).reason, REST_MAX_LIFE);
+	load.busy = false;
+	load.done = true;
+	load.active_at = 109 * S;
+	assert_int_equal(decide_rest(&p, &load, 109 * S).reason, REST_NOT);
+	assert_int_equal(decide_rest(&p, &load, 109 * S).check_at, 110 * S); /* min_life */
+	assert_int_equal(decide_rest(&p, &load, 110 * S).reason, REST_DONE);
+	p.idle_after = p.max_life = 0;
+	assert_int_equal(decide_rest(&p, &load, 109 * S).check_at, 110 * S);
+	assert_int_equal(decide_rest(&p, &load, 110 * S).reason, REST_DONE);
+	load.pinned = true;
+	assert_int_equal(decide_rest(&p, &load, 110 * S).reason, REST_NOT);
+}
+
 static void ahead_by_start(void **state)
 {
 	(void)state;
@@ -315,6 +338,7 @@ int main(void)
 		cmocka_unit_test(backoff_doubles),
 		cmocka_unit_test(rest_by_idleness),
 		cmocka_unit_test(rest_by_age),
+		cmocka_unit_test(rest_by_its_own_word),
 		cmocka_unit_test(ahead_by_start),
 		cmocka_unit_test(property_rest),
 		cmocka_unit_test(property_admit),

@@ -43,7 +43,8 @@ static void defaults_suit_a_web_site(void **state)
 	assert_int_equal(p.hold, 1200 * NS_PER_MS);
 	assert_int_equal(p.at_deadline, POLICY_DEADLINE_ADDRESS);
 	assert_int_equal(p.ttl, 5 * NS_PER_S);
-	assert_int_equal(p.activity, POLICY_ACTIVITY_QUERIES | POLICY_ACTIVITY_TRAFFIC);
+	assert_int_equal(p.activity,
+		POLICY_ACTIVITY_QUERIES | POLICY_ACTIVITY_TRAFFIC | POLICY_ACTIVITY_CONNECTIONS);
 	assert_int_equal(p.idle_after, 60 * NS_PER_S);
 	assert_int_equal(p.min_life, 10 * NS_PER_S);
 	assert_int_equal(p.max_life, 0);
@@ -157,7 +158,7 @@ static void values_that_are_refused(void **state)
 		{"at_deadline", "refused", "address | servfail"},
 		{"ttl", "1500ms", "whole seconds"},
 		{"ttl", "86401s", "0 to 1d"},
-		{"activity", "luck", "queries, traffic"},
+		{"activity", "luck", "queries, traffic, connections"},
 		{"idle_after", "3651d", "0 to 3650d"},
 		{"idle_after", "99999999999999999999s", "0 to 3650d"},
 		{"answer", "never", "when-ready | at-once"},
