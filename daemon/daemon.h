@@ -34,10 +34,10 @@ struct daemon {
 	struct reload reload;
 	struct addresses addresses, addresses6; /* the second one's pool may be "none" */
 	struct registry registry;
-	struct link *link;         /* NULL: guests have no network (network.enabled = false) */
-	struct doorbell *doorbell; /* NULL where link is */
+	struct link *link;          /* NULL: guests have no network (network.enabled = false) */
+	struct doorbell *doorbell;  /* NULL where link is */
 	struct conntrack conntrack; /* its socket is closed where the kernel has none */
-	uint64_t unknown_rings;    /* packets to addresses that are no service's */
+	uint64_t unknown_rings;     /* packets to addresses that are no service's */
 	struct backends backends;
 	struct dns_server *dns;
 	struct guard guard;

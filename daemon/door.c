@@ -223,9 +223,8 @@ void door_look(struct daemon *daemon)
 
 /* --- open and closed --- */
 
-/* What waits goes first, then what has rung and was not looked at yet; only then packets have the
- * short way, or they would overtake. What rings in between is passed on in the end. The guest's
- * answers need no route of ours, and what follows them comes here until there is one. */
+/* Routes first: what a client sends in answer to the guest has one way only then, and nothing of it
+ * overtakes another. Then what waits, in order; then what was on its way here meanwhile. */
 void door_open(struct service *service)
 {
 	struct error err = ERROR_INIT;
@@ -235,15 +234,14 @@ void door_open(struct service *service)
 	if (!daemon->doorbell || !instance->tap[0])
 		return;
 	instance->open = true;
-	service->door.replayed +=
-		doorbell_replay(daemon->doorbell, &service->door.lot, &service->mac);
-	doorbell_drain(daemon->doorbell);
 	for (size_t i = 0; i < 2; i++)
 		if (ip_address_is_set(addresses[i]) &&
 			link_up(daemon->link, addresses[i], &service->mac, &err) < 0)
 			log_line(&daemon->log, LOG_WARNING,
 				(struct log_about){.service = service->def.name}, "%s",
 				err.message);
+	service->door.replayed +=
+		doorbell_replay(daemon->doorbell, &service->door.lot, &service->mac);
 	doorbell_drain(daemon->doorbell);
 	for (size_t i = 0; i < 2; i++)
 		if (ip_address_is_set(addresses[i]))
@@ -275,4 +273,11 @@ void door_refuse(struct service *service)
 	struct doorbell *doorbell = service->daemon->doorbell;
 	if (doorbell)
 		doorbell_refuse(doorbell, &service->door.lot, PACKET_ANSWER_HOST);
+}
+
+void door_clear(struct service *service)
+{
+	struct doorbell *doorbell = service->daemon->doorbell;
+	if (doorbell)
+		doorbell_clear(doorbell, &service->door.lot);
 }

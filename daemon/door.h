@@ -42,5 +42,7 @@ void door_look(struct daemon *daemon);
 
 /* Tells whoever waits that there will be no guest. */
 void door_refuse(struct service *service);
+/* Drops what waits, without a word. */
+void door_clear(struct service *service);
 
 #endif

@@ -29,12 +29,12 @@ struct instance {
 	bool outdated;           /* it was started from a definition that has changed since */
 	enum policy_ready ready; /* how it is watched for; the policy may change meanwhile */
 	struct readiness *readiness;
-	struct timer *delay;           /* policy ready = delay */
-	struct timer *limit;           /* readiness has a limit */
-	struct timer *grace;           /* so has a shutdown */
-	struct timer *rest; /* the next look at idleness */
-	int usage;          /* counts frames (link/usage.h); -1: not yet, or it cannot be */
-	bool retiring;      /* its door is closed, for the last look */
+	struct timer *delay; /* policy ready = delay */
+	struct timer *limit; /* readiness has a limit */
+	struct timer *grace; /* so has a shutdown */
+	struct timer *rest;  /* the next look at idleness */
+	int usage;           /* counts frames (link/usage.h); -1: not yet, or it cannot be */
+	bool retiring;       /* its door is closed, for the last look */
 };
 
 /* How a backend wants its guests' taps. */

@@ -31,8 +31,7 @@ static void service_free(struct service *service)
 {
 	timer_cancel(&service->consider);
 	summon_destroy(service->summon);
-	if (service->daemon->doorbell)
-		doorbell_clear(service->daemon->doorbell, &service->door.lot);
+	door_clear(service);
 	console_destroy(service->console);
 	store_service_finish(&service->def);
 	free(service);

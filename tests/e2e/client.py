@@ -3,11 +3,14 @@
 """One client of a test, run on the host that it is to be on; prints what became of it as JSON.
 
 usage: client.py tcp ADDRESS PORT | udp ADDRESS PORT COUNT | ping ADDRESS
+       client.py soak PORT COUNT SEED MIN MAX ADDRESS...
 """
 import json
+import random
 import socket
 import struct
 import sys
+import threading
 import time
 
 HANG = 30
@@ -32,14 +35,14 @@ def tcp(address, port):
         except OSError as error:
             return {"error": error.errno, "text": str(error)}
         connected = time.monotonic()
-        sock.sendall(b"are you there?")
-        sock.shutdown(socket.SHUT_WR)
         body = b""
         try:
+            sock.sendall(b"are you there?")
+            sock.shutdown(socket.SHUT_WR)
             while data := sock.recv(65536):
                 body += data
-        except ConnectionResetError:
-            pass  # after its answer
+        except OSError:
+            pass  # what there is of an answer tells
         return {"error": 0, "retransmissions": retransmissions(sock), "body": body.decode(),
                 "source": sock.getsockname()[0], "ms": round((connected - begun) * 1000, 3)}
 
@@ -81,4 +84,37 @@ def ping(address):
                 return {"error": 0, "answered": True}
 
 
-print(json.dumps({"tcp": tcp, "udp": udp, "ping": ping}[sys.argv[1]](*sys.argv[2:])))
+def soak(port, count, seed, shortest, longest, *addresses):
+    """COUNT connections to each address, after pauses between MIN and MAX seconds; what went wrong."""
+    found = {"connections": 0, "retransmissions": 0, "stalls": 0, "wrong": [], "again": []}
+    lock = threading.Lock()
+
+    def visit(address):
+        begun = time.monotonic()
+        answer = tcp(address, port)
+        with lock:
+            found["connections"] += 1
+            if answer.get("retransmissions", 0):
+                found["retransmissions"] += answer["retransmissions"]
+                found["again"].append([address, time.time(), answer["ms"]])
+            # A client that was not let run for that long has not been in use.
+            stalled = time.monotonic() - begun - answer.get("ms", 0) / 1000 > 0.15
+            found["stalls"] += stalled
+            if not stalled and answer.get("body") != "are you there?":
+                found["wrong"].append([address, answer])
+
+    def live(address):
+        pauses = random.Random(f"{seed} {address}")
+        for _ in range(int(count)):
+            time.sleep(pauses.uniform(float(shortest), float(longest)))
+            visit(address)
+
+    threads = [threading.Thread(target=live, args=(address,)) for address in addresses]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+print(json.dumps({"soak": soak, "tcp": tcp, "udp": udp, "ping": ping}[sys.argv[1]](*sys.argv[2:])))
