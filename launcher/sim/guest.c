@@ -194,9 +194,10 @@ void guest_plan(struct guest *guest)
 
 static void guest_is_ready(struct guest *guest)
 {
-	char line[64];
-	int length = snprintf(
-		line, sizeof(line), "summond: ready after %llu us\n", guest->ready_at / NS_PER_US);
+	char line[128];
+	int length = snprintf(line, sizeof(line), "summond: ready after %llu us\n%s%s",
+		guest->ready_at / NS_PER_US, guest->behaviour.busy ? "summond: busy\n" : "",
+		guest->behaviour.done ? "summond: retire\n" : "");
 	guest->ready_at = UINT64_MAX;
 	guest_emit(guest, (struct launcher_event){.type = LAUNCHER_OUTPUT,
 				  .data = (uint8_t *)line,

@@ -32,6 +32,8 @@ static const struct key {
 	KEY(PERCENT, jitter),
 	KEY(FLAG, never_ready),
 	KEY(FLAG, ignore_shutdown),
+	KEY(FLAG, busy),
+	KEY(FLAG, done),
 	KEY(CHANCE, fail_start),
 	KEY(CHANCE, fail_resume),
 	KEY(CHANCE, fail_suspend),

@@ -27,6 +27,7 @@
  *   jitter          0     percent by which each delay varies, up or down (0 to 100)
  *   never_ready     no    the guest prints nothing
  *   ignore_shutdown no    the guest does not react to shutdown
+ *   busy, done      no    what it says when it is ready: that it must not be retired, or may be
  *   fail_start, fail_resume, fail_suspend (of memory and disk alike)
  *                   no    "no", "yes", "3" (every third), "25%" (at random)
  *   fail                  "start", "resume", "suspend" or "ready": short for the one of these with
@@ -52,7 +53,7 @@ struct sim_behaviour {
 	uint64_t save_delay, restore_delay;
 	uint64_t die_after, off_after; /* UINT64_MAX: never */
 	uint64_t jitter;               /* percent */
-	bool never_ready, ignore_shutdown;
+	bool never_ready, ignore_shutdown, busy, done;
 	struct sim_chance fail_start, fail_resume, fail_suspend;
 };
 

@@ -176,3 +176,20 @@ def test_a_guest_of_a_removed_service_is_ended():
         summond.kill()
         summond.start()
         assert "belongs to no service" in summond.log()
+
+
+@pytest.mark.parametrize("word,idle,lasts", [("busy", "200ms", True), ("done", "1h", False)])
+def test_a_guest_has_a_word_in_its_retirement(word, idle, lasts):
+    with Summond(backend="sim", network=False).start() as summond:
+        summond.policy("short", idle_after=idle, min_life="100ms", ttl="0")
+        summond.add(NAME, policy="short", cmdline=f"sim.{word}=yes")
+        summond.add("other.example.test", policy="short")
+        for name in (NAME, "other.example.test"):
+            assert summond.dig(name).addresses
+        # Who has said nothing lives as its policy says: at the end of that, both are looked at.
+        if lasts:
+            summond.wait_state("other.example.test", "asleep")
+            assert summond.state(NAME) == "awake"
+        else:
+            summond.wait_state(NAME, "asleep")
+            assert summond.state("other.example.test") == "awake"
