@@ -126,7 +126,7 @@ static void begin(struct service *service, uint64_t now)
 	service->load.busy = service->load.done = false;
 	if (!service->daemon->link || !instance->tap[0] || instance->usage >= 0)
 		return;
-	instance->usage = usage_open(instance->tap, &err);
+	instance->usage = usage_open(instance->tap, &service->mac, &err);
 	if (instance->usage < 0)
 		log_line(&service->daemon->log, LOG_WARNING, about(service),
 			"its traffic does not count as use: %s", err.message);

@@ -22,12 +22,31 @@ enum {
 	ND_LAST = 137,
 };
 
-/* Classic BPF: takes unicast IPv4, and unicast IPv6 that is no neighbour discovery. */
-static int set_filter(int fd)
+/* Classic BPF: takes what is sent from or to the MAC and to no group, of IPv4, and of IPv6 but for
+ * neighbour discovery. A jump says how many instructions are left out. */
+static int set_filter(int fd, const struct mac_address *mac)
 {
+	uint32_t upper;
+	uint16_t lower;
+	memcpy(&upper, mac->bytes, sizeof(upper));
+	memcpy(&lower, mac->bytes + sizeof(upper), sizeof(lower));
+	upper = ntohl(upper);
+	lower = ntohs(lower);
 	struct sock_filter code[] = {
+		/* 0: to a group */
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 9, 0),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 17, 0),
+		/* 2: to the MAC, */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, upper, 0, 2),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, lower, 4, 0),
+		/* 6: or from it */
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ETH_ALEN),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, upper, 0, 11),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ETH_ALEN + 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, lower, 0, 9),
+		/* 10: what it is */
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 2 * ETH_ALEN),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 6, 0),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 6),
@@ -36,6 +55,7 @@ static int set_filter(int fd)
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, ICMPV6_TYPE),
 		BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, ND_FIRST, 0, 1),
 		BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, ND_LAST, 0, 1),
+		/* 18, 19 */
 		BPF_STMT(BPF_RET | BPF_K, 1),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
@@ -43,7 +63,7 @@ static int set_filter(int fd)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
-int usage_open(const char *tap, struct error *err)
+int usage_open(const char *tap, const struct mac_address *mac, struct error *err)
 {
 	struct sockaddr_ll address = {.sll_family = AF_PACKET,
 		.sll_protocol = htons(ETH_P_ALL),
@@ -53,7 +73,7 @@ int usage_open(const char *tap, struct error *err)
 			"cannot watch the use of '%.40s': there is no such device", tap);
 	CLEANUP(close) int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	/* The least queue that the kernel gives: it fills with the first frames, and stays so. */
-	if (fd < 0 || set_filter(fd) < 0 ||
+	if (fd < 0 || set_filter(fd, mac) < 0 ||
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &(int){1}, sizeof(int)) < 0 ||
 		bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set(

@@ -45,15 +45,19 @@ static const struct frame_kind kinds[] = {
 	{"ICMPv6 above them", 0x02, 0x86dd, 58, 138, true},
 	{"ARP", 0x02, 0x0806, 0, 0, false},
 	{"something else", 0x02, 0x88b5, 0, 0, false},
+	{"another guest's", 0x06, 0x0800, 0, 0, false},
 };
 
 static void send_kind(int tap, const struct frame_kind *kind)
 {
 	uint8_t packet[sizeof(struct virtio_net_hdr) + 80] = {0};
 	uint8_t *frame = packet + sizeof(struct virtio_net_hdr);
+	const struct mac_address guest = GUEST_MAC;
+	/* From the guest, but for what the bridge sends to all ports. */
+	memcpy(frame + 6, guest.bytes, 6);
+	frame[11] ^= kind->to == 0x06;
 	frame[0] = kind->to;
-	frame[6] = 0x02;
-	frame[11] = 9;
+	frame[5] = 0x77;
 	frame[12] = (uint8_t)(kind->protocol >> 8);
 	frame[13] = (uint8_t)kind->protocol;
 	frame[14] = kind->protocol == 0x0800 ? 0x45 : 0x60;
@@ -72,7 +76,8 @@ static void what_counts_is_told_from_noise(void **state)
 	assert_int_equal(net_take(link, name, NULL), 0);
 	int tap = net_tap_open(name);
 	net_tap_await(name);
-	int usage = usage_open(name, NULL);
+	struct mac_address mac = GUEST_MAC;
+	int usage = usage_open(name, &mac, NULL);
 	assert_true(usage >= 0);
 	usage_read(usage);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -87,7 +92,6 @@ static void what_counts_is_told_from_noise(void **state)
 	assert_int_equal(usage_read(usage), 1000);
 	assert_int_equal(usage_read(usage), 0);
 	struct ip_address guest = net_address("10.77.0.5");
-	struct mac_address mac = GUEST_MAC;
 	assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
 	assert_int_equal(net_send_udp(&guest, 4000), 0);
 	assert_int_equal(usage_read(usage), 1);
@@ -97,7 +101,7 @@ static void what_counts_is_told_from_noise(void **state)
 	net_link_end(&loop, link);
 	assert_int_equal(uv_loop_close(&loop), 0);
 	struct error err = ERROR_INIT;
-	assert_int_equal(usage_open("nodevice", &err), -ENODEV);
+	assert_int_equal(usage_open("nodevice", &mac, &err), -ENODEV);
 }
 
 /* --- connections: made by hand, as a firewall's rules would have them tracked --- */
