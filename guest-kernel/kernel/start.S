@@ -44,6 +44,7 @@ start32:
 	rdtsc
 	movl %eax, start_tsc
 	movl %edx, start_tsc + 4
+	movl $stack_top, %esp /* some loaders leave none */
 
 	/* 4 GiB identity-mapped with 2 MiB pages, none of them executable but the first, which
 	 * holds the kernel's text and which memory_protect() later splits. */

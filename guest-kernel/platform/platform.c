@@ -2,7 +2,7 @@
 #include "guest-kernel/platform/platform.h"
 
 /* In the order in which they are asked; the last takes any machine. */
-static const struct platform *const platforms[] = {&platform_vmm, &platform_qemu};
+static const struct platform *const platforms[] = {&platform_vmm, &platform_xen, &platform_qemu};
 
 const struct platform *platform(void)
 {

@@ -59,6 +59,6 @@ struct platform {
 /* The platform that this machine is, found on the first call. */
 const struct platform *platform(void);
 
-extern const struct platform platform_qemu, platform_vmm;
+extern const struct platform platform_qemu, platform_vmm, platform_xen;
 
 #endif
