@@ -116,7 +116,9 @@ static int make_link(struct daemon *daemon, struct error *err)
 		.address = config->network.address,
 		.address6 = config->network.address6,
 		.tap_prefix = config->network.tap_prefix,
-		.spare_taps = config->network.spare_taps,
+		.spare_taps = backend && backend->tap == LAUNCHER_TAP_MADE
+				      ? 0
+				      : config->network.spare_taps,
 		.spare_headers = backend && instance_tap_use(backend) == LINK_TAP_HEADERS,
 	};
 	int rc = link_create(&daemon->loop, &link, &daemon->link, err);
