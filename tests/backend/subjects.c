@@ -265,9 +265,9 @@ const struct subject subjects[] = {
 		.service_start = xl_works,
 		.service_kill = xl_kill,
 		.random_steps = 40,
-		.crowd = 6,
-		.kill_rounds = 4,
-		.kill_step_ms = 90},
+		.crowd = 4,
+		.kill_rounds = 3,
+		.kill_step_ms = 120},
 #endif
 #ifdef HAVE_VMM
 	{.name = "vmm",

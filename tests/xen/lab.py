@@ -55,7 +55,7 @@ QEMU = ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu',
 XEN_LINE = ('console=com1 com1=115200,8n1 dom0_mem=640M,max:640M dom0_max_vcpus=1 '
             'loglvl=warning guest_loglvl=warning no-real-mode spec-ctrl=eager-fpu')
 DOM0_LINE = 'console=hvc0 quiet panic=-1'
-READY_LIMIT = 60  # seconds from QEMU's start until dom0 is ready
+READY_LIMIT = 90  # seconds from QEMU's start until dom0 is ready
 
 
 class LabError(Exception):
@@ -335,7 +335,7 @@ class Machine:
 
     def last_words(self):
         with open(self.console, encoding='utf-8', errors='replace') as file:
-            return file.read()[-1500:]
+            return file.read()[-3000:]
 
 
 def boot(images, initramfs, console, deadline, emit):
@@ -374,7 +374,10 @@ def attempt(images, options, script, emit):
             except LabError as why:
                 for line in str(why).splitlines():
                     emit(f'# lab: {line}')
-                emit('# lab: it failed' + (', and is tried once more' if tries == 0 else ' again'))
+                again = tries == 0 and time.monotonic() < deadline
+                emit(f'# lab: it failed{", and is tried once more" if again else ""}')
+                if not again:
+                    break
     return 3
 
 
@@ -392,7 +395,7 @@ def shell(images, options):
 def parse(arguments):
     parser = argparse.ArgumentParser(usage=__doc__.split('\n\n')[1])
     parser.add_argument('--cache', default=os.path.expanduser('~/.cache/summond-xen-lab'))
-    parser.add_argument('--limit', type=float, default=220)
+    parser.add_argument('--limit', type=float, default=400)
     parser.add_argument('--file', action='append', default=[])
     parser.add_argument('--program', action='append', default=[])
     parser.add_argument('--shell')

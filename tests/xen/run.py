@@ -11,8 +11,13 @@ import sys
 import lab
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PROGRAMS = {'tests/backend/test_backend': '/lab/test_backend', 'summon-xl/summon-xl': '/lab/summon-xl'}
-FILES = {'tests/backend/virt-guest.elf': '/lab/virt-guest.elf'}
+# What dom0 gets, of the build and of this machine.
+PROGRAMS = {'tests/backend/test_backend': '/lab/test_backend', 'daemon/summond': '/lab/summond',
+            'summonctl/summonctl': '/lab/summonctl', 'summon-xl/summon-xl': '/lab/summon-xl',
+            '/usr/bin/dig': '/bin/dig', '/usr/bin/curl': '/bin/curl'}
+FILES = {'tests/backend/virt-guest.elf': '/lab/virt-guest.elf',
+         'guest-kernel/website.elf': '/lab/guest/website.elf',
+         os.path.join(HERE, 'e2e'): '/lab/e2e'}
 
 
 class Document:
@@ -55,10 +60,11 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__.split('\n\n')[1])
     parser.add_argument('--build', required=True)
     parser.add_argument('--cache')
-    parser.add_argument('--limit', type=float, default=225)
+    parser.add_argument('--limit', type=float, default=400)
     options = parser.parse_args()
-    options.program = [f'{options.build}/{source}={target}' for source, target in PROGRAMS.items()]
-    options.file = [f'{options.build}/{source}={target}' for source, target in FILES.items()]
+    options.program, options.file = (
+        [f'{os.path.join(options.build, source)}={target}' for source, target in table.items()]
+        for table in (PROGRAMS, FILES))
     document = Document()
     images = lab.Images(os.path.abspath(options.cache or options.build + '/xen-lab'))
     with open(os.path.join(HERE, 'suite'), encoding='utf-8') as file:
