@@ -11,10 +11,11 @@
 
 /* include/app.h's TCP over lwIP's raw API. */
 
-#define POLL_HALF_SECONDS 2
-#define WRITE_MAX         32768 /* tcp_write() takes at most 64 KiB at once */
-#define LINGERING_MAX     256
-#define TRIM_INTERVAL     64 /* accepted connections */
+#define POLL_HALF_SECONDS     2
+#define WRITE_MAX             32768 /* tcp_write() takes at most 64 KiB at once */
+#define LINGERING_MAX         256
+#define FIRST_WINDOW_SEGMENTS 10
+#define TRIM_INTERVAL         64 /* accepted connections */
 
 struct listener {
 	const struct app_tcp_service *service;
@@ -28,6 +29,7 @@ struct app_tcp {
 	void *state;
 	struct pbuf *held; /* received, and not yet taken by the application */
 	uint64_t moved;    /* when something last came or went */
+	bool begun;        /* the client has sent something */
 	bool ended;        /* the client has sent all */
 	bool told_end;
 	bool wants_room; /* a send was cut short */
@@ -204,12 +206,33 @@ void app_tcp_drop_all(void)
 		tcp_abandon(tcp_tw_pcbs, 0);
 }
 
+/* RFC 6928; lwIP begins with less. Before anything is sent, unless something was lost already. */
+static void widen_first_window(struct tcp_pcb *pcb)
+{
+	tcpwnd_size_t window = FIRST_WINDOW_SEGMENTS * pcb->mss;
+	if (pcb->nrtx == 0 && pcb->cwnd < window)
+		pcb->cwnd = window;
+}
+
+/* Where segments travel as one large frame, one acknowledgement is for many of them, and lwIP counts
+ * it as two (RFC 3465, 2.3). While nothing is lost, the others count as well. */
+static void count_acknowledged(struct tcp_pcb *pcb, u16_t size)
+{
+	tcpwnd_size_t counted = 2 * pcb->mss;
+	if (size <= counted || pcb->cwnd >= pcb->ssthresh || (pcb->flags & (TF_RTO | TF_INFR)))
+		return;
+	tcpwnd_size_t grown = pcb->cwnd + size - counted;
+	pcb->cwnd = grown < pcb->ssthresh ? grown : pcb->ssthresh;
+}
+
 static err_t on_receive(void *argument, struct tcp_pcb *pcb, struct pbuf *data, err_t error)
 {
 	struct app_tcp *c = argument;
-	(void)pcb;
 	(void)error;
 	c->moved = clock_now();
+	if (!c->begun)
+		widen_first_window(pcb);
+	c->begun = true;
 	if (!data)
 		c->ended = true;
 	else if (c->held)
@@ -224,9 +247,8 @@ static err_t on_receive(void *argument, struct tcp_pcb *pcb, struct pbuf *data, 
 static err_t on_sent(void *argument, struct tcp_pcb *pcb, u16_t size)
 {
 	struct app_tcp *c = argument;
-	(void)pcb;
-	(void)size;
 	c->moved = clock_now();
+	count_acknowledged(pcb, size);
 	if (c->wants_room || c->closing)
 		schedule(c);
 	return ERR_OK;
