@@ -236,10 +236,13 @@ static void on_connection(uv_stream_t *server, int status)
 	if (uv_accept(server, (uv_stream_t *)&c->handle) == 0 &&
 		l->connections <= l->service->connections_max)
 		c->state = l->service->open(l->context, c);
-	if (c->state)
-		read_more(c);
-	else
+	if (!c->state) {
 		destroy(c);
+		return;
+	}
+	/* As in the guest: an answer's body is not held back until its head is acknowledged. */
+	uv_tcp_nodelay(&c->handle, 1);
+	read_more(c);
 }
 
 int app_tcp_listen(struct app *app, const struct app_tcp_service *service, void *context)

@@ -140,9 +140,10 @@ def check_shutdown(world):
 
 def check_wild_rings(world):
     """What it writes into a ring's counters is believed as far as it can be."""
-    for task in ("rings-0", "rings-1"):
+    for task, why in (("rings-0", "ring claims"), ("rings-1", "ring claims"),
+                      ("rings-4", "console claims")):
         with world.start_task(task, tap="guest0") as guest:
-            guest.expect_crash("ring claims")
+            guest.expect_crash(why)
             assert "nobody minded" not in guest.console, guest.console
 
 

@@ -14,7 +14,7 @@
  *                    registers
  *   guest.do=rings-X prints the line and claims frames that there are not, in the ring that it fills
  *                    (0) or empties (1); or fills the one without end (2), or never empties the
- *                    other (3)
+ *                    other (3); or claims to have printed what there is no room for (4)
  *   guest.do=own-monitor  prints the line and writes into its monitor's memory, in a process
  *   guest.do=try-X   prints the line and does what must end it, by the number X of `crimes`
  */
@@ -297,6 +297,8 @@ static void abuse_rings(const struct summon_boot *boot, char how)
 		lie(boot, how);
 	else if (how == '2')
 		send_for_ever(boot);
+	else if (how == '4')
+		shared(boot)->printed.produced += SUMMON_CONSOLE + 1;
 }
 
 /* In a process, the call page says where the monitor's memory is: its stack is not where it was. */
