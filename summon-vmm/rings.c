@@ -29,6 +29,7 @@ void rings_init(struct rings *rings, const struct memory *memory, int tap, bool 
 {
 	struct summon_shared *shared = memory_at(memory, LAYOUT_SHARED, sizeof(*shared));
 	*rings = (struct rings){
+		.memory = memory,
 		.receive = memory_at(memory, LAYOUT_RECEIVE, sizeof(struct summon_ring)),
 		.transmit = memory_at(memory, LAYOUT_TRANSMIT, sizeof(struct summon_ring)),
 		.received_counters = &shared->receive,
@@ -48,7 +49,8 @@ static int untrue(const char *ring, uint32_t frames, struct error *err)
 		frames, SUMMON_RING_FRAMES);
 }
 
-/* The kernel checks the same, and more; but it is not for a guest to try whether it does. */
+/* The kernel checks the same, and more; but it is not for a guest to try whether it does. `size` is
+ * without the tail: what a header speaks of comes before. */
 static bool header_is_sound(const struct summon_frame_header *h, uint32_t size)
 {
 	bool needs_checksum = h->flags == SUMMON_FRAME_NEEDS_CHECKSUM;
@@ -59,23 +61,44 @@ static bool header_is_sound(const struct summon_frame_header *h, uint32_t size)
 	if (h->segments == SUMMON_FRAME_WHOLE)
 		return true;
 	return (h->segments == SUMMON_FRAME_TCP4 || h->segments == SUMMON_FRAME_TCP6) &&
-	       needs_checksum && h->segment_size >= SEGMENT_MIN && h->headers_size < size;
+	       needs_checksum && h->segment_size >= SEGMENT_MIN && h->headers_size <= size;
 }
 
-static void send_frame(const struct rings *rings, uint32_t offset, uint32_t size)
+/* A frame's description, each word of it read once. */
+static struct summon_frame read_description(const struct summon_frame *frame)
 {
-	uint8_t *data = rings->transmit->data;
+	return (struct summon_frame){load(&frame->offset), load(&frame->size), load(&frame->tail),
+		load(&frame->tail_size)};
+}
+
+/* The parts of a frame but for its header; how many, 0 where it is none. */
+static int find_parts(
+	const struct rings *rings, const struct summon_frame *f, struct iovec parts[2])
+{
+	if (f->size < HEADER + ETHERNET || f->size > SUMMON_FRAME_MAX ||
+		f->offset > SUMMON_RING_DATA - f->size || f->tail_size > SUMMON_FRAME_MAX - f->size)
+		return 0;
+	parts[0] = (struct iovec){rings->transmit->data + f->offset + HEADER, f->size - HEADER};
+	if (f->tail_size == 0)
+		return 1;
+	void *tail = memory_at(rings->memory, f->tail, f->tail_size);
+	parts[1] = (struct iovec){tail, f->tail_size};
+	return tail && f->tail >= SUMMON_IMAGE_MIN ? 2 : 0;
+}
+
+static void send_frame(const struct rings *rings, const struct summon_frame *f)
+{
 	struct summon_frame_header header;
-	if (size < HEADER + ETHERNET || size > SUMMON_FRAME_MAX || offset > SUMMON_RING_DATA - size)
+	struct iovec parts[3] = {{&header, HEADER}};
+	int count = find_parts(rings, f, parts + 1);
+	if (count == 0)
 		return;
 	/* A copy of it is looked at and sent: the guest has no say any more. */
-	memcpy(&header, data + offset, HEADER);
-	const struct iovec parts[] = {{&header, HEADER}, {data + offset + HEADER, size - HEADER}};
-	if (rings->has_header && !header_is_sound(&header, size - (uint32_t)HEADER))
+	memcpy(&header, rings->transmit->data + f->offset, HEADER);
+	if (rings->has_header && !header_is_sound(&header, f->size - (uint32_t)HEADER))
 		return;
-	ssize_t written = rings->has_header
-				  ? writev(rings->tap, parts, 2)
-				  : write(rings->tap, parts[1].iov_base, parts[1].iov_len);
+	ssize_t written = rings->has_header ? writev(rings->tap, parts, count + 1)
+					    : writev(rings->tap, parts + 1, count);
 	(void)written; /* lost or not, it is done with */
 }
 
@@ -86,8 +109,9 @@ int rings_send(struct rings *rings, struct error *err)
 	if (frames > SUMMON_RING_FRAMES)
 		return untrue("transmit", frames, err);
 	for (; frames > 0; frames--) {
-		const struct summon_frame *frame = &ring->frame[rings->sent % SUMMON_RING_FRAMES];
-		send_frame(rings, load(&frame->offset), load(&frame->size));
+		const struct summon_frame frame =
+			read_description(&ring->frame[rings->sent % SUMMON_RING_FRAMES]);
+		send_frame(rings, &frame);
 		rings->sent++;
 	}
 	store(&rings->transmitted_counters->consumed, rings->sent);
@@ -119,7 +143,7 @@ int rings_receive(struct rings *rings, struct error *err)
 		if (size == 0)
 			break;
 		ring->frame[rings->received++ % SUMMON_RING_FRAMES] =
-			(struct summon_frame){rings->end, size};
+			(struct summon_frame){rings->end, size, 0, 0};
 		rings->end += ALIGN(size);
 		waiting++;
 	}

@@ -12,9 +12,10 @@
  * frame). The rings are the guest's to write at any moment: this side's own counters are kept here,
  * each word of the guest's is read once, and nothing in a ring is believed.
  *
- * What one call does is bounded by the ring: SUMMON_RING_FRAMES frames of SUMMON_RING_DATA bytes.
+ * What one call does is bounded by the ring: SUMMON_RING_FRAMES frames.
  */
 struct rings {
+	const struct memory *memory;
 	struct summon_ring *receive, *transmit;
 	struct summon_counters *received_counters, *transmitted_counters;
 	uint32_t received, sent; /* what we say has been produced, and consumed */
@@ -23,7 +24,7 @@ struct rings {
 	bool has_header;         /* frames of the tap begin with a struct virtio_net_hdr */
 };
 
-/* The rings at their places in the guest's memory, as they are there. */
+/* The rings at their places in the guest's memory, as they are there. *memory has to last. */
 void rings_init(struct rings *rings, const struct memory *memory, int tap, bool has_header);
 
 /* Writes the frames that the guest has for us to the tap. A frame that is no frame, or that the tap

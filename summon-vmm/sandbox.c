@@ -58,9 +58,8 @@ static const struct allowed table[] = {
 	{SYS_read, SANDBOX_GUEST, {{OUR_TAP, 0, 0}}},
 	{SYS_writev, MONITOR, {}}, /* frames to the tap, */
 	{SYS_writev, SANDBOX_GUEST, {{OUR_TAP, 0, 0}}},
-	{SYS_write, MONITOR, {}}, /* without headers; last words of our own to stderr, */
-	{SYS_write, SANDBOX_GUEST, {{OUR_TAP, 0, 0}}}, /* which are none of a guest's business */
-	{SYS_recvmsg, ALL, {}},                        /* requests */
+	{SYS_write, MONITOR, {}},      /* last words of our own to stderr */
+	{SYS_recvmsg, ALL, {}},        /* requests */
 	{SYS_sendto, ALL, {IS(4, 0)}}, /* news, console output; to whom it is connected, no other */
 	{SYS_rt_sigreturn, PROCESS, {}}, /* let the guest go on where a signal stopped it */
 	{SYS_arch_prctl, PROCESS,

@@ -24,6 +24,10 @@ struct net_device_operations {
 	uint8_t *(*transmit_buffer)(struct net_device *device);
 	/* Queues the frame written there. */
 	void (*transmit)(struct net_device *device, size_t size);
+	/* Likewise of a frame that goes on with `tail`, NET_FRAME_MAX bytes in all; NULL where the
+	 * device cannot. The tail is read some time before anything else is waited for. */
+	void (*transmit_tail)(
+		struct net_device *device, size_t size, const uint8_t *tail, size_t tail_size);
 	/* Has the other side look at what was queued. */
 	void (*flush)(struct net_device *device);
 	/* The next frame received, readable until release(); NULL where there is none. */

@@ -76,32 +76,50 @@ static uint8_t *transmit_buffer(struct net_device *device)
 	return has_room(net) ? net->transmit->data + net->end + HEADER : NULL;
 }
 
-static bool append(struct ring_net *net, const uint8_t *frame, size_t size)
+static struct offload_frame describe(const struct ring_net *net, const struct summon_frame *frame)
+{
+	uint8_t *start = net->transmit->data + frame->offset;
+	return (struct offload_frame){
+		.header = (struct summon_frame_header *)start,
+		.bytes = start + HEADER,
+		.size = frame->size - HEADER,
+		.tail = (const uint8_t *)(uintptr_t)frame->tail,
+		.tail_size = frame->tail_size,
+	};
+}
+
+static bool append(struct ring_net *net, const struct offload_frame *next)
 {
 	if (!net->last.size)
 		return false;
-	uint8_t *start = net->transmit->data + net->last.offset;
-	size_t grown = offload_append((struct summon_frame_header *)start, start + HEADER,
-		net->last.size - HEADER, frame, size);
-	if (grown)
-		net->last.size = (uint32_t)(HEADER + grown);
-	return grown > 0;
+	struct offload_frame last = describe(net, &net->last);
+	if (!offload_append(&last, next))
+		return false;
+	net->last.size = (uint32_t)(HEADER + last.size);
+	net->last.tail_size = (uint32_t)last.tail_size;
+	return true;
+}
+
+static void transmit_tail(
+	struct net_device *device, size_t size, const uint8_t *tail, size_t tail_size)
+{
+	struct ring_net *net = ring_net(device);
+	const struct summon_frame place = {net->end, (uint32_t)(HEADER + size),
+		(uint32_t)(uintptr_t)tail, (uint32_t)tail_size};
+	const struct offload_frame frame = describe(net, &place);
+	*frame.header = (struct summon_frame_header){0};
+	if (device->offloads)
+		offload_checksum(&frame);
+	if (!frame.header->flags || !append(net, &frame)) {
+		flush(device);
+		net->last = place;
+	}
+	net->end = ALIGN(net->last.offset + net->last.size);
 }
 
 static void transmit(struct net_device *device, size_t size)
 {
-	struct ring_net *net = ring_net(device);
-	struct summon_frame_header *header =
-		(struct summon_frame_header *)(net->transmit->data + net->end);
-	uint8_t *frame = (uint8_t *)header + HEADER;
-	*header = (struct summon_frame_header){0};
-	if (device->offloads)
-		offload_checksum(header, frame, size);
-	if (!header->flags || !append(net, frame, size)) {
-		flush(device);
-		net->last = (struct summon_frame){net->end, (uint32_t)(HEADER + size)};
-	}
-	net->end = ALIGN(net->last.offset + net->last.size);
+	transmit_tail(device, size, NULL, 0);
 }
 
 /* ---- receiving ---- */
@@ -143,6 +161,7 @@ static void wake(struct net_device *device)
 static const struct net_device_operations operations = {
 	.transmit_buffer = transmit_buffer,
 	.transmit = transmit,
+	.transmit_tail = transmit_tail,
 	.flush = flush,
 	.receive = receive,
 	.release = release,

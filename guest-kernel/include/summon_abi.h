@@ -30,7 +30,7 @@
  */
 #include <stdint.h>
 
-#define SUMMON_ABI_VERSION 2
+#define SUMMON_ABI_VERSION 3
 
 /* ---- the note ---- */
 
@@ -133,7 +133,7 @@ struct summon_shared {
 /* ---- rings: Ethernet frames in one direction ---- */
 
 #define SUMMON_RING_FRAMES 256
-#define SUMMON_RING_DATA   (256 * 1024 - 8 * SUMMON_RING_FRAMES)
+#define SUMMON_RING_DATA   (256 * 1024 - 16 * SUMMON_RING_FRAMES)
 
 /* What is in front of every frame: struct virtio_net_hdr (VIRTIO 1.1, 5.1.6), little endian. All
  * zero, and not looked at, without SUMMON_FEATURE_OFFLOAD. */
@@ -165,9 +165,11 @@ enum summon_frame_segments {
 #define SUMMON_FRAME_MAX 65568
 
 /* Where in `data` a frame with its header lies. The one that produces chooses, and leaves frames that
- * wait alone. */
+ * wait alone. A frame to send may go on elsewhere in the guest's memory, from SUMMON_IMAGE_MIN on:
+ * what the guest has there need not be copied. */
 struct summon_frame {
 	uint32_t offset, size;
+	uint32_t tail, tail_size; /* an address; 0, 0: none */
 };
 
 struct summon_ring {

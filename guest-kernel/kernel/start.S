@@ -33,7 +33,7 @@
 	.align 4
 	.long 8, 56, 1 /* SUMMON_NOTE_TYPE */
 	.asciz "summond"
-	.long 2, 0 /* SUMMON_ABI_VERSION */
+	.long 3, 0 /* SUMMON_ABI_VERSION */
 	.quad start_vmm, exception_vmm, resume_vmm, thread, stack_guard, exception_stack_guard
 
 	.section .text.start, "ax"

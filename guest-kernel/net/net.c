@@ -24,6 +24,7 @@
 #define FRAMES_PER_TURN 64
 #define MTU             1500
 #define ANNOUNCE_MS     20
+#define TAIL_MIN        1200
 #define NS_PER_MS       1000000ull
 #define HOST_NAME_SIZE  64
 
@@ -46,6 +47,17 @@ u32_t sys_now(void)
 	return (u32_t)(clock_now() / NS_PER_MS);
 }
 
+/* Bytes that the application has sent as APP_STAY need not be copied; less than these are not worth
+ * the trouble. */
+static const struct pbuf *find_tail(const struct net_device *device, const struct pbuf *frame)
+{
+	while (frame->next)
+		frame = frame->next;
+	bool stays = pbuf_match_type(frame, PBUF_ROM) &&
+		     !(frame->type_internal & PBUF_TYPE_FLAG_DATA_VOLATILE);
+	return device->operations->transmit_tail && stays && frame->len >= TAIL_MIN ? frame : NULL;
+}
+
 static err_t send_frame(struct netif *netif, struct pbuf *frame)
 {
 	struct net_device *device = netif->state;
@@ -54,8 +66,13 @@ static err_t send_frame(struct netif *netif, struct pbuf *frame)
 	uint8_t *buffer = device->operations->transmit_buffer(device);
 	if (!buffer)
 		return ERR_WOULDBLOCK; /* the queue is full: lost, as on any wire */
-	pbuf_copy_partial(frame, buffer, frame->tot_len, 0);
-	device->operations->transmit(device, frame->tot_len);
+	const struct pbuf *tail = find_tail(device, frame);
+	u16_t copied = tail ? (u16_t)(frame->tot_len - tail->len) : frame->tot_len;
+	pbuf_copy_partial(frame, buffer, copied, 0);
+	if (tail)
+		device->operations->transmit_tail(device, copied, tail->payload, tail->len);
+	else
+		device->operations->transmit(device, copied);
 	return ERR_OK;
 }
 

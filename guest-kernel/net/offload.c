@@ -92,13 +92,16 @@ static bool find_tcp(const uint8_t *frame, size_t size, struct segment *out)
 	}
 }
 
-static bool find_segment(const uint8_t *frame, size_t size, struct segment *out)
+static bool find_segment(const struct offload_frame *f, struct segment *out)
 {
-	if (!find_tcp(frame, size, out) || out->end > size || out->tcp + TCP_SIZE > out->end)
+	size_t whole = f->size + f->tail_size;
+	if (!find_tcp(f->bytes, f->size, out) || out->end > whole ||
+		out->tcp + TCP_SIZE > f->size || out->tcp + TCP_SIZE > out->end)
 		return false;
-	size_t header = (size_t)(frame[out->tcp + TCP_DATA] >> 4) * 4;
+	size_t header = (size_t)(f->bytes[out->tcp + TCP_DATA] >> 4) * 4;
 	out->data = out->tcp + header;
-	return header >= TCP_SIZE && out->data <= out->end;
+	return header >= TCP_SIZE && out->data <= out->end && out->data <= f->size &&
+	       (f->tail_size == 0 || out->end == whole);
 }
 
 /* The sum over the pseudo header, which stands where the checksum belongs. */
@@ -110,16 +113,16 @@ static void write_pseudo_sum(uint8_t *frame, const struct segment *s)
 	write16(frame + s->tcp + TCP_CHECKSUM, fold(sum));
 }
 
-void offload_checksum(struct summon_frame_header *header, uint8_t *frame, size_t size)
+void offload_checksum(const struct offload_frame *frame)
 {
 	struct segment s;
-	*header = (struct summon_frame_header){0};
-	if (!find_segment(frame, size, &s))
+	*frame->header = (struct summon_frame_header){0};
+	if (!find_segment(frame, &s))
 		return;
-	write_pseudo_sum(frame, &s);
-	header->flags = SUMMON_FRAME_NEEDS_CHECKSUM;
-	header->checksum_start = (uint16_t)s.tcp;
-	header->checksum_offset = TCP_CHECKSUM;
+	write_pseudo_sum(frame->bytes, &s);
+	frame->header->flags = SUMMON_FRAME_NEEDS_CHECKSUM;
+	frame->header->checksum_start = (uint16_t)s.tcp;
+	frame->header->checksum_offset = TCP_CHECKSUM;
 }
 
 /* ---- one frame of many segments ---- */
@@ -170,23 +173,40 @@ static void write_lengths(uint8_t *frame, const struct segment *s)
 	write16(ip + V4_CHECKSUM, (uint16_t)~fold(add_words(0, ip, V4_SIZE)));
 }
 
-size_t offload_append(struct summon_frame_header *header, uint8_t *frame, size_t size,
-	const uint8_t *next, size_t next_size)
+/* Whether what `next` carries lies, or can be made to lie, right behind what *frame carries. */
+static bool can_join(const struct offload_frame *frame, const struct offload_frame *next,
+	const struct segment *n)
+{
+	if (!frame->tail_size && !next->tail_size)
+		return true;
+	return frame->tail_size && next->tail_size && n->data == next->size &&
+	       frame->tail + frame->tail_size == next->tail;
+}
+
+bool offload_append(struct offload_frame *frame, const struct offload_frame *next)
 {
 	struct segment s, n;
-	if (!find_segment(frame, size, &s) || !find_segment(next, next_size, &n))
-		return 0;
+	struct summon_frame_header *header = frame->header;
+	if (!find_segment(frame, &s) || !find_segment(next, &n))
+		return false;
 	size_t unit = header->segments ? header->segment_size : s.end - s.data;
-	if (s.is_ipv6 != n.is_ipv6 || s.data != n.data || !has_same_headers(frame, next, &s) ||
-		!follows(frame, &s, next, &n, unit))
-		return 0;
+	size_t more = n.end - n.data;
+	if (s.is_ipv6 != n.is_ipv6 || s.data != n.data || !can_join(frame, next, &n) ||
+		!has_same_headers(frame->bytes, next->bytes, &s) ||
+		!follows(frame->bytes, &s, next->bytes, &n, unit))
+		return false;
 	/* What is said once for all of them, the last one says. */
-	frame[s.tcp + TCP_FLAGS] = next[n.tcp + TCP_FLAGS];
-	memmove(frame + s.end, next + n.data, n.end - n.data);
-	s.end += n.end - n.data;
-	write_lengths(frame, &s);
+	frame->bytes[s.tcp + TCP_FLAGS] = next->bytes[n.tcp + TCP_FLAGS];
+	if (next->tail_size) {
+		frame->tail_size += more;
+	} else {
+		memmove(frame->bytes + s.end, next->bytes + n.data, more);
+		frame->size = s.end + more;
+	}
+	s.end += more;
+	write_lengths(frame->bytes, &s);
 	header->segments = s.is_ipv6 ? SUMMON_FRAME_TCP6 : SUMMON_FRAME_TCP4;
 	header->headers_size = (uint16_t)s.data;
 	header->segment_size = (uint16_t)unit;
-	return s.end;
+	return true;
 }

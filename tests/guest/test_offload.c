@@ -57,6 +57,11 @@ static size_t ip_size(const uint8_t *frame)
 	return get16(frame + 12) == 0x0800 ? 20 : 40;
 }
 
+static struct offload_frame whole(struct frame *f)
+{
+	return (struct offload_frame){.header = &f->header, .bytes = f->bytes, .size = f->size};
+}
+
 /* A segment of TCP with `data` bytes of payload, which depend on their sequence numbers. */
 static void make(struct frame *f, bool ipv6, uint32_t sequence, uint8_t flags, size_t data)
 {
@@ -87,7 +92,8 @@ static void make(struct frame *f, bool ipv6, uint32_t sequence, uint8_t flags, s
 	put16(tcp + 14, 64240);
 	for (size_t i = 0; i < data; i++)
 		tcp[TCP + i] = (uint8_t)((sequence + i) * 7);
-	offload_checksum(&f->header, f->bytes, f->size);
+	const struct offload_frame frame = whole(f);
+	offload_checksum(&frame);
 }
 
 static void expect_whole_checksums(const uint8_t *frame, size_t size)
@@ -144,11 +150,11 @@ static struct frame large, next, piece, wanted;
 
 static bool append(void)
 {
-	size_t grown =
-		offload_append(&large.header, large.bytes, large.size, next.bytes, next.size);
-	if (grown)
-		large.size = grown;
-	return grown > 0;
+	struct offload_frame frame = whole(&large);
+	const struct offload_frame following = whole(&next);
+	bool done = offload_append(&frame, &following);
+	large.size = frame.size;
+	return done;
 }
 
 /* ---- checksums ---- */
@@ -187,13 +193,16 @@ static void leaves_other_frames_alone(void **state)
 		make(&large, false, 5, 0x10, 10);
 		large.bytes[changes[i].at] = changes[i].value;
 		memcpy(wanted.bytes, large.bytes, large.size);
-		offload_checksum(&large.header, large.bytes, large.size);
+		const struct offload_frame frame = whole(&large);
+		offload_checksum(&frame);
 		assert_int_equal(large.header.flags, 0);
 		assert_memory_equal(wanted.bytes, large.bytes, large.size);
 	}
 	for (size_t size = 0; size < 54; size++) {
 		make(&large, false, 5, 0x10, 10);
-		offload_checksum(&large.header, large.bytes, size);
+		struct offload_frame frame = whole(&large);
+		frame.size = size;
+		offload_checksum(&frame);
 		assert_int_equal(large.header.flags, 0);
 	}
 }
@@ -315,10 +324,73 @@ static void appends_what_lies_behind(void **state)
 	make(&next, false, MSS, 0x18, MSS);
 	make(&large, false, 0, 0x10, MSS);
 	memcpy(large.bytes + large.size + 2, next.bytes, next.size);
-	size_t grown = offload_append(
-		&large.header, large.bytes, large.size, large.bytes + large.size + 2, next.size);
-	assert_int_equal(grown, wanted.size + MSS);
+	struct offload_frame frame = whole(&large), following = whole(&next);
+	following.bytes = large.bytes + large.size + 2;
+	assert_true(offload_append(&frame, &following));
+	assert_int_equal(frame.size, wanted.size + MSS);
 	assert_memory_equal(large.bytes + wanted.size, next.bytes + 54, MSS);
+}
+
+/* ---- tails ---- */
+
+static uint8_t file[70000];
+
+/* A frame whose data, but for `copied` bytes of it, are in `file`. */
+static struct offload_frame with_tail(
+	struct frame *f, uint32_t sequence, uint8_t flags, size_t copied)
+{
+	make(f, false, sequence, flags, MSS);
+	memcpy(file + sequence, f->bytes + 54, MSS);
+	return (struct offload_frame){
+		&f->header, f->bytes, 54 + copied, file + sequence + copied, MSS - copied};
+}
+
+static void leaves_tails_where_they_are(void **state)
+{
+	(void)state;
+	const uint32_t count = 20;
+	for (size_t copied = 0; copied < 400; copied += 150) {
+		struct offload_frame frame = with_tail(&large, 0, 0x10, copied);
+		offload_checksum(&frame);
+		for (uint32_t i = 1; i < count; i++) {
+			struct offload_frame following =
+				with_tail(&next, i * MSS, i + 1 < count ? 0x10 : 0x18, 0);
+			offload_checksum(&following);
+			assert_true(offload_append(&frame, &following));
+		}
+		assert_int_equal(frame.size, 54 + copied);
+		assert_int_equal(frame.tail_size, count * MSS - copied);
+		memcpy(large.bytes + frame.size, frame.tail, frame.tail_size);
+		large.size = frame.size + frame.tail_size;
+		for (uint32_t i = 0; i < count; i++) {
+			make(&wanted, false, i * MSS, i + 1 < count ? 0x10 : 0x18, MSS);
+			complete(wanted.bytes, wanted.size, &wanted.header);
+			cut(&large, (size_t)i * MSS, &piece);
+			assert_int_equal(piece.size, wanted.size);
+			assert_memory_equal(piece.bytes, wanted.bytes, piece.size);
+		}
+	}
+}
+
+static void joins_tails_only_where_they_touch(void **state)
+{
+	(void)state;
+	struct offload_frame frame = with_tail(&large, 0, 0x10, 0);
+	struct offload_frame following = with_tail(&next, MSS, 0x10, 1);
+	assert_false(offload_append(&frame, &following)); /* a byte lies elsewhere */
+	following = with_tail(&next, MSS, 0x10, 0);
+	following.tail++;
+	assert_false(offload_append(&frame, &following));
+	following = with_tail(&next, MSS, 0x10, 0);
+	following.tail_size--; /* less than its header says */
+	assert_false(offload_append(&frame, &following));
+	make(&next, false, MSS, 0x10, MSS);
+	following = whole(&next);
+	assert_false(offload_append(&frame, &following));
+	make(&large, false, 0, 0x10, MSS);
+	frame = whole(&large);
+	following = with_tail(&next, MSS, 0x10, 0);
+	assert_false(offload_append(&frame, &following));
 }
 
 int main(void)
@@ -331,6 +403,8 @@ int main(void)
 		cmocka_unit_test(appends_only_what_follows),
 		cmocka_unit_test(appends_only_behind_full_segments),
 		cmocka_unit_test(appends_what_lies_behind),
+		cmocka_unit_test(leaves_tails_where_they_are),
+		cmocka_unit_test(joins_tails_only_where_they_touch),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

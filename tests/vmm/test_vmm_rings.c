@@ -50,7 +50,7 @@ static void guest_claims(struct wire *wire, uint32_t offset, uint32_t size)
 {
 	struct summon_frame *frames = wire->rings.transmit->frame;
 	frames[wire->shared->transmit.produced++ % SUMMON_RING_FRAMES] =
-		(struct summon_frame){offset, size};
+		(struct summon_frame){offset, size, 0, 0};
 }
 
 /* A frame of `size` bytes that begins with `first`, behind the last one; with a header. */
@@ -101,7 +101,9 @@ static void sends_in_order(void **state)
 static void drops_what_is_no_frame(void **state)
 {
 	struct wire *wire = *state;
-	static const struct summon_frame wrong[] = {
+	static const struct {
+		uint32_t offset, size;
+	} wrong[] = {
 		{0, 0},
 		{0, HEADER + 13},
 		{0, SUMMON_FRAME_MAX + 1},
@@ -119,6 +121,54 @@ static void drops_what_is_no_frame(void **state)
 	expect_frame(wire, 0, 60 - HEADER);
 	expect_frame(wire, 2, SUMMON_FRAME_MAX - HEADER);
 	expect_no_frame(wire);
+}
+
+/* A frame that goes on elsewhere in memory. */
+static void sends_tails(void **state)
+{
+	struct wire *wire = *state;
+	uint8_t frame[SUMMON_FRAME_MAX + 1];
+	struct summon_frame *place = &wire->rings.transmit->frame[0];
+	for (int header = 0; header < 2; header++) {
+		wire->rings.has_header = header;
+		place = &wire->rings.transmit->frame[wire->shared->transmit.produced];
+		guest_sends(wire, 5, 60);
+		place->tail = SUMMON_IMAGE_MIN + 0x12345;
+		place->tail_size = 50000;
+		memset(memory_at(&wire->memory, place->tail, place->tail_size), 6,
+			place->tail_size);
+		assert_int_equal(rings_send(&wire->rings, NULL), 0);
+		size_t before = header ? HEADER : 0;
+		assert_int_equal(read(wire->far, frame, sizeof(frame)), before + 60 + 50000);
+		assert_int_equal(frame[before + 59], 5);
+		assert_int_equal(frame[before + 60], 6);
+		assert_int_equal(frame[before + 60 + 49999], 6);
+	}
+}
+
+static void drops_what_has_no_sound_tail(void **state)
+{
+	struct wire *wire = *state;
+	static const struct {
+		uint32_t tail, tail_size;
+	} wrong[] = {
+		{SUMMON_IMAGE_MIN - 1, 60},
+		{LAYOUT_TABLES, 60},
+		{0, 60},
+		{MEMORY_MIN - 59, 60},
+		{MEMORY_MIN, 1},
+		{UINT32_MAX, 60},
+		{SUMMON_IMAGE_MIN, SUMMON_FRAME_MAX - HEADER - 59},
+		{SUMMON_IMAGE_MIN, UINT32_MAX},
+	};
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct summon_frame *place = &wire->rings.transmit->frame[i];
+		guest_sends(wire, 5, 60);
+		place->tail = wrong[i].tail;
+		place->tail_size = wrong[i].tail_size;
+		assert_int_equal(rings_send(&wire->rings, NULL), 0);
+		expect_no_frame(wire);
+	}
 }
 
 /* What a header may ask of the kernel. */
@@ -142,7 +192,7 @@ static void drops_what_has_no_sound_header(void **state)
 		{{.flags = CHECK, .segments = SUMMON_FRAME_TCP6, .segment_size = 1000}, true},
 		{{.flags = CHECK, .segments = TCP4, .segment_size = 1}, false},
 		{{.flags = CHECK, .segments = TCP4, .segment_size = 0}, false},
-		{{.flags = CHECK, .segments = TCP4, .headers_size = 2000, .segment_size = 1000},
+		{{.flags = CHECK, .segments = TCP4, .headers_size = 2001, .segment_size = 1000},
 			false},
 		{{.segments = TCP4, .segment_size = 1000}, false},
 		{{.flags = CHECK, .segments = 3, .segment_size = 1000}, false},
@@ -319,6 +369,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(sends_in_order),
 		CASE(drops_what_is_no_frame),
+		CASE(sends_tails),
+		CASE(drops_what_has_no_sound_tail),
 		CASE(drops_what_has_no_sound_header),
 		CASE(loses_what_the_tap_does_not_take),
 		CASE(receives_what_there_is_room_for),

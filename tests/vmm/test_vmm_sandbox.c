@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -142,7 +143,7 @@ static void lives(void)
 	const struct timespec now = {0};
 	char byte;
 	(void)!read(TAP, &byte, 1);
-	(void)!write(TAP, &byte, 1);
+	(void)!writev(TAP, &(const struct iovec){&byte, 1}, 1);
 	ppoll(NULL, 0, &now, NULL);
 	fcntl(TAP, F_SETOWN, ourselves);
 	close(TAP);

@@ -285,7 +285,7 @@ static void send_for_ever(const struct summon_boot *boot)
 	}
 	for (;;) {
 		for (unsigned i = 0; i < SUMMON_RING_FRAMES; i++)
-			ring->frame[i] = (struct summon_frame){0, SIZE};
+			ring->frame[i] = (struct summon_frame){0, SIZE, 0, 0};
 		shared(boot)->transmit.produced += SUMMON_RING_FRAMES;
 		call(boot, SUMMON_CALL_KICK, 0);
 	}
