@@ -12,7 +12,8 @@
 /* include/app.h's TCP over lwIP's raw API. */
 
 #define POLL_HALF_SECONDS     2
-#define WRITE_MAX             32768 /* tcp_write() takes at most 64 KiB at once */
+#define COPIES_MAX            (44 * TCP_MSS) /* of a connection */
+#define WRITE_MAX             32768          /* tcp_write() takes at most 64 KiB at once */
 #define LINGERING_MAX         256
 #define FIRST_WINDOW_SEGMENTS 10
 #define TRIM_INTERVAL         64 /* accepted connections */
@@ -344,7 +345,9 @@ int app_tcp_listen(struct app *app, const struct app_tcp_service *service, void 
 /* Copies take memory that a client who reads slowly holds. */
 static size_t room_for(const struct app_tcp *c, enum app_bytes bytes)
 {
-	size_t room = tcp_sndbuf(c->pcb), reserved = bytes == APP_COPY ? TCP_SND_BUF / 2 : 0;
+	/* Not tcp_sndbuf(), which never says more than 64 KiB. */
+	size_t room = c->pcb->snd_buf;
+	size_t reserved = bytes == APP_COPY ? TCP_SND_BUF - COPIES_MAX : 0;
 	room = room > reserved ? room - reserved : 0;
 	return room < WRITE_MAX ? room : WRITE_MAX;
 }
