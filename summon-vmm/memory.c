@@ -83,8 +83,8 @@ void memory_populate(struct memory *memory)
 		uint64_t start, size;
 		bool of_a_machine;
 	} parts[] = {
-		{LAYOUT_BOOT, 4 * PAGE, false}, /* with the first frames to send */
-		{LAYOUT_RECEIVE, PAGE, false},
+		{LAYOUT_BOOT, 5 * PAGE, false}, /* with the first frames to send */
+		{LAYOUT_RECEIVE, 2 * PAGE, false},
 		{LAYOUT_TABLES, 8 * PAGE, true},
 		{LAYOUT_CPU, 2 * PAGE, true},
 		{SUMMON_IMAGE_MIN, USUAL_IMAGE, false},
