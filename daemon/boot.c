@@ -141,6 +141,8 @@ static int make_dns(struct daemon *daemon, struct error *err)
 		.max_tcp_source = config->dns.tcp_per_source,
 		.tcp_idle = config->dns.tcp_idle,
 		.cookies = (enum dns_cookie_mode)config->dns.cookies,
+		.rate_limit = config->dns.rate_limit,
+		.rate_slip = config->dns.rate_slip,
 		.identity = config->dns.identity,
 		.version = config->dns.version,
 	};

@@ -305,7 +305,7 @@ static void derive(struct config_loader *loader)
 		config->network.pool = config->network.address;
 	if (!config->network.pool6.address.family)
 		config->network.pool6 = config->network.address6;
-	config_derive_wake(loader);
+	config_derive_lists(loader);
 }
 
 static void check_gateway(

@@ -16,6 +16,12 @@
 #include "launcher/launcher.h"
 #include "policies/budget.h"
 
+/* A list as it was written; what several say together is compiled into struct prefixes. */
+struct config_prefixes {
+	struct prefix_rule *rules;
+	size_t count;
+};
+
 /*
  * The configuration: summond.conf (see base/config_syntax.h), then conf.d/ beside it in the order
  * of names, then SUMMOND_<SECTION>_<KEY> from the environment. Read once into plain fields; all
@@ -27,6 +33,8 @@ struct config_zone {
 	uint32_t ttl, negative_ttl;       /* seconds */
 	struct dns_name_server *servers;
 	size_t server_count;
+	struct config_prefixes allow, deny;
+	struct prefixes access; /* of allow and deny */
 };
 
 /* `backend "libvirt" { key = value }`: handed to the backend as it stands. */
@@ -37,12 +45,6 @@ struct config_backend {
 };
 
 #define CONFIG_COOKIE_SECRETS 2
-
-/* A list as it was written; what several say together is compiled into struct prefixes. */
-struct config_prefixes {
-	struct prefix_rule *rules;
-	size_t count;
-};
 
 struct config {
 	char *state_dir, *run_dir;
@@ -60,6 +62,9 @@ struct config {
 		int cookies;       /* enum dns_cookie_mode */
 		uint8_t cookie_secrets[CONFIG_COOKIE_SECRETS][DNS_COOKIE_SECRET_SIZE];
 		unsigned cookie_secret_count;
+		unsigned rate_limit, rate_slip;
+		struct config_prefixes unlimited;
+		struct prefixes exempt;   /* of unlimited */
 		char *identity, *version; /* or NULL */
 	} dns;
 	struct {

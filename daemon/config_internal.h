@@ -66,8 +66,11 @@ int config_set_prefixes(struct config_loaded *loaded, const struct config_option
 	const char *text, struct error *err);
 int config_set_rate(struct config_loaded *loaded, const struct config_option *option,
 	const char *text, struct error *err);
-/* What the lists of `wake` come to together. */
-void config_derive_wake(struct config_loader *loader);
+/* What lists come to together, once all is read. */
+void config_derive_lists(struct config_loader *loader);
+/* A list in a section that has no table of options. */
+void config_read_prefixes(struct config_loader *loader, const struct config_node *node,
+	const char *path, bool yes, struct config_prefixes *out);
 
 /* config_sections.c: zones and backends, from the root of the tree. */
 void config_read_zones(struct config_loader *loader, const struct config_node *root);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,37 +111,72 @@ static int build(struct config_loaded *loaded, const struct config_prefixes *all
 
 /* By default those whose address nobody outside can take: this machine, and the guests behind our
  * own bridge. Not every private address: on an open network a packet may come with any. */
-static int trust_by_default(struct config_loader *loader)
+static int fill_in(struct config_loader *loader, struct config_prefixes *list)
 {
-	struct config *config = &loader->loaded->config;
-	struct config_prefixes *trusted = &config->wake.trusted;
-	if (trusted->rules)
-		return 0;
-	trusted->rules = config_alloc(loader->loaded, 4 * sizeof(*trusted->rules));
-	if (!trusted->rules)
-		return -ENOMEM;
-	struct ip_prefix all[] = {
+	const struct config *config = &loader->loaded->config;
+	const struct ip_prefix all[] = {
 		{{AF_INET, {127}}, 8},
 		{{AF_INET6, {[15] = 1}}, 128},
 		config->network.address,
 		config->network.address6,
 	};
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (ip_address_is_set(&all[i].address) && (i < 2 || config->network.enabled))
-			trusted->rules[trusted->count++] =
+	size_t count = config->network.enabled ? 4 : 2;
+	if (list->rules)
+		return 0;
+	list->rules = config_alloc(loader->loaded, count * sizeof(*list->rules));
+	for (size_t i = 0; list->rules && i < count; i++)
+		if (ip_address_is_set(&all[i].address))
+			list->rules[list->count++] =
 				(struct prefix_rule){.prefix = all[i], .yes = true};
-	return 0;
+	return list->rules ? 0 : -ENOMEM;
 }
 
-void config_derive_wake(struct config_loader *loader)
+static void compile(struct config_loader *loader, const char *path,
+	const struct config_prefixes *allow, const struct config_prefixes *deny, bool otherwise,
+	struct prefixes *out)
+{
+	struct error err = ERROR_INIT;
+	if (build(loader->loaded, allow, deny, otherwise, out, &err) < 0)
+		config_problem(loader, NULL, path, "%s", err.message);
+}
+
+void config_derive_lists(struct config_loader *loader)
 {
 	static const struct config_prefixes none;
-	struct error err = ERROR_INIT;
 	struct config *config = &loader->loaded->config;
-	if (build(loader->loaded, &config->wake.allow, &config->wake.deny,
-		    config->wake.allow.count == 0, &config->wake.access, &err) < 0)
-		config_problem(loader, NULL, "wake.deny", "%s", err.message);
-	if (trust_by_default(loader) < 0 || build(loader->loaded, &config->wake.trusted, &none,
-						    false, &config->wake.trusts, &err) < 0)
-		config_problem(loader, NULL, "wake.trusted", "no memory");
+	char path[300];
+	if (fill_in(loader, &config->wake.trusted) < 0 ||
+		fill_in(loader, &config->dns.unlimited) < 0)
+		config_problem(loader, NULL, "wake", "no memory");
+	compile(loader, "wake", &config->wake.allow, &config->wake.deny,
+		config->wake.allow.count == 0, &config->wake.access);
+	compile(loader, "wake.trusted", &config->wake.trusted, &none, false, &config->wake.trusts);
+	compile(loader, "dns.unlimited", &config->dns.unlimited, &none, false, &config->dns.exempt);
+	for (size_t i = 0; i < config->zone_count; i++) {
+		struct config_zone *zone = &config->zones[i];
+		snprintf(path, sizeof(path), "zone.%.200s", zone->origin);
+		compile(loader, path, &zone->allow, &zone->deny, zone->allow.count == 0,
+			&zone->access);
+	}
+}
+
+void config_read_prefixes(struct config_loader *loader, const struct config_node *node,
+	const char *path, bool yes, struct config_prefixes *out)
+{
+	const struct config_node *first = node->kind == CONFIG_LIST ? node->first : node;
+	struct error err = ERROR_INIT;
+	size_t count = 0;
+	for (const struct config_node *item = first; item; item = item->next)
+		count++;
+	out->rules = config_alloc(loader->loaded, (count + 1) * sizeof(*out->rules));
+	for (const struct config_node *item = first; item && out->rules; item = item->next) {
+		struct prefix_rule *rule = &out->rules[out->count++];
+		rule->yes = yes;
+		if (item->kind != CONFIG_TEXT)
+			config_problem(loader, item, path, "must be a list of prefixes");
+		else if (ip_prefix_parse(item->text, &rule->prefix, &err) < 0)
+			config_problem(loader, item, path, "%s", err.message);
+		if (node->kind != CONFIG_LIST)
+			break;
+	}
 }

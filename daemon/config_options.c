@@ -238,6 +238,17 @@ const struct config_option config_options[] = {
 		.shown = "made up, and rolled every day", RELOAD,
 		.help = "one or two secrets of 32 hexadecimal digits, where several servers share "
 			"them: cookies are made with the first, and those of both are taken"},
+	{"dns.rate_limit", NUMBER, .value = "200", .min = 0, .max = 1000000, AT(dns.rate_limit),
+		.help = "how many answers of one kind go to one network over UDP a second; 0 for "
+			"no "
+			"limit"},
+	{"dns.rate_slip", NUMBER, .value = "2", .min = 0, .max = 1000, AT(dns.rate_slip),
+		.help = "of what is beyond, every nth is answered with TC, so that honest clients "
+			"ask "
+			"over TCP; 0 for none"},
+	{"dns.unlimited", PREFIXES, .min = true,
+		.shown = "127.0.0.0/8, ::1 and the guests' networks", AT(dns.unlimited), RELOAD,
+		.help = "the networks that have no rate limit"},
 	{"dns.identity", TEXT, .max = 255, .shown = "none", AT(dns.identity),
 		.help = "what this server is called in NSID and in id.server of class CH"},
 	{"dns.version", TEXT, .max = 255, .shown = "none", AT(dns.version),

@@ -145,7 +145,7 @@ static void read_zone_file(
 }
 
 static const char *const zone_options[] = {
-	"primary", "mailbox", "ttl", "negative_ttl", "ns", "file"};
+	"primary", "mailbox", "ttl", "negative_ttl", "ns", "file", "allow", "deny"};
 
 static const char *zone_option(size_t index)
 {
@@ -169,12 +169,17 @@ static void read_zone_option(
 		read_servers(loader, node, path, zone);
 	} else if (strcmp(node->key, "file") == 0) {
 		read_zone_file(loader, node, path, &zone->file);
+	} else if (strcmp(node->key, "allow") == 0) {
+		config_read_prefixes(loader, node, path, true, &zone->allow);
+	} else if (strcmp(node->key, "deny") == 0) {
+		config_read_prefixes(loader, node, path, false, &zone->deny);
 	} else {
 		const char *nearest = config_nearest(
 			node->key, zone_option, sizeof(zone_options) / sizeof(zone_options[0]));
 		config_problem(loader, node, path, "unknown option: %s%s%s",
 			nearest ? "did you mean "
-				: "a zone has primary, mailbox, ttl, negative_ttl, ns and file",
+				: "a zone has primary, mailbox, ttl, negative_ttl, ns, file, allow "
+				  "and deny",
 			nearest ? nearest : "", nearest ? "?" : "");
 	}
 }

@@ -33,6 +33,21 @@ int reload_read_zones(const struct config *config, struct dns_zones **out, struc
 	return dns_zones_create(zones, config->zone_count, out, err);
 }
 
+static int set_access(struct daemon *daemon, const struct config *config, struct error *err)
+{
+	CLEANUP(free)
+	struct dns_zone_access *zones = calloc(config->zone_count + 1, sizeof(*zones));
+	size_t count = 0;
+	if (!zones)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < config->zone_count; i++) {
+		const struct config_zone *zone = &config->zones[i];
+		if (zone->allow.count + zone->deny.count > 0)
+			zones[count++] = (struct dns_zone_access){zone->origin, &zone->access};
+	}
+	return dns_set_access(daemon->dns, zones, count, err);
+}
+
 /* The zones first: they are what may be wrong. Takes them in any case. */
 static int set_dns(struct daemon *daemon, const struct config *config, struct dns_zones *zones,
 	struct error *err)
@@ -40,9 +55,13 @@ static int set_dns(struct daemon *daemon, const struct config *config, struct dn
 	int rc = dns_use_zones(daemon->dns, zones, err);
 	if (rc < 0)
 		return rc;
-	rc = dns_set_cookie_secrets(
-		daemon->dns, config->dns.cookie_secrets, config->dns.cookie_secret_count);
-	return rc < 0 ? error_set(err, rc, "no randomness for the secret of DNS cookies") : 0;
+	if (dns_set_cookie_secrets(
+		    daemon->dns, config->dns.cookie_secrets, config->dns.cookie_secret_count) < 0)
+		return error_set(err, -EAGAIN, "no randomness for the secret of DNS cookies");
+	rc = set_access(daemon, config, err);
+	if (rc == 0)
+		dns_set_unlimited(daemon->dns, &config->dns.exempt);
+	return rc;
 }
 
 int reload_dns(struct daemon *daemon, struct error *err)

@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/error.h"
+#include "base/prefixes.h"
 #include "dns/key.h"
 
 /*
@@ -79,7 +80,9 @@ enum dns_cookie_mode {
 struct dns_counters {
 	uint64_t udp_queries, tcp_queries, malformed, answered, refused, nxdomain, nodata, servfail,
 		unsupported;
-	uint64_t truncated; /* answers with TC; only here where that is all they say */
+	uint64_t truncated;        /* answers with TC; only here where that is all they say */
+	uint64_t slipped, limited; /* by the rate limit: cut down to TC, dropped */
+	uint64_t prohibited;       /* refused for where the client is */
 	uint64_t cookies_good, cookies_bad; /* of clients that sent a server's cookie */
 	uint64_t held;                      /* put off */
 	uint64_t dropped;         /* queries that got no answer, answers that could not be sent */
@@ -96,6 +99,9 @@ struct dns_config {
 	unsigned max_waiting_source, max_tcp_source;
 	uint64_t tcp_idle; /* ns; 0: 10 s */
 	enum dns_cookie_mode cookies;
+	/* Answers of one kind that go to one network over UDP a second (0: no limit); of what is
+	 * beyond, every nth that is cut down to TC instead of dropped (0: none). */
+	unsigned rate_limit, rate_slip;
 	/* What the server says of itself to who asks, up to 255 letters; NULL or "": nothing. */
 	const char *identity; /* NSID (RFC 5001); id.server and hostname.bind in class CH */
 	const char *version;  /* version.server and version.bind in class CH */
@@ -115,6 +121,18 @@ void dns_server_destroy(struct dns_server *server, void (*closed)(void *ctx), vo
  * them, one more is taken, too. 0: made up, and rolled every day. -EINVAL for more than two. */
 int dns_set_cookie_secrets(struct dns_server *server,
 	const uint8_t (*secrets)[DNS_COOKIE_SECRET_SIZE], unsigned count);
+
+/* The networks that have no rate limit; NULL: none. Not copied: it is used until the next call. */
+void dns_set_unlimited(struct dns_server *server, const struct prefixes *networks);
+
+/* A zone whose names are not everybody's; those of zones beneath that are not here neither. */
+struct dns_zone_access {
+	const char *origin;
+	const struct prefixes *clients; /* not copied: used until the next call */
+};
+/* Replaces all at once; on error (-EINVAL for a bad name, -ENOMEM) nothing has changed. */
+int dns_set_access(struct dns_server *server, const struct dns_zone_access *zones, size_t count,
+	struct error *err);
 
 struct dns_name_server {
 	const char *name; /* a single label is within the zone; one with a dot is absolute, and

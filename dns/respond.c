@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/units.h"
 #include "dns/wire.h"
@@ -28,6 +29,8 @@ int responder_init(struct responder *responder, const struct dns_config *config,
 		rc = chaos_init(&responder->chaos, config->version, identity);
 	if (rc == 0)
 		rc = cookies_init(&responder->cookies, real_seconds());
+	if (rc == 0)
+		rc = limit_init(&responder->limiter, config->rate_limit, config->rate_slip);
 	if (rc < 0) {
 		responder_finish(responder);
 		return error_set(err, rc,
@@ -45,6 +48,8 @@ void responder_finish(struct responder *responder)
 	names_finish(&responder->names);
 	waiting_finish(&responder->waiting);
 	chaos_finish(&responder->chaos);
+	access_finish(&responder->access);
+	limit_finish(&responder->limiter);
 }
 
 static void count(struct dns_counters *counters, const struct answer *answer)
@@ -100,11 +105,22 @@ static void exchange_begin(struct exchange *exchange, struct responder *responde
 			&client->source.any, real_seconds(), exchange->cookie);
 }
 
+/* `text` is short. */
 static void explain(struct exchange *exchange, uint16_t code, const char *text)
 {
+	size_t size = strlen(text) + 1;
+	if (!exchange->query->edns)
+		return;
 	exchange->ede.present = true;
 	exchange->ede.code = code;
-	snprintf(exchange->ede.text, sizeof(exchange->ede.text), "%s", text);
+	memcpy(exchange->ede.text, text,
+		size < sizeof(exchange->ede.text) ? size : sizeof(exchange->ede.text));
+}
+
+static void truncate_answer(struct exchange *exchange)
+{
+	answer_init(&exchange->answer, DNS_RCODE_NOERROR);
+	exchange->answer.truncated = true;
 }
 
 static size_t write_answer(const struct exchange *exchange, uint8_t *out)
@@ -118,26 +134,30 @@ static size_t write_answer(const struct exchange *exchange, uint8_t *out)
 		.timeout = responder->keepalive,
 		.cookie = exchange->cookie_state == COOKIE_NONE ? NULL : exchange->cookie,
 	};
-	count(&responder->counters, &exchange->answer);
 	size_t size = answer_write(
 		query, &exchange->answer, &edns, answer_limit(query, exchange->client->tcp), out);
+	count(&responder->counters, &exchange->answer);
 	responder->counters.truncated += (out[2] & DNS_FLAG_TC) != 0;
 	return size;
 }
 
 /* What the daemon said of the service, laid over what the table says of the name. */
-static void apply_reply(struct answer *answer, enum dns_reply reply)
+static void apply_reply(struct exchange *exchange, enum dns_reply reply)
 {
-	if (reply == DNS_REPLY_ADDRESS)
-		return;
-	static const uint16_t rcodes[] = {
-		[DNS_REPLY_SERVFAIL] = DNS_RCODE_SERVFAIL,
-		[DNS_REPLY_REFUSED] = DNS_RCODE_REFUSED,
-		[DNS_REPLY_TRUNCATED] = DNS_RCODE_NOERROR,
-		[DNS_REPLY_LATER] = DNS_RCODE_SERVFAIL,
-	};
-	answer_init(answer, rcodes[reply]);
-	answer->truncated = reply == DNS_REPLY_TRUNCATED;
+	switch (reply) {
+	case DNS_REPLY_ADDRESS:
+		break;
+	case DNS_REPLY_REFUSED:
+		answer_init(&exchange->answer, DNS_RCODE_REFUSED);
+		break;
+	case DNS_REPLY_TRUNCATED:
+		truncate_answer(exchange);
+		break;
+	case DNS_REPLY_SERVFAIL:
+	case DNS_REPLY_LATER:
+		answer_init(&exchange->answer, DNS_RCODE_SERVFAIL);
+		break;
+	}
 }
 
 /* False where the answer is put off. */
@@ -156,7 +176,7 @@ static bool ask_service(struct exchange *exchange, const struct request *request
 	};
 	enum dns_reply reply = responder->ask(responder->ctx, &ask, &exchange->ede);
 	if (reply != DNS_REPLY_LATER) {
-		apply_reply(&exchange->answer, reply);
+		apply_reply(exchange, reply);
 		return true;
 	}
 	if (ask.id.generation != 0) {
@@ -165,7 +185,7 @@ static bool ask_service(struct exchange *exchange, const struct request *request
 		return false;
 	}
 	explain(exchange, DNS_EDE_NOT_READY, "too many waiting queries");
-	apply_reply(&exchange->answer, DNS_REPLY_SERVFAIL);
+	apply_reply(exchange, DNS_REPLY_SERVFAIL);
 	return true;
 }
 
@@ -195,10 +215,52 @@ static bool has_cookie(struct exchange *exchange)
 	if (responder->cookie_mode != DNS_COOKIES_REQUIRED || state == COOKIE_GOOD ||
 		exchange->client->tcp)
 		return true;
-	answer_init(
-		&exchange->answer, state == COOKIE_NONE ? DNS_RCODE_NOERROR : DNS_RCODE_BADCOOKIE);
-	exchange->answer.truncated = state == COOKIE_NONE;
+	if (state == COOKIE_NONE)
+		truncate_answer(exchange);
+	else
+		answer_init(&exchange->answer, DNS_RCODE_BADCOOKIE);
 	return false;
+}
+
+/* False where the client is not of those that may ask for the name. */
+static bool has_access(struct exchange *exchange)
+{
+	struct responder *responder = exchange->responder;
+	if (access_allows(&responder->access, exchange->query, &exchange->client->source.any))
+		return true;
+	answer_init(&exchange->answer, DNS_RCODE_REFUSED);
+	explain(exchange, DNS_EDE_PROHIBITED, "this zone is not for clients of this network");
+	responder->counters.prohibited++;
+	return false;
+}
+
+/* What tells an answer from others of its network: its records, or without any its RCODE. */
+static uint64_t kind_of(const struct exchange *exchange)
+{
+	const struct answer *answer = &exchange->answer;
+	return answer->count > 0 ? (uint64_t)(uintptr_t)answer->part[0].block : answer->rcode;
+}
+
+/* False where nothing is answered. */
+static bool keeps_limit(struct exchange *exchange, uint64_t now)
+{
+	struct responder *responder = exchange->responder;
+	if (exchange->client->tcp || exchange->cookie_state == COOKIE_GOOD)
+		return true;
+	switch (limit_check(
+		&responder->limiter, &exchange->client->source.any, kind_of(exchange), now)) {
+	case LIMIT_PASS:
+		break;
+	case LIMIT_SLIP:
+		responder->counters.slipped++;
+		truncate_answer(exchange);
+		break;
+	case LIMIT_DROP:
+		responder->counters.limited++;
+		responder->counters.dropped++;
+		return false;
+	}
+	return true;
 }
 
 static void answer_ordinary(struct exchange *exchange)
@@ -221,9 +283,11 @@ size_t respond(struct responder *responder, const struct request *request, uint8
 	exchange_begin(&exchange, responder, request->client, &query);
 	if (rcode != 0)
 		answer_special(&exchange, (uint16_t)rcode);
-	else if (has_cookie(&exchange))
+	else if (has_cookie(&exchange) && has_access(&exchange))
 		answer_ordinary(&exchange);
 	if (exchange.answer.service && !ask_service(&exchange, request))
+		return 0;
+	if (!keeps_limit(&exchange, request->received_at))
 		return 0;
 	return write_answer(&exchange, out);
 }
@@ -240,6 +304,6 @@ size_t respond_later(struct responder *responder, const struct waiting_query *en
 		reply = DNS_REPLY_SERVFAIL;
 	if (ede && ede->present)
 		exchange.ede = *ede;
-	apply_reply(&exchange.answer, reply);
+	apply_reply(&exchange, reply);
 	return write_answer(&exchange, out);
 }

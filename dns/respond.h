@@ -2,11 +2,13 @@
 #ifndef DNS_RESPOND_H
 #define DNS_RESPOND_H
 
+#include "dns/access.h"
 #include "dns/answer.h"
 #include "dns/chaos.h"
 #include "dns/client.h"
 #include "dns/cookie.h"
 #include "dns/dns.h"
+#include "dns/limit.h"
 #include "dns/lookup.h"
 #include "dns/names.h"
 #include "dns/waiting.h"
@@ -16,6 +18,8 @@ struct responder {
 	struct names names;
 	struct waiting waiting;
 	struct chaos chaos;
+	struct access access;
+	struct limiter limiter;
 	struct cookies cookies;
 	enum dns_cookie_mode cookie_mode;
 	char nsid[CHAOS_MAX_TEXT + 1]; /* "": none */

@@ -121,6 +121,17 @@ int dns_use_zones(struct dns_server *server, struct dns_zones *zones, struct err
 	return names_use_zones(&server->responder.names, zones, err);
 }
 
+void dns_set_unlimited(struct dns_server *server, const struct prefixes *networks)
+{
+	server->responder.limiter.exempt = networks;
+}
+
+int dns_set_access(struct dns_server *server, const struct dns_zone_access *zones, size_t count,
+	struct error *err)
+{
+	return access_set(&server->responder.access, zones, count, err);
+}
+
 int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones, size_t count,
 	struct error *err)
 {

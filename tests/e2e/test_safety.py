@@ -193,6 +193,42 @@ def test_a_guest_that_fails_while_it_boots(start):
     assert (answer.status, answer.ede, answer.ede_text) == ("SERVFAIL", 14, "still booting")
 
 
+def test_zones_may_be_for_some(start):
+    summond = start(f"""
+zone "private.test" {{ ns "ns1" {{ address = 127.0.0.1 }}; allow = ["127.0.0.1", "192.0.2.0/24"]
+    deny = ["{STRANGER}"] }}""")
+    summond.add("www.private.test")
+    for words in ([], ["+tcp"]):
+        for address in (STRANGER, NEIGHBOUR):
+            answer = stranger(summond, "www.private.test", *words, address=address)
+            assert (answer.status, answer.ede) == ("REFUSED", 18)
+    assert summond.state("www.private.test") == "asleep"
+    assert stranger(summond, "nobody.example.test").status == "NXDOMAIN"
+    assert summond.dig("www.private.test").addresses
+    assert summond.get("/v1/status")["counters"]["dns"]["prohibited"] == 4
+    text = summond.config.read_text().replace('    deny = ["192.0.2.10"]', "")
+    summond.config.write_text(text)
+    summond.process.send_signal(1)
+    wait_for(lambda: "configuration reloaded" in summond.log(), "the reload")
+    assert stranger(summond, "www.private.test").addresses
+
+
+def test_answers_are_limited(start):
+    summond = start("dns { rate_limit = 5 }")
+    names = ["nobody.example.test"] * 40
+    done = subprocess.run(["dig", "@127.0.0.1", "-p", str(summond.port), "-b", STRANGER, "+ignore",
+                           "+tries=1", "+timeout=1", "+nocookie", *names[:12]],
+                          capture_output=True, text=True, check=False)
+    counters = summond.get("/v1/status")["counters"]["dns"]
+    assert counters["limited"] > 0 and counters["slipped"] > 0
+    assert done.stdout.count("NXDOMAIN") < 12
+    # Not so for who is on this machine, or has a cookie, or comes over TCP.
+    for words in (["@127.0.0.1"], ["@127.0.0.1", "-b", STRANGER, "+tcp"]):
+        done = subprocess.run(["dig", *words, "-p", str(summond.port), "+tries=1", *names],
+                              capture_output=True, text=True, check=False)
+        assert done.stdout.count("NXDOMAIN") == len(names)
+
+
 def test_lists_can_be_reloaded(start):
     summond = start()
     summond.add(NAME)

@@ -198,6 +198,9 @@ static void who_may_wake(void **state)
 	assert_true(has(&c->wake.access, "192.0.2.2"));
 	assert_false(has(&c->wake.access, "192.0.2.1") || has(&c->wake.access, "192.0.3.1"));
 	assert_false(has(&c->wake.trusts, "127.0.0.1"));
+	c = load_good(f, "zone a.test { ns = [b]; allow = [10.0.0.0/8, ::1]; deny = 10.1.0.0/16 }");
+	assert_true(has(&c->zones[0].access, "10.2.0.1") && has(&c->zones[0].access, "::1"));
+	assert_false(has(&c->zones[0].access, "10.1.0.1") || has(&c->zones[0].access, "11.1.1.1"));
 }
 
 static void problems(void **state)
@@ -219,22 +222,6 @@ static void problems(void **state)
 		{"dns { listen = [localhost] }", "dns.listen: "},
 		{"dns { listen = [] }", "dns.listen: needs at least one address"},
 		{"dns { listen = [{a = b}] }", "dns.listen: must be a list of single values"},
-		{"dns { cookies = maybe }", "dns.cookies: 'maybe' is none of on, required, off"},
-		{"dns { cookie_secrets = [00] }",
-			"dns.cookie_secrets: secret number 1 is not one of 32 hexadecimal"},
-		{"dns { cookie_secrets = [" SECRET ", 0] }",
-			"dns.cookie_secrets: secret number 2 is not"},
-		{"dns { cookie_secrets = [" SECRET ", " SECRET ", " SECRET "] }",
-			"dns.cookie_secrets: has more than two secrets"},
-		{"wake { allow = [10.0.0.0/33] }", "wake.allow: "},
-		{"wake { allow = [home] }", "wake.allow: "},
-		{"wake { allow = [10.0.0.0/8]; deny = [10.1.2.3/8] }",
-			"is both allowed and denied"},
-		{"wake { per_source = 10 }", "wake.per_source: '10' is not a rate: write how many"},
-		{"wake { per_source = 0/1s }", "is not a rate"},
-		{"wake { per_source = 5/1us }", "is not a rate"},
-		{"wake { per_source = 5/ }", "is not a rate"},
-		{"wake { verify = perhaps }", "wake.verify: 'perhaps' is none of false, true"},
 		{"control { mode = 999 }", "control.mode: '999' is not a mode"},
 		{"control { mode = 4755 }", "control.mode: '4755' is not a mode"},
 		{"control { max_upload = 1 }", "control.max_upload: '1' is not a size"},
@@ -278,6 +265,39 @@ static void problems(void **state)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		expect_problem(f, bad[i].text, bad[i].message);
 	assert_int_equal(config_load("/nonexistent/x", NULL, NULL, &f->config, &f->err), -ENOENT);
+}
+
+static void problems_of_lists(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *text, *message;
+	} bad[] = {
+		{"dns { cookies = maybe }", "dns.cookies: 'maybe' is none of on, required, off"},
+		{"dns { cookie_secrets = [00] }",
+			"dns.cookie_secrets: secret number 1 is not one of 32 hexadecimal"},
+		{"dns { cookie_secrets = [" SECRET ", 0] }",
+			"dns.cookie_secrets: secret number 2 is not"},
+		{"dns { cookie_secrets = [" SECRET ", " SECRET ", " SECRET "] }",
+			"dns.cookie_secrets: has more than two secrets"},
+		{"wake { allow = [10.0.0.0/33] }", "wake.allow: "},
+		{"wake { allow = [home] }", "wake.allow: "},
+		{"wake { allow = [10.0.0.0/8]; deny = [10.1.2.3/8] }",
+			"is both allowed and denied"},
+		{"wake { per_source = 10 }", "wake.per_source: '10' is not a rate: write how many"},
+		{"wake { per_source = 0/1s }", "is not a rate"},
+		{"wake { per_source = 5/1us }", "is not a rate"},
+		{"wake { per_source = 5/ }", "is not a rate"},
+		{"zone a.test { ns = [b]; allow = [10.0.0.0/99] }", "conf:1: zone.a.test.allow: "},
+		{"zone a.test { ns = [b]; deny { a = b } }",
+			"zone.a.test.deny: must be a list of prefixes"},
+		{"zone a.test { ns = [b]; allow = ::1; deny = [\n::1] }",
+			"zone.a.test: ::1/128 is both allowed and denied"},
+		{"dns { rate_limit = -1 }", "dns.rate_limit: "},
+		{"wake { verify = perhaps }", "wake.verify: 'perhaps' is none of false, true"},
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		expect_problem(f, bad[i].text, bad[i].message);
 }
 
 static void all_problems_are_told(void **state)
@@ -390,6 +410,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(who_may_wake, setup, teardown),
+		cmocka_unit_test_setup_teardown(problems_of_lists, setup, teardown),
 		TEST(defaults),
 		TEST(whole_file),
 		TEST(problems),

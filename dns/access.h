@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DNS_ACCESS_H
+#define DNS_ACCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "dns/dns.h"
+#include "dns/name.h"
+#include "dns/packet.h"
+
+/* Who may ask for names of which zones. All zero: everybody for all. */
+struct access {
+	struct access_zone *zones; /* those that are not everybody's, the longest name first */
+	size_t count;
+};
+
+/* As dns_set_access. */
+int access_set(struct access *access, const struct dns_zone_access *zones, size_t count,
+	struct error *err);
+void access_finish(struct access *access);
+
+/* Whether the client may have an answer to a query that packet_read found ordinary. */
+bool access_allows(
+	const struct access *access, const struct query *query, const struct sockaddr *client);
+
+#endif

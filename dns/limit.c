@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: ISC */
+#include "dns/limit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "base/units.h"
+#include "dns/source.h"
+
+int limit_init(struct limiter *limiter, uint32_t rate, uint32_t slip)
+{
+	*limiter = (struct limiter){.rate = rate, .slip = slip, .secret = clock_real()};
+	/* Early in a boot there may be no randomness yet, and then the clock has to do. */
+	ssize_t got = getrandom(&limiter->secret, sizeof(limiter->secret), GRND_NONBLOCK);
+	(void)got;
+	if (rate == 0)
+		return 0;
+	limiter->interval = NS_PER_S / rate;
+	/* Pages of buckets that are never used are never touched. */
+	limiter->buckets = calloc(LIMIT_BUCKETS, sizeof(*limiter->buckets));
+	return limiter->buckets ? 0 : -ENOMEM;
+}
+
+void limit_finish(struct limiter *limiter)
+{
+	free(limiter->buckets);
+	*limiter = (struct limiter){0};
+}
+
+/* Only looked at where the limit is reached: that costs the others nothing. */
+static enum limit_verdict beyond(
+	struct limiter *limiter, struct limit_bucket *bucket, const struct sockaddr *client)
+{
+	if (limiter->exempt && prefixes_match(limiter->exempt, client))
+		return LIMIT_PASS;
+	bucket->skipped++;
+	return limiter->slip > 0 && bucket->skipped % limiter->slip == 0 ? LIMIT_SLIP : LIMIT_DROP;
+}
+
+enum limit_verdict limit_check(
+	struct limiter *limiter, const struct sockaddr *client, uint64_t kind, uint64_t now)
+{
+	if (!limiter->buckets)
+		return LIMIT_PASS;
+	/* The odd factor spreads what differs in few bits, as addresses do. */
+	uint64_t hash =
+		source_hash(source_network(client) ^ kind * 0x9e3779b97f4a7c15u, limiter->secret);
+	struct limit_bucket *bucket = &limiter->buckets[hash % LIMIT_BUCKETS];
+	if (bucket->kind != hash >> 32)
+		*bucket = (struct limit_bucket){.kind = (uint32_t)(hash >> 32)};
+	uint64_t from = bucket->full_at > now ? bucket->full_at : now;
+	if (from - now > limiter->interval * (limiter->rate - 1))
+		return beyond(limiter, bucket, client);
+	bucket->full_at = from + limiter->interval;
+	return LIMIT_PASS;
+}
