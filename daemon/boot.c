@@ -15,6 +15,7 @@
 #include "daemon/instance.h"
 #include "daemon/leftovers.h"
 #include "daemon/reload.h"
+#include "daemon/resolv.h"
 #include "daemon/summon.h"
 
 /* --- definitions out of the store; before the loop runs, so blocking is fine --- */
@@ -129,10 +130,33 @@ static int make_link(struct daemon *daemon, struct error *err)
 	return rc;
 }
 
+/* How many there are; 0 where nothing is forwarded. */
+static int find_upstreams(const struct config *config,
+	struct sockaddr_storage out[CONFIG_UPSTREAMS], struct error *err)
+{
+	const unsigned count = config->forward.upstream_count;
+	if (!config->forward.enabled)
+		return 0;
+	memcpy(out, config->forward.upstreams, count * sizeof(*out));
+	if (count > 0)
+		return (int)count;
+	return resolv_read(config->forward.resolv_conf, config->dns.listen,
+		config->dns.listen_count, out, CONFIG_UPSTREAMS, err);
+}
+
 static int make_dns(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
+	struct sockaddr_storage upstreams[CONFIG_UPSTREAMS];
+	int rc = find_upstreams(config, upstreams, err);
+	if (rc < 0)
+		return rc;
 	const struct dns_config dns = {
+		.upstreams = upstreams,
+		.upstream_count = (size_t)rc,
+		.max_forwarded = config->forward.max,
+		.forward_timeout = config->forward.timeout,
+		.forward_plainly = !config->forward.mix_case,
 		.listen = config->dns.listen,
 		.listen_count = config->dns.listen_count,
 		.max_waiting = config->dns.max_waiting,
@@ -146,7 +170,7 @@ static int make_dns(struct daemon *daemon, struct error *err)
 		.identity = config->dns.identity,
 		.version = config->dns.version,
 	};
-	int rc = dns_server_create(&daemon->loop, &dns, daemon_ask, daemon, &daemon->dns, err);
+	rc = dns_server_create(&daemon->loop, &dns, daemon_ask, daemon, &daemon->dns, err);
 	return rc < 0 ? rc : reload_dns(daemon, err);
 }
 

@@ -45,6 +45,7 @@ struct config_backend {
 };
 
 #define CONFIG_COOKIE_SECRETS 2
+#define CONFIG_UPSTREAMS      8
 
 struct config {
 	char *state_dir, *run_dir;
@@ -67,6 +68,16 @@ struct config {
 		struct prefixes exempt;   /* of unlimited */
 		char *identity, *version; /* or NULL */
 	} dns;
+	struct {
+		bool enabled, mix_case;
+		struct sockaddr_storage upstreams[CONFIG_UPSTREAMS];
+		unsigned upstream_count; /* 0: those of resolv_conf */
+		char *resolv_conf;
+		struct config_prefixes allow, deny;
+		struct prefixes clients; /* of allow and deny */
+		uint64_t timeout;        /* ns */
+		unsigned max;
+	} forward;
 	struct {
 		struct config_prefixes allow, deny, trusted;
 		struct prefixes access, trusts; /* of allow and deny; of trusted */

@@ -66,6 +66,9 @@ int config_set_prefixes(struct config_loaded *loaded, const struct config_option
 	const char *text, struct error *err);
 int config_set_rate(struct config_loaded *loaded, const struct config_option *option,
 	const char *text, struct error *err);
+int config_set_upstreams(struct config_loaded *loaded, const struct config_option *option,
+	const char *text, struct error *err);
+
 /* What lists come to together, once all is read. */
 void config_derive_lists(struct config_loader *loader);
 /* A list in a section that has no table of options. */

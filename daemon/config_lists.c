@@ -86,6 +86,27 @@ int config_set_rate(struct config_loaded *loaded, const struct config_option *op
 	return 0;
 }
 
+int config_set_upstreams(struct config_loaded *loaded, const struct config_option *option,
+	const char *text, struct error *err)
+{
+	struct config *config = &loaded->config;
+	char *words = config_copy(loaded, text), *rest = NULL;
+	(void)option;
+	if (!words)
+		return error_set(err, -ENOMEM, "no memory");
+	for (char *word = strtok_r(words, blanks, &rest); word;
+		word = strtok_r(NULL, blanks, &rest)) {
+		if (config->forward.upstream_count == CONFIG_UPSTREAMS)
+			return error_set(
+				err, -EINVAL, "has more than %d addresses", CONFIG_UPSTREAMS);
+		int rc = ip_endpoint_parse(word, 53,
+			&config->forward.upstreams[config->forward.upstream_count++], err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
 /* --- what several lists say together --- */
 
 static void append(struct config_prefixes *all, const struct config_prefixes *more)
@@ -146,12 +167,15 @@ void config_derive_lists(struct config_loader *loader)
 	struct config *config = &loader->loaded->config;
 	char path[300];
 	if (fill_in(loader, &config->wake.trusted) < 0 ||
-		fill_in(loader, &config->dns.unlimited) < 0)
+		fill_in(loader, &config->dns.unlimited) < 0 ||
+		fill_in(loader, &config->forward.allow) < 0)
 		config_problem(loader, NULL, "wake", "no memory");
 	compile(loader, "wake", &config->wake.allow, &config->wake.deny,
 		config->wake.allow.count == 0, &config->wake.access);
 	compile(loader, "wake.trusted", &config->wake.trusted, &none, false, &config->wake.trusts);
 	compile(loader, "dns.unlimited", &config->dns.unlimited, &none, false, &config->dns.exempt);
+	compile(loader, "forward", &config->forward.allow, &config->forward.deny, false,
+		&config->forward.clients);
 	for (size_t i = 0; i < config->zone_count; i++) {
 		struct config_zone *zone = &config->zones[i];
 		snprintf(path, sizeof(path), "zone.%.200s", zone->origin);

@@ -253,6 +253,28 @@ const struct config_option config_options[] = {
 		.help = "what this server is called in NSID and in id.server of class CH"},
 	{"dns.version", TEXT, .max = 255, .shown = "none", AT(dns.version),
 		.help = "what version.server and version.bind of class CH say"},
+	{"forward.enabled", SWITCH, .value = "false", AT(forward.enabled),
+		.help = "whether queries for names in no zone are passed on to upstream resolvers; "
+			"else they are refused"},
+	{"forward.upstreams", .kind = "list of addresses", .set = config_set_upstreams,
+		.list = true, .shown = "the name servers of forward.resolv_conf",
+		.help = "the upstream resolvers, with @port, up to eight"},
+	{"forward.resolv_conf", PATH, .value = "/etc/resolv.conf", AT(forward.resolv_conf),
+		.help = "where name servers are taken from that are not this server"},
+	{"forward.allow", PREFIXES, .min = true,
+		.shown = "127.0.0.0/8, ::1 and the guests' networks", AT(forward.allow), RELOAD,
+		.help = "the networks whose queries are passed on"},
+	{"forward.deny", PREFIXES, .shown = "nobody", AT(forward.deny), RELOAD,
+		.help = "the networks whose queries are not: of both lists, the longest prefix "
+			"decides"},
+	{"forward.timeout", DURATION, .value = "800ms", .min = 10 * NS_PER_MS, .max = 5 * NS_PER_S,
+		AT(forward.timeout), .help = "how long each of three tries waits for an answer"},
+	{"forward.max", NUMBER, .value = "512", .min = 1, .max = 16384, AT(forward.max),
+		.help = "how many questions may be under way at once"},
+	{"forward.mix_case", SWITCH, .value = "true", AT(forward.mix_case),
+		.help = "whether the letters of names are sent in random case, which forged "
+			"answers "
+			"cannot know"},
 	{"wake.allow", PREFIXES, .min = true, .shown = "everybody", AT(wake.allow), RELOAD,
 		.help = "the networks whose queries may start a guest; where there are any, no "
 			"others"},

@@ -26,9 +26,11 @@ static json_t *dns_json(const struct dns_counters *counters)
 		size_t offset;
 	} fields[] = {COUNTER(udp_queries), COUNTER(tcp_queries), COUNTER(malformed),
 		COUNTER(answered), COUNTER(refused), COUNTER(nxdomain), COUNTER(nodata),
-		COUNTER(servfail), COUNTER(unsupported), COUNTER(truncated), COUNTER(slipped),
-		COUNTER(limited), COUNTER(prohibited), COUNTER(cookies_good), COUNTER(cookies_bad),
-		COUNTER(held), COUNTER(dropped), COUNTER(tcp_connections), COUNTER(tcp_refused)};
+		COUNTER(servfail), COUNTER(unsupported), COUNTER(truncated), COUNTER(forwarded),
+		COUNTER(forward_failed), COUNTER(forward_forged), COUNTER(forward_loops),
+		COUNTER(slipped), COUNTER(limited), COUNTER(prohibited), COUNTER(cookies_good),
+		COUNTER(cookies_bad), COUNTER(held), COUNTER(dropped), COUNTER(tcp_connections),
+		COUNTER(tcp_refused)};
 	json_t *object = json_object();
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		uint64_t value;

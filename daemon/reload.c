@@ -59,9 +59,11 @@ static int set_dns(struct daemon *daemon, const struct config *config, struct dn
 		    daemon->dns, config->dns.cookie_secrets, config->dns.cookie_secret_count) < 0)
 		return error_set(err, -EAGAIN, "no randomness for the secret of DNS cookies");
 	rc = set_access(daemon, config, err);
-	if (rc == 0)
-		dns_set_unlimited(daemon->dns, &config->dns.exempt);
-	return rc;
+	if (rc < 0)
+		return rc;
+	dns_set_unlimited(daemon->dns, &config->dns.exempt);
+	dns_set_forward_clients(daemon->dns, &config->forward.clients);
+	return 0;
 }
 
 int reload_dns(struct daemon *daemon, struct error *err)

@@ -83,6 +83,9 @@ struct dns_counters {
 	uint64_t truncated;        /* answers with TC; only here where that is all they say */
 	uint64_t slipped, limited; /* by the rate limit: cut down to TC, dropped */
 	uint64_t prohibited;       /* refused for where the client is */
+	/* Queries passed on; questions without an answer; answers that were none to ours; our own
+	 * queries that came back. */
+	uint64_t forwarded, forward_failed, forward_forged, forward_loops;
 	uint64_t cookies_good, cookies_bad; /* of clients that sent a server's cookie */
 	uint64_t held;                      /* put off */
 	uint64_t dropped;         /* queries that got no answer, answers that could not be sent */
@@ -102,6 +105,14 @@ struct dns_config {
 	/* Answers of one kind that go to one network over UDP a second (0: no limit); of what is
 	 * beyond, every nth that is cut down to TC instead of dropped (0: none). */
 	unsigned rate_limit, rate_slip;
+	/* Resolvers (at most 8, as address and port) that queries for names in no zone of ours are
+	 * passed on to, for the clients of dns_set_forward_clients that want recursion. 0: all are
+	 * REFUSED. */
+	const struct sockaddr_storage *upstreams;
+	size_t upstream_count;
+	unsigned max_forwarded;   /* questions under way at once; 0: 512 */
+	uint64_t forward_timeout; /* ns of one of three tries; 0: 800 ms */
+	bool forward_plainly;     /* names go as they came, without mixing their letters' case */
 	/* What the server says of itself to who asks, up to 255 letters; NULL or "": nothing. */
 	const char *identity; /* NSID (RFC 5001); id.server and hostname.bind in class CH */
 	const char *version;  /* version.server and version.bind in class CH */
@@ -124,6 +135,9 @@ int dns_set_cookie_secrets(struct dns_server *server,
 
 /* The networks that have no rate limit; NULL: none. Not copied: it is used until the next call. */
 void dns_set_unlimited(struct dns_server *server, const struct prefixes *networks);
+
+/* The networks whose queries are forwarded; NULL: none. Not copied: it is used until the next call. */
+void dns_set_forward_clients(struct dns_server *server, const struct prefixes *networks);
 
 /* A zone whose names are not everybody's; those of zones beneath that are not here neither. */
 struct dns_zone_access {

@@ -180,6 +180,7 @@ int packet_read(const uint8_t *bytes, size_t size, struct query *out)
 	*out = (struct query){
 		.id = wire_get16(bytes),
 		.flags = bytes[2] & (DNS_OPCODE_MASK | DNS_FLAG_RD),
+		.checks = bytes[3] & (DNS_FLAG_AD | DNS_FLAG_CD),
 		.payload = 512,
 	};
 	/* What stands behind the header of another opcode is not for us to judge. */

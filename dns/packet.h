@@ -19,6 +19,7 @@ struct query {
 	uint16_t type;
 	uint16_t payload; /* the client's UDP limit, RFC 6891 section 6.2.3; 512 without EDNS */
 	uint8_t flags;    /* opcode and RD, in their places in the first flag byte */
+	uint8_t checks;   /* AD and CD, in their places in the second one */
 	uint16_t qclass;
 	bool edns; /* the answer carries an OPT record */
 	bool dnssec_ok;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "dns/forward_wire.h"
 #include "dns/wire.h"
 
 #define DEFAULT_MAX_WAITING 4096
@@ -86,6 +87,7 @@ struct exchange {
 	const struct client *client;
 	const struct query *query;
 	struct answer answer;
+	bool foreign; /* the name is in no zone */
 	enum cookie_state cookie_state;
 	uint8_t cookie[EDNS_COOKIE_REPLY];
 	struct dns_ede ede;
@@ -99,6 +101,7 @@ static void exchange_begin(struct exchange *exchange, struct responder *responde
 	exchange->client = client;
 	exchange->query = query;
 	exchange->ede.present = false;
+	exchange->foreign = false;
 	exchange->cookie_state = COOKIE_NONE;
 	if (query->cookie_size > 0 && responder->cookie_mode != DNS_COOKIES_OFF)
 		exchange->cookie_state = cookies_check(&responder->cookies, query,
@@ -123,7 +126,7 @@ static void truncate_answer(struct exchange *exchange)
 	exchange->answer.truncated = true;
 }
 
-static size_t write_answer(const struct exchange *exchange, uint8_t *out)
+static size_t write_answer(const struct exchange *exchange, size_t limit, uint8_t *out)
 {
 	struct responder *responder = exchange->responder;
 	const struct query *query = exchange->query;
@@ -134,8 +137,7 @@ static size_t write_answer(const struct exchange *exchange, uint8_t *out)
 		.timeout = responder->keepalive,
 		.cookie = exchange->cookie_state == COOKIE_NONE ? NULL : exchange->cookie,
 	};
-	size_t size = answer_write(
-		query, &exchange->answer, &edns, answer_limit(query, exchange->client->tcp), out);
+	size_t size = answer_write(query, &exchange->answer, &edns, limit, out);
 	count(&responder->counters, &exchange->answer);
 	responder->counters.truncated += (out[2] & DNS_FLAG_TC) != 0;
 	return size;
@@ -266,8 +268,39 @@ static bool keeps_limit(struct exchange *exchange, uint64_t now)
 static void answer_ordinary(struct exchange *exchange)
 {
 	answer_find(&exchange->responder->names, exchange->query, &exchange->answer);
-	if (exchange->answer.rcode == DNS_RCODE_REFUSED)
+	exchange->foreign = exchange->answer.rcode == DNS_RCODE_REFUSED;
+	if (exchange->foreign)
 		explain(exchange, DNS_EDE_NOT_AUTHORITATIVE, "not in a zone of this server");
+}
+
+/* False where the answer is put off. */
+static bool forward_query(struct exchange *exchange, const struct request *request)
+{
+	struct responder *responder = exchange->responder;
+	switch (responder->forward(responder->forward_ctx, request, exchange->query)) {
+	case FORWARD_TAKEN:
+		return false;
+	case FORWARD_PROHIBITED:
+		responder->counters.prohibited++;
+		explain(exchange, DNS_EDE_PROHIBITED, "no recursion for clients of this network");
+		break;
+	case FORWARD_BUSY:
+		answer_init(&exchange->answer, DNS_RCODE_SERVFAIL);
+		explain(exchange, DNS_EDE_NOT_READY, "too many waiting queries");
+		break;
+	case FORWARD_LOOP:
+		answer_init(&exchange->answer, DNS_RCODE_SERVFAIL);
+		explain(exchange, DNS_EDE_NETWORK_ERROR, "this server asked that itself");
+		break;
+	}
+	return true;
+}
+
+/* A name in no zone of ours, of a client that wants more than our own knowledge. */
+static bool is_foreign(const struct exchange *exchange)
+{
+	return exchange->foreign && exchange->responder->forward &&
+	       exchange->query->flags & DNS_FLAG_RD;
 }
 
 size_t respond(struct responder *responder, const struct request *request, uint8_t *out)
@@ -287,23 +320,28 @@ size_t respond(struct responder *responder, const struct request *request, uint8
 		answer_ordinary(&exchange);
 	if (exchange.answer.service && !ask_service(&exchange, request))
 		return 0;
+	if (is_foreign(&exchange) && !forward_query(&exchange, request))
+		return 0;
 	if (!keeps_limit(&exchange, request->received_at))
 		return 0;
-	return write_answer(&exchange, out);
+	return write_answer(&exchange, answer_limit(&query, request->client->tcp), out);
 }
 
 size_t respond_later(struct responder *responder, const struct waiting_query *entry,
-	enum dns_reply reply, const struct dns_ede *ede, uint8_t *out)
+	const struct late_answer *late, size_t limit, uint8_t *out)
 {
 	struct exchange exchange;
+	enum dns_reply reply = late->reply;
+	if (late->passed)
+		return forward_pass(&entry->query, late->passed, late->passed_size, limit, out);
 	exchange_begin(&exchange, responder, &entry->client, &entry->query);
 	/* The tables may have changed meanwhile: what they say now is what is said, but for a
 	 * service that nobody asked about. */
 	answer_ordinary(&exchange);
 	if (exchange.answer.service && exchange.answer.service->number != entry->service)
 		reply = DNS_REPLY_SERVFAIL;
-	if (ede && ede->present)
-		exchange.ede = *ede;
+	if (late->ede && late->ede->present)
+		exchange.ede = *late->ede;
 	apply_reply(&exchange, reply);
-	return write_answer(&exchange, out);
+	return write_answer(&exchange, limit, out);
 }

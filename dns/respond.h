@@ -13,6 +13,18 @@
 #include "dns/names.h"
 #include "dns/waiting.h"
 
+struct request;
+
+/* What became of a query for a name that is not ours. */
+enum forward_result {
+	FORWARD_TAKEN,      /* it waits */
+	FORWARD_PROHIBITED, /* the client may not have that */
+	FORWARD_BUSY,       /* too many wait */
+	FORWARD_LOOP,       /* it is our own, come back */
+};
+typedef enum forward_result (*forward_fn)(
+	void *ctx, const struct request *request, const struct query *query);
+
 /* The server without its sockets: from the bytes of a query to the bytes of its answer. */
 struct responder {
 	struct names names;
@@ -26,6 +38,8 @@ struct responder {
 	uint16_t keepalive;            /* what TCP clients are told (RFC 7828), units of 100 ms */
 	dns_ask_fn ask;
 	void *ctx;
+	forward_fn forward; /* NULL: what is not ours is refused */
+	void *forward_ctx;
 	struct dns_counters counters;
 };
 
@@ -48,8 +62,17 @@ struct request {
  * client is), or 0 where there is none: never, or not yet. */
 size_t respond(struct responder *responder, const struct request *request, uint8_t *out);
 
-/* The answer to a query that waited, which `entry` still holds afterwards. */
+/* What a query that waited is told: what the daemon said, or an upstream's answer as it came. */
+struct late_answer {
+	enum dns_reply reply;
+	const struct dns_ede *ede; /* NULL: none */
+	const uint8_t *passed;     /* NULL: none */
+	size_t passed_size;
+};
+
+/* Writes at most `limit` bytes (512 or more) of the answer to a query that waited, which `entry`
+ * still holds afterwards, and returns its size. */
 size_t respond_later(struct responder *responder, const struct waiting_query *entry,
-	enum dns_reply reply, const struct dns_ede *ede, uint8_t *out);
+	const struct late_answer *late, size_t limit, uint8_t *out);
 
 #endif

@@ -9,6 +9,8 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "dns/accept.h"
+#include "dns/deliver.h"
+#include "dns/forward.h"
 #include "dns/handles.h"
 #include "dns/listen.h"
 #include "dns/respond.h"
@@ -25,6 +27,7 @@ struct dns_server {
 	struct handles handles;
 	struct responder responder;
 	struct tcp tcp;
+	struct forward forward;
 	void (*closed)(void *ctx);
 	void *closed_ctx;
 	size_t listener_count;
@@ -53,6 +56,7 @@ void dns_server_destroy(struct dns_server *server, void (*closed)(void *ctx), vo
 		udp_destroy(server->listeners[i].udp);
 		tcp_listener_destroy(server->listeners[i].tcp);
 	}
+	forward_finish(&server->forward);
 	tcp_finish(&server->tcp);
 }
 
@@ -93,6 +97,12 @@ int dns_server_create(uv_loop_t *loop, const struct dns_config *config, dns_ask_
 	}
 	server->handles.last_closed = on_last_closed;
 	tcp_init(&server->tcp, loop, config, &server->responder, &server->handles);
+	rc = forward_init(
+		&server->forward, loop, config, &server->responder, &server->handles, err);
+	if (rc < 0) {
+		dns_server_destroy(server, NULL, NULL);
+		return rc;
+	}
 	for (size_t i = 0; i < config->listen_count; i++) {
 		rc = add_listener(server, loop, &config->listen[i], err);
 		if (rc < 0) {
@@ -124,6 +134,11 @@ int dns_use_zones(struct dns_server *server, struct dns_zones *zones, struct err
 void dns_set_unlimited(struct dns_server *server, const struct prefixes *networks)
 {
 	server->responder.limiter.exempt = networks;
+}
+
+void dns_set_forward_clients(struct dns_server *server, const struct prefixes *networks)
+{
+	server->forward.clients = networks;
 }
 
 int dns_set_access(struct dns_server *server, const struct dns_zone_access *zones, size_t count,
@@ -167,16 +182,7 @@ void dns_remove_service(struct dns_server *server, uint32_t service)
 void dns_answer(struct dns_server *server, struct dns_query_id id, enum dns_reply reply,
 	const struct dns_ede *ede)
 {
-	struct waiting *waiting = &server->responder.waiting;
-	struct waiting_query *entry = waiting_find(waiting, id);
-	if (!entry)
-		return;
-	waiting_detach(entry);
-	if (entry->client.tcp)
-		tcp_answer(entry->client.tcp, entry, reply, ede);
-	else
-		udp_answer(entry->client.udp, entry, reply, ede);
-	waiting_release(waiting, entry);
+	deliver(&server->responder, id, &(struct late_answer){.reply = reply, .ede = ede});
 }
 
 bool dns_query_waiting(const struct dns_server *server, struct dns_query_id id)

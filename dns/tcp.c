@@ -16,6 +16,8 @@
 #define OUT_SIZE         (32 << 10)
 /* Queries of one connection that may wait at once. */
 #define MAX_WAITING      128
+/* Answers beyond ANSWER_MAX_TCP that may be under way. */
+#define MAX_LARGE        4
 #define DEFAULT_MAX_TCP  256
 #define DEFAULT_TCP_IDLE (10 * NS_PER_S)
 /* RFC 7828 counts in these. */
@@ -34,6 +36,7 @@ struct tcp_connection {
 	size_t in_size;            /* bytes of frames that are not served yet */
 	size_t skip;               /* bytes of a frame that was too long and is still coming */
 	size_t out_begin, out_end; /* bytes that are not written yet */
+	unsigned large;            /* writes of large answers under way */
 	size_t writing;            /* how many of these the loop has in hand; 0: it is idle */
 	uint8_t in[2 + QUERY_MAX_SIZE];
 	uint8_t out[OUT_SIZE];
@@ -90,7 +93,7 @@ static bool has_room(const struct tcp_connection *connection)
 
 static bool is_idle(const struct tcp_connection *connection)
 {
-	return connection->waiting.count == 0 && connection->out_end == 0;
+	return connection->waiting.count == 0 && connection->out_end == 0 && connection->large == 0;
 }
 
 /* A client that sends no more still gets all its answers. */
@@ -266,19 +269,72 @@ static void pump(struct tcp_connection *connection)
 		uv_read_start(stream, on_alloc, on_read);
 }
 
-void tcp_answer(struct tcp_connection *connection, const struct waiting_query *entry,
-	enum dns_reply reply, const struct dns_ede *ede)
+/* An answer that is larger than ours are: an upstream's. It takes its turn among the writes, in
+ * memory of its own. */
+struct large_write {
+	uv_write_t write;
+	struct tcp_connection *connection;
+	uint8_t frame[];
+};
+
+static void on_large_written(uv_write_t *write, int status)
+{
+	struct large_write *large = (struct large_write *)write;
+	struct tcp_connection *connection = large->connection;
+	free(large);
+	connection->large--;
+	if (is_closing(connection))
+		return;
+	if (status < 0)
+		connection_close(connection);
+	else
+		close_where_done(connection);
+}
+
+static bool write_large(struct tcp_connection *connection, const struct waiting_query *entry,
+	const struct late_answer *late)
+{
+	struct large_write *large = connection->large < MAX_LARGE
+					    ? malloc(sizeof(*large) + 2 + late->passed_size)
+					    : NULL;
+	if (!large)
+		return false;
+	size_t size = respond_later(
+		connection->tcp->responder, entry, late, late->passed_size, large->frame + 2);
+	uv_buf_t buf = uv_buf_init((char *)large->frame, (unsigned)(2 + size));
+	wire_put16(large->frame, (uint16_t)size);
+	large->connection = connection;
+	if (uv_write(&large->write, (uv_stream_t *)&connection->handle, &buf, 1, on_large_written) <
+		0) {
+		free(large);
+		return false;
+	}
+	connection->large++;
+	return true;
+}
+
+static bool write_late(struct tcp_connection *connection, const struct waiting_query *entry,
+	const struct late_answer *late)
 {
 	struct responder *responder = connection->tcp->responder;
-	if (!has_room(connection)) {
-		responder->counters.dropped++;
-		connection_close(connection);
-		return;
-	}
-	append(connection, respond_later(responder, entry, reply, ede,
+	if (late->passed_size > ANSWER_MAX_TCP)
+		return write_large(connection, entry, late);
+	if (!has_room(connection))
+		return false;
+	append(connection, respond_later(responder, entry, late, ANSWER_MAX_TCP,
 				   connection->out + connection->out_end + 2));
-	touch(connection);
 	flush(connection);
+	return true;
+}
+
+void tcp_answer(struct tcp_connection *connection, const struct waiting_query *entry,
+	const struct late_answer *late)
+{
+	touch(connection);
+	if (!write_late(connection, entry, late)) {
+		connection->tcp->responder->counters.dropped++;
+		connection_close(connection);
+	}
 	close_where_done(connection);
 }
 
@@ -300,7 +356,7 @@ static void on_timer(uv_timer_t *timer)
 	while ((first = TAILQ_FIRST(&tcp->connections)) &&
 		uv_now(tcp->loop) - first->active_at >= tcp->idle) {
 		/* Who waits for us is not to blame; who does not read what we write is. */
-		if (first->waiting.count > 0 && first->writing == 0)
+		if (first->waiting.count > 0 && first->writing == 0 && first->large == 0)
 			touch(first);
 		else
 			connection_close(first);

@@ -35,6 +35,6 @@ void tcp_open(struct tcp *tcp, int fd, const union client_address *source);
 /* Sends the answer of a query that waited; the query must not be on its connection's list any
  * more. A connection whose client does not read is closed. */
 void tcp_answer(struct tcp_connection *connection, const struct waiting_query *entry,
-	enum dns_reply reply, const struct dns_ede *ede);
+	const struct late_answer *late);
 
 #endif

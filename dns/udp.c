@@ -228,14 +228,14 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 	update_events(udp);
 }
 
-void udp_answer(struct udp_socket *udp, const struct waiting_query *entry, enum dns_reply reply,
-	const struct dns_ede *ede)
+void udp_answer(
+	struct udp_socket *udp, const struct waiting_query *entry, const struct late_answer *late)
 {
 	uint8_t lost[ANSWER_MAX_UDP];
 	bool full = udp->queued == QUEUE;
 	unsigned slot = free_slot(udp);
-	size_t size = respond_later(
-		udp->responder, entry, reply, ede, full ? lost : udp->out[slot].bytes);
+	size_t size = respond_later(udp->responder, entry, late, answer_limit(&entry->query, false),
+		full ? lost : udp->out[slot].bytes);
 	if (full) {
 		udp->responder->counters.dropped++;
 		return;

@@ -18,7 +18,7 @@ void udp_destroy(struct udp_socket *udp);
 
 /* Sends one answer out of turn. Where the kernel takes no more it is queued; where the queue is
  * full it is dropped (and counted), as the network might have done. */
-void udp_answer(struct udp_socket *udp, const struct waiting_query *entry, enum dns_reply reply,
-	const struct dns_ede *ede);
+void udp_answer(
+	struct udp_socket *udp, const struct waiting_query *entry, const struct late_answer *late);
 
 #endif

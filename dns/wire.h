@@ -62,6 +62,8 @@ enum dns_rcode {
 #define DNS_FLAG_TC     0x02
 #define DNS_FLAG_RD     0x01
 /* Second flag byte: RA, Z, AD, CD, four bits of RCODE. */
+#define DNS_FLAG_AD     0x20
+#define DNS_FLAG_CD     0x10
 #define DNS_RCODE_MASK  0x0f
 
 /* OPT without options: root owner, type, payload size, extended RCODE, version, flags, length. */

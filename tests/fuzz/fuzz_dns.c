@@ -145,7 +145,9 @@ static void run(struct scene *scene, const uint8_t *bytes, size_t size)
 	must((answer == 0) == (verdict == PACKET_DROP || entry), "dropped, put off or answered");
 	must(!scene->asked || verdict == 0, "only ordinary queries are asked");
 	if (entry) {
-		answer = respond_later(&scene->responder, entry, scene->mode & 1, NULL, out);
+		const struct late_answer late = {.reply = scene->mode & 1};
+		answer = respond_later(&scene->responder, entry, &late,
+			answer_limit(&entry->query, client.tcp), out);
 		waiting_release(&scene->responder.waiting, entry);
 	}
 	if (answer > 0)

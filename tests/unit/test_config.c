@@ -14,6 +14,7 @@
 
 #include "base/units.h"
 #include "daemon/config.h"
+#include "daemon/resolv.h"
 
 #define SECRET "\"00112233445566778899aabbccddeeFF\""
 
@@ -203,6 +204,29 @@ static void who_may_wake(void **state)
 	assert_false(has(&c->zones[0].access, "10.1.0.1") || has(&c->zones[0].access, "11.1.1.1"));
 }
 
+static void upstreams_of_the_host(void **state)
+{
+	struct fixture *f = *state;
+	struct sockaddr_storage own, got[2];
+	struct error err = ERROR_INIT;
+	char text[IP_ADDRESS_TEXT];
+	assert_int_equal(ip_endpoint_parse("127.0.0.1@53", 0, &own, NULL), 0);
+	write_file(f->path, "# nameserver 1.1.1.1\nsearch home\nnameserver 127.0.0.1\n"
+			    "nameserver fe80::1%eth0\nnameserver  192.0.2.1 # the router\n"
+			    "nameserver\nnameserver 2001:db8::1\nnameserver 192.0.2.3");
+	assert_int_equal(resolv_read(f->path, &own, 1, got, 2, &err), 2);
+	struct ip_address first = ip_address_from_sockaddr((struct sockaddr *)&got[0]);
+	struct ip_address second = ip_address_from_sockaddr((struct sockaddr *)&got[1]);
+	assert_string_equal(ip_address_print(&first, text), "192.0.2.1");
+	assert_string_equal(ip_address_print(&second, text), "2001:db8::1");
+	assert_int_equal(((struct sockaddr_in *)&got[0])->sin_port, htons(53));
+	write_file(f->path, "nameserver 127.0.0.1\n");
+	assert_int_equal(resolv_read(f->path, &own, 1, got, 2, &err), -ENOENT);
+	assert_non_null(strstr(err.message, "names no resolver but this server"));
+	assert_int_equal(resolv_read("/nonexistent/x", &own, 1, got, 2, &err), -ENOENT);
+	assert_non_null(strstr(err.message, "cannot read /nonexistent/x"));
+}
+
 static void problems(void **state)
 {
 	struct fixture *f = *state;
@@ -294,6 +318,11 @@ static void problems_of_lists(void **state)
 		{"zone a.test { ns = [b]; allow = ::1; deny = [\n::1] }",
 			"zone.a.test: ::1/128 is both allowed and denied"},
 		{"dns { rate_limit = -1 }", "dns.rate_limit: "},
+		{"forward { upstreams = [dns.example] }", "forward.upstreams: "},
+		{"forward { upstreams = [::1,::2,::3,::4,::5,::6,::7,::8,::9] }",
+			"forward.upstreams: has more than 8 addresses"},
+		{"forward { allow = ::1; deny = ::1 }", "forward: ::1/128 is both"},
+		{"forward { timeout = 1us }", "forward.timeout: must be from 10ms to 5s"},
 		{"wake { verify = perhaps }", "wake.verify: 'perhaps' is none of false, true"},
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
@@ -411,6 +440,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(who_may_wake, setup, teardown),
 		cmocka_unit_test_setup_teardown(problems_of_lists, setup, teardown),
+		cmocka_unit_test_setup_teardown(upstreams_of_the_host, setup, teardown),
 		TEST(defaults),
 		TEST(whole_file),
 		TEST(problems),

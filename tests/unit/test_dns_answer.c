@@ -195,7 +195,8 @@ static void later_answers(void **state)
 
 	struct waiting_query *entry = waiting_find(waiting, second);
 	assert_non_null(entry);
-	size = respond_later(&world->responder, entry, DNS_REPLY_ADDRESS, NULL, out);
+	size = respond_later(&world->responder, entry,
+		&(struct late_answer){.reply = DNS_REPLY_ADDRESS}, 512, out);
 	assert_int_equal(size, bytes_read("1235 8500 0001 0001 0000 0001" WWW
 					  "0001 0001 c00c 0001 0001 00000005 0004 0a4d0005" OPT,
 				       wanted, sizeof(wanted)));
@@ -215,7 +216,8 @@ static unsigned rcode_later(struct world *world, struct dns_query_id id)
 	uint8_t out[ANSWER_MAX_UDP];
 	const struct waiting_query *entry = waiting_find(&world->responder.waiting, id);
 	assert_non_null(entry);
-	assert_true(respond_later(&world->responder, entry, DNS_REPLY_ADDRESS, NULL, out) > 0);
+	assert_true(respond_later(&world->responder, entry,
+			    &(struct late_answer){.reply = DNS_REPLY_ADDRESS}, 512, out) > 0);
 	return out[3];
 }
 

@@ -253,7 +253,8 @@ static void a_late_answer_has_its_cookie(void **state)
 	const struct waiting_query *entry =
 		waiting_find(&world->responder.waiting, world->daemon.asked.id);
 	assert_non_null(entry);
-	size = respond_later(&world->responder, entry, DNS_REPLY_ADDRESS, NULL, out);
+	size = respond_later(&world->responder, entry,
+		&(struct late_answer){.reply = DNS_REPLY_ADDRESS}, 512, out);
 	assert_memory_equal(out + size - 28,
 		"\0\x0a\0\x18"
 		"abcdefgh\1\0\0\0",

@@ -245,8 +245,9 @@ static void sleeping_or_awake_is_the_same(void **state)
 	assert_int_equal(ask_bytes(test->world, bytes, size + sizeof(opt), later), 0);
 	const struct waiting_query *entry =
 		waiting_find(&test->world->responder.waiting, test->world->daemon.asked.id);
-	assert_int_equal(
-		respond_later(&test->world->responder, entry, DNS_REPLY_ADDRESS, NULL, later),
+	const struct late_answer late = {.reply = DNS_REPLY_ADDRESS};
+	assert_int_equal(respond_later(&test->world->responder, entry, &late,
+				 answer_limit(&entry->query, false), later),
 		answer);
 	assert_memory_equal(first, later, answer);
 }
