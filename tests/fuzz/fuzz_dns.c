@@ -8,6 +8,8 @@
 
 #include "dns/respond.h"
 #include "dns/wire.h"
+#include "tests/fuzz/cost.h"
+#include "tests/fuzz/judge.h"
 
 /*
  * From the bytes of a query to those of its answer. The first byte says how the daemon replies and
@@ -82,23 +84,6 @@ static void set_up(struct scene *scene)
 		must(names_set_zones(names, zones, 2, NULL) == 0, "zones");
 }
 
-/* What we take for an ordinary query must be that to another reader too, and mean the same. */
-static void compare_with_ldns(const uint8_t *bytes, size_t size, const struct query *query)
-{
-	ldns_pkt *packet = NULL;
-	must(ldns_wire2pkt(&packet, bytes, size) == LDNS_STATUS_OK, "ldns reads the query");
-	const ldns_rr *question = ldns_rr_list_rr(ldns_pkt_question(packet), 0);
-	const ldns_rdf *name = ldns_rr_owner(question);
-	must(ldns_rdf_size(name) == query->name_size, "same size of the name");
-	must(memcmp(ldns_rdf_data(name), query->question, query->name_size) == 0, "same name");
-	must(ldns_rr_get_type(question) == query->type, "same type");
-	must(ldns_rr_get_class(question) == LDNS_RR_CLASS_IN, "class IN");
-	must(ldns_pkt_id(packet) == query->id, "same id");
-	must(ldns_pkt_edns(packet) == query->edns, "same EDNS");
-	must(!query->edns || ldns_pkt_edns_do(packet) == query->dnssec_ok, "same DO");
-	ldns_pkt_free(packet);
-}
-
 static void check_answer(const struct scene *scene, const struct query *query, int verdict,
 	const uint8_t *out, size_t size)
 {
@@ -138,9 +123,13 @@ static void run(struct scene *scene, const uint8_t *bytes, size_t size)
 	uint8_t *out = malloc(client.tcp ? ANSWER_MAX_TCP : ANSWER_MAX_UDP);
 	must(out != NULL, "there is memory");
 	int verdict = packet_read(bytes, size, &query);
+	/* What we take for an ordinary query must be that to another reader too, and mean the
+	 * same. */
 	if (verdict == 0)
-		compare_with_ldns(bytes, size, &query);
+		must(!judge_query(bytes, size, &query), "ldns reads the same query");
+	struct cost before = cost_now();
 	size_t answer = respond(&scene->responder, &request, out);
+	cost_note(before);
 	struct waiting_query *entry = waiting_find(&scene->responder.waiting, scene->id);
 	must((answer == 0) == (verdict == PACKET_DROP || entry), "dropped, put off or answered");
 	must(!scene->asked || verdict == 0, "only ordinary queries are asked");

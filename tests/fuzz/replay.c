@@ -1,18 +1,26 @@
 /* SPDX-License-Identifier: ISC */
 #include <dirent.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "tests/fuzz/cost.h"
 
 /* Runs a fuzz target over each file of its corpus, as an ordinary test: the arguments are the
  * directories. What was once found stays found. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int replay_file(const char *directory, const char *name)
+/* The dearest of all inputs so far. */
+struct dearest {
+	struct cost cost;
+	char name[256];
+};
+
+static int replay_file(const char *directory, const char *name, struct dearest *dearest)
 {
 	char path[4096];
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
@@ -26,13 +34,20 @@ static int replay_file(const char *directory, const char *name)
 	/* Before, so that the culprit of a crash is known. */
 	printf("# %s\n", name);
 	fflush(stdout);
+	cost_note(cost_now());
 	LLVMFuzzerTestOneInput(bytes, size);
+	struct cost cost = cost_noted();
+	if (cost.steps > dearest->cost.steps) {
+		dearest->cost = cost;
+		snprintf(dearest->name, sizeof(dearest->name), "%s", name);
+	}
 	return 0;
 }
 
 static int replay_directory(const char *directory)
 {
 	CLEANUP(closedir) DIR *dir = opendir(directory);
+	struct dearest dearest = {0};
 	int count = 0;
 	if (!dir) {
 		printf("# %s: %s\n", directory, strerror(errno));
@@ -41,10 +56,14 @@ static int replay_directory(const char *directory)
 	for (const struct dirent *entry; (entry = readdir(dir));) {
 		if (entry->d_name[0] == '.')
 			continue;
-		if (replay_file(directory, entry->d_name) < 0)
+		if (replay_file(directory, entry->d_name, &dearest) < 0)
 			return -1;
 		count++;
 	}
+	if (dearest.cost.steps > 0)
+		printf("# dearest: %s, %" PRIu64 " steps of at most %u, %.1f us here\n",
+			dearest.name, dearest.cost.steps, COST_MAX_STEPS,
+			(double)dearest.cost.ns / 1e3);
 	return count;
 }
 
