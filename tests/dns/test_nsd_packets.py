@@ -177,9 +177,9 @@ def exchange(server, packet, tcp):
         client.settimeout(20)
         client.connect(("127.0.0.1", PORTS[server]))
         receive = receive_tcp if tcp else receive_udp
-        for one in (packet, after):
-            client.sendall((struct.pack("!H", len(one)) if tcp else b"") + one)
         try:
+            for one in (packet, after):
+                client.sendall((struct.pack("!H", len(one)) if tcp else b"") + one)
             answer = receive(client)
         except ConnectionError:
             answer = b""
