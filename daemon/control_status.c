@@ -166,6 +166,19 @@ static void check_wake(struct daemon *daemon, json_t *list)
 	add(list, "wake", daemon->config->wake.verify && over == 0 ? "ok" : "warning", text);
 }
 
+static void check_limits(struct daemon *daemon, json_t *list)
+{
+	char text[256];
+	const struct dns_counters *c = dns_server_counters(daemon->dns);
+	bool any = c->limited + c->tcp_refused > 0;
+	snprintf(text, sizeof(text),
+		"%" PRIu64 " answers beyond the rate limit, %" PRIu64
+		" connections beyond their share, %" PRIu64 " queries from networks that may not%s",
+		c->limited + c->slipped, c->tcp_refused, c->prohibited,
+		any ? ": an attack, or a limit that is too low" : "");
+	add(list, "limits", any ? "warning" : "ok", text);
+}
+
 static void check_backends(struct daemon *daemon, json_t *list)
 {
 	for (const struct backend *b = daemon->backends.first; b; b = b->next) {
@@ -260,7 +273,8 @@ static void check_done(void *ctx, int rc, const struct error *err)
 void control_get_check(void *ctx, struct http_request *request)
 {
 	static void (*const checks[])(struct daemon *, json_t *) = {check_dns, check_wake,
-		check_backends, check_network, check_doorbell, check_connections, check_services};
+		check_limits, check_backends, check_network, check_doorbell, check_connections,
+		check_services};
 	struct control *control = ctx;
 	struct error err = ERROR_INIT;
 	struct check *check = calloc(1, sizeof(*check));

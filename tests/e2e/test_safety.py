@@ -222,6 +222,8 @@ def test_answers_are_limited(start):
     counters = summond.get("/v1/status")["counters"]["dns"]
     assert counters["limited"] > 0 and counters["slipped"] > 0
     assert done.stdout.count("NXDOMAIN") < 12
+    [check] = [c for c in summond.get("/v1/check")["checks"] if c["name"] == "limits"]
+    assert check["level"] == "warning" and "beyond the rate limit" in check["message"]
     # Not so for who is on this machine, or has a cookie, or comes over TCP.
     for words in (["@127.0.0.1"], ["@127.0.0.1", "-b", STRANGER, "+tcp"]):
         done = subprocess.run(["dig", *words, "-p", str(summond.port), "+tries=1", *names],
