@@ -6,6 +6,7 @@
 
 #include "base/units.h"
 #include "daemon/daemon.h"
+#include "daemon/guard.h"
 #include "daemon/instance.h"
 #include "daemon/summon.h"
 
@@ -106,16 +107,21 @@ static void take_fragment(
 		keep(service, packet);
 }
 
-/* A packet's source may be forged, so that only budgets keep strangers from starting all there
- * is. */
-static bool may_start(struct service *service, const struct packet *packet, uint64_t now)
+/* The budgets of all demand, and the networks that may start nothing. That the client is where the
+ * packet says cannot be known before it is answered: ring_from and the budgets stand for that. */
+static enum ring_verdict ask_guard(
+	struct service *service, const struct packet *packet, uint64_t now)
 {
 	char reason[128];
-	struct sockaddr_storage source;
-	ip_address_to_sockaddr(&packet->source, packet->source_port, &source);
-	const struct guard_client client = {.address = (const struct sockaddr *)&source};
-	return !service->backend->failure[0] &&
-	       guard_spend(service->daemon, service, &client, now, reason) == GUARD_PASS;
+	struct sockaddr_storage from;
+	ip_address_to_sockaddr(&packet->source, packet->source_port, &from);
+	const struct guard_client client = {(const struct sockaddr *)&from, .verified = true};
+	if (service->backend->failure[0])
+		return RING_BACKOFF;
+	enum guard_verdict verdict = guard_admit(service->daemon, service, &client, reason);
+	if (verdict == GUARD_PASS)
+		verdict = guard_spend(service->daemon, service, &client, now, reason);
+	return verdict == GUARD_PASS ? RING_WAKE : verdict == GUARD_SPENT ? RING_RATE : RING_FROM;
 }
 
 static void take(struct service *service, const struct packet *packet)
@@ -128,11 +134,11 @@ static void take(struct service *service, const struct packet *packet)
 		take_fragment(service, packet, &load);
 		return;
 	}
-	struct ring_decision decision = decide_ring(&service->policy->policy, &load, &ring, now);
-	if (decision.verdict == RING_WAKE && !may_start(service, packet, now))
-		decision.verdict = RING_BACKOFF;
-	service->door.verdicts[decision.verdict]++;
-	switch (decision.verdict) {
+	enum ring_verdict verdict = decide_ring(&service->policy->policy, &load, &ring, now);
+	if (verdict == RING_WAKE)
+		verdict = ask_guard(service, packet, now);
+	service->door.verdicts[verdict]++;
+	switch (verdict) {
 	case RING_PASS:
 		if (service->instance)
 			doorbell_pass(daemon->doorbell, packet, &service->mac);
@@ -141,11 +147,11 @@ static void take(struct service *service, const struct packet *packet)
 		keep(service, packet);
 		break;
 	case RING_WAKE:
-		service->load.rung_until = decision.rung_until;
+		budget_take(&service->load.rung, &service->policy->policy.ring_rate, now);
 		wake(service, packet, now);
 		break;
 	default:
-		turn_away(daemon, packet, decision.verdict);
+		turn_away(daemon, packet, verdict);
 	}
 }
 

@@ -21,15 +21,15 @@ enum load_state {
 
 struct load {
 	enum load_state state;
-	bool pinned;         /* never retired; kept awake */
-	uint64_t ready_at;   /* of the present life */
-	uint64_t active_at;  /* last use that the policy counts */
-	uint64_t failed_at;  /* last failed start */
-	unsigned failures;   /* in a row; 0 after a success */
-	bool busy;           /* the guest says that it must not be retired as idle */
-	bool done;           /* the guest asks for it */
-	bool remembers;      /* LOAD_ASLEEP: its memory is kept, and with it its connections */
-	uint64_t rung_until; /* how far wakes by packets have used up ring_rate; see decide_ring */
+	bool pinned;        /* never retired; kept awake */
+	uint64_t ready_at;  /* of the present life */
+	uint64_t active_at; /* last use that the policy counts */
+	uint64_t failed_at; /* last failed start */
+	unsigned failures;  /* in a row; 0 after a success */
+	bool busy;          /* the guest says that it must not be retired as idle */
+	bool done;          /* the guest asks for it */
+	bool remembers;     /* LOAD_ASLEEP: its memory is kept, and with it its connections */
+	struct budget rung; /* wakes by packets, at ring_rate */
 };
 
 enum admission {
@@ -80,14 +80,10 @@ enum ring_verdict {
 	RING_VERDICTS,
 };
 
-struct ring_decision {
-	enum ring_verdict verdict;
-	uint64_t rung_until; /* WAKE: what load.rung_until becomes */
-};
-
 /* Whether a packet may start the service. What a client sends to a guest that is on its way up
- * waits if it begins something; the rest is the guest's own affair. */
-struct ring_decision decide_ring(const struct policy *policy, const struct load *load,
+ * waits if it begins something; the rest is the guest's own affair. A WAKE that is acted on costs
+ * load.rung a token. */
+enum ring_verdict decide_ring(const struct policy *policy, const struct load *load,
 	const struct ring *ring, uint64_t now);
 /* A word for it: "port", "source", ... */
 const char *ring_verdict_name(enum ring_verdict verdict);

@@ -180,47 +180,35 @@ bool prefixes_contain(const struct policy_prefixes *prefixes, const struct ip_ad
 
 /* --- rates --- */
 
-static const struct {
-	const char *name;
-	uint64_t span;
-} spans[] = {{"s", NS_PER_S}, {"min", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S}};
-
-bool rate_parse(const char *text, struct policy_rate *out)
+bool rate_parse(const char *text, struct budget_rate *out)
 {
+	struct budget_rate rate = {.span = NS_PER_S};
 	char word[WORD_MAX + 1];
-	uint64_t count;
+	uint64_t count = 0;
 	if (next_word(&text, word) != 1 || text[strspn(text, SEPARATORS)])
 		return false;
-	if (strcmp(word, "0") == 0) {
-		*out = (struct policy_rate){0};
-		return true;
+	if (strcasecmp(word, "none") != 0) {
+		char *slash = strchr(word, '/');
+		if (!slash)
+			return false;
+		*slash = '\0';
+		if (number_parse(word, 1, 1000000, &count, NULL) < 0 ||
+			duration_parse(slash + 1, &rate.span, NULL) < 0 || rate.span < NS_PER_MS ||
+			rate.span > 24 * 3600 * NS_PER_S)
+			return false;
 	}
-	char *slash = strchr(word, '/');
-	if (!slash)
-		return false;
-	*slash = '\0';
-	if (number_parse(word, 1, 1000000, &count, NULL) < 0)
-		return false;
-	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
-		if (strcasecmp(slash + 1, spans[i].name) != 0)
-			continue;
-		*out = (struct policy_rate){(uint32_t)count, spans[i].span};
-		return true;
-	}
-	return false;
+	rate.count = (uint32_t)count;
+	*out = rate;
+	return true;
 }
 
-bool rate_print(const struct policy_rate *rate, char text[POLICY_VALUE_MAX + 1])
+bool rate_print(const struct budget_rate *rate, char text[POLICY_VALUE_MAX + 1])
 {
-	if (rate->count == 0) {
-		strcpy(text, "0");
-		return rate->span == 0;
-	}
-	for (size_t i = 0; i < sizeof(spans) / sizeof(spans[0]); i++) {
-		if (spans[i].span != rate->span)
-			continue;
-		snprintf(text, POLICY_VALUE_MAX + 1, "%u/%s", rate->count, spans[i].name);
-		return true;
-	}
-	return false;
+	char span[DURATION_TEXT];
+	if (rate->count == 0)
+		strcpy(text, "none");
+	else
+		snprintf(text, POLICY_VALUE_MAX + 1, "%u/%s", rate->count,
+			duration_print(rate->span, span));
+	return rate->span > 0;
 }

@@ -17,8 +17,8 @@ bool prefixes_parse(const char *text, struct policy_prefixes *out);
 bool prefixes_print(const struct policy_prefixes *prefixes, char text[POLICY_VALUE_MAX + 1]);
 bool prefixes_contain(const struct policy_prefixes *prefixes, const struct ip_address *address);
 
-/* "30/min", or "0". */
-bool rate_parse(const char *text, struct policy_rate *out);
-bool rate_print(const struct policy_rate *rate, char text[POLICY_VALUE_MAX + 1]);
+/* "30/1min", or "none". */
+bool rate_parse(const char *text, struct budget_rate *out);
+bool rate_print(const struct budget_rate *rate, char text[POLICY_VALUE_MAX + 1]);
 
 #endif

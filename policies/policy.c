@@ -117,8 +117,9 @@ const struct policy_option policy_options[] = {
 		"up to 12 prefixes in at most 255 characters, as in 10.0.0.0/8 fd00::/8; or any, "
 		"none",
 		"The clients whose packets wake the service", NULL),
-	OPTION(ring_rate, KIND_RATE, "30/min", "a number per s, min or h, as in 30/min; or 0",
-		"How often packets wake the service at most; 0 for no limit", NULL),
+	OPTION(ring_rate, KIND_RATE, "30/1min",
+		"how many in what time (from 1ms to 1d), as in 30/1min; or none for no limit",
+		"How often packets wake the service at most", NULL),
 	OPTION(ttl, KIND_DURATION, "5s", "whole seconds from 0 to 1d, as in 5s",
 		"How long clients may keep an answer", &ttl_span),
 	OPTION(activity, KIND_FLAGS, "queries traffic connections",

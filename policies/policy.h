@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "base/error.h"
+#include "policies/budget.h"
 
 #define POLICY_NAME_MAX  63
 #define POLICY_VALUE_MAX 255 /* longest text of one option's value */
@@ -74,12 +75,6 @@ struct policy_prefixes {
 	struct ip_prefix list[POLICY_PREFIXES_MAX];
 };
 
-/* So many within a span; count 0: without a limit. */
-struct policy_rate {
-	uint32_t count;
-	uint64_t span; /* nanoseconds: a second, a minute or an hour */
-};
-
 /* What a policy asks of a backend: a mask, for registration to compare with what it can do. */
 enum policy_need {
 	POLICY_NEEDS_PREPARE = 1,
@@ -106,7 +101,7 @@ struct policy {
 	struct policy_ports ring_tcp, ring_udp;
 	enum policy_switch ring_ping;
 	struct policy_prefixes ring_from;
-	struct policy_rate ring_rate;
+	struct budget_rate ring_rate;
 	uint64_t ttl;      /* whole seconds, of the answers */
 	unsigned activity; /* enum policy_activity: what counts as use */
 	uint64_t idle_after;

@@ -24,24 +24,8 @@ static enum ring_verdict judge_kind(
 	return RING_KIND;
 }
 
-/* The generic cell rate algorithm (ITU-T I.371): rung_until moves on by span / count with each
- * wake, and may be ahead of now by as much as lets `count` of them come at once. */
-static bool within_rate(
-	const struct policy_rate *rate, const struct load *load, uint64_t now, uint64_t *until)
-{
-	*until = load->rung_until;
-	if (rate->count == 0)
-		return true;
-	uint64_t each = rate->span / rate->count;
-	uint64_t from = load->rung_until > now ? load->rung_until : now;
-	if (from - now > rate->span - each)
-		return false;
-	*until = from + each;
-	return true;
-}
-
-static enum ring_verdict judge_start(const struct policy *policy, const struct load *load,
-	const struct ring *ring, uint64_t now, uint64_t *until)
+static enum ring_verdict judge_start(
+	const struct policy *policy, const struct load *load, const struct ring *ring, uint64_t now)
 {
 	uint64_t retry = load->failed_at + decide_backoff(policy, load->failures);
 	enum ring_verdict verdict = judge_kind(policy, load, ring);
@@ -51,30 +35,27 @@ static enum ring_verdict judge_start(const struct policy *policy, const struct l
 		return RING_FROM;
 	if (load->failures && now < retry)
 		return RING_BACKOFF;
-	return within_rate(&policy->ring_rate, load, now, until) ? RING_WAKE : RING_RATE;
+	return budget_has(&load->rung, &policy->ring_rate, now) ? RING_WAKE : RING_RATE;
 }
 
-struct ring_decision decide_ring(
+enum ring_verdict decide_ring(
 	const struct policy *policy, const struct load *load, const struct ring *ring, uint64_t now)
 {
-	struct ring_decision decision = {RING_PASS, load->rung_until};
 	bool begins = ring->kind == RING_CONNECT || judge_kind(policy, load, ring) == RING_WAKE;
 	switch (load->state) {
 	case LOAD_AWAKE:
-		break;
+		return RING_PASS;
 	case LOAD_STARTING:
-		decision.verdict = begins ? RING_WAIT : RING_PASS;
-		break;
+		return begins ? RING_WAIT : RING_PASS;
 	case LOAD_STOPPING:
 		/* Its connections end in their own way, as long as it lives. */
 		if (ring->kind == RING_SEGMENT || ring->kind == RING_OTHER)
-			break;
-		/* fall through */
+			return RING_PASS;
+		break;
 	case LOAD_ASLEEP:
-		decision.verdict = judge_start(policy, load, ring, now, &decision.rung_until);
 		break;
 	}
-	return decision;
+	return judge_start(policy, load, ring, now);
 }
 
 const char *ring_verdict_name(enum ring_verdict verdict)

@@ -31,6 +31,8 @@ static void set_ipv6(const struct bridge *bridge)
 		return;
 	}
 	device_set_ipv6(bridge->name, "disable_ipv6", "0");
+	/* Until its link-local address was looked for twice, the host could ask for no neighbour. */
+	device_set_ipv6(bridge->name, "dad_transmits", "0");
 	device_set_ipv6(bridge->name, "accept_ra", "0");
 	device_set_ipv6(bridge->name, "autoconf", "0");
 }

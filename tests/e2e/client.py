@@ -29,7 +29,10 @@ def family(address):
 def tcp(address, port):
     begun = time.monotonic()
     with socket.socket(family(address)) as sock:
-        sock.settimeout(HANG)
+        # The kernel's own wait: a poll can miss the reason why there is no connection.
+        limit = struct.pack("ll", HANG, 0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
         try:
             sock.connect((address, int(port)))
         except OSError as error:

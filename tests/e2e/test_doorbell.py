@@ -9,7 +9,8 @@ from net import Here, Host, ip, sysctl
 
 NAME = "www.example.test"
 # The bridge has hosts of its own, outside the pool.
-CONFIG = """network { address6 = "fd77::1/64"; pool = "10.77.0.0/17"; pool6 = "fd77::/112" }"""
+CONFIG = """network { address6 = "fd77::1/64"; pool = "10.77.0.0/17"; pool6 = "fd77::/112" }
+wake { per_source = none; per_service = none; total = none }"""
 PLACES = ["host", "forwarded", "bridge"]
 
 

@@ -15,6 +15,7 @@ CONFIG = """
 network { address6 = "fd77::1/64"; pool = "10.77.0.0/17"; pool6 = "fd77::/112" }
 backend "sim" { boot_delay = 1ms; persist = yes }
 limits { parked_per_service = 8 }
+wake { per_source = none; per_service = none; total = none }
 """
 
 
@@ -196,7 +197,7 @@ def test_rubbish_starts_nothing(summond, guests):
 
 
 def test_the_rate_is_kept(summond, guests):
-    address = serve(summond, ring_rate="2/h")["ipv4"]
+    address = serve(summond, ring_rate="2/1h")["ipv4"]
     for _ in range(2):
         client = Here().start("tcp", address, 80)
         guests.append(adopt_sim_guest(summond, NAME))

@@ -11,7 +11,8 @@ from net import Here, Host, finish, ip, sysctl
 COUNT = int(os.environ.get("E2E_SOAK", "600" if BACKEND == "vmm" else "60"))
 SEED = int(os.environ.get("E2E_SEED", "1"))
 CONFIG = """network { address6 = "fd77::1/64"; pool = "10.77.0.0/17"; pool6 = "fd77::/112" }
-log { level = debug }"""
+log { level = debug }
+wake { per_source = none; per_service = none; total = none }"""
 EACH = 4  # services a way of retiring
 IDLE = 0.3
 
@@ -44,7 +45,7 @@ def test_none_is_lost(summond, places):
     services = []
     for how in ("destroy", "shutdown", "suspend"):
         summond.policy(how, retire=how, idle_after=f"{int(IDLE * 1000)}ms", min_life="0", ttl="0",
-                       ring_tcp="7", ring_rate="0", ready_timeout="30s", activity="traffic")
+                       ring_tcp="7", ring_rate="none", ready_timeout="30s", activity="traffic")
         services += [summond.add(f"{how}{i}.example.test", image="echo", policy=how)
                      for i in range(EACH)]
     clients = []
