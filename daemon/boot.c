@@ -341,6 +341,7 @@ void daemon_finish(struct daemon *daemon)
 	registry_finish(&daemon->registry);
 	control_destroy(daemon->control);
 	journal_finish(&daemon->journal);
+	timer_cancel(&daemon->shells);
 	backends_finish(&daemon->backends);
 	conntrack_close(&daemon->conntrack);
 	doorbell_destroy(daemon->doorbell, false);

@@ -39,6 +39,7 @@ struct daemon {
 	struct conntrack conntrack; /* its socket is closed where the kernel has none */
 	uint64_t unknown_rings;     /* packets to addresses that are no service's */
 	struct backends backends;
+	struct timer *shells; /* until they are reckoned anew */
 	struct dns_server *dns;
 	struct guard guard;
 	struct control *control;

@@ -14,6 +14,7 @@
 #include "daemon/effects.h"
 #include "daemon/idle.h"
 #include "daemon/instance.h"
+#include "daemon/shells.h"
 #include "daemon/summon.h"
 
 static void on_later(uv_idle_t *idle);
@@ -294,6 +295,7 @@ static void on_consider(void *ctx)
 void service_consider(struct service *service)
 {
 	struct daemon *daemon = service->daemon;
+	shells_reckon(daemon);
 	if (service->removed || daemon->ending || !service->daemon->serving ||
 		service->state != STATE_ASLEEP || service->summon)
 		return;
@@ -481,6 +483,7 @@ void registry_remove_service(struct registry *registry, struct service *service)
 	service->policy = policy_by_name(registry, "default");
 	service->policy->services++;
 	service->removed = true;
+	shells_reckon(service->daemon);
 	service->stop_how = LAUNCHER_STOP_DESTROY;
 	service_set_error(service, "it was removed");
 	service_post(service, EVENT_RETIRE);

@@ -165,6 +165,9 @@ struct launcher_ops {
 	/* -EINVAL for a spec that can never start, e.g. an image that cannot be read. */
 	int (*start)(struct launcher *launcher, struct instance_id id,
 		const struct guest_spec *spec, enum launcher_start how, struct error *err);
+	/* So many starts of guests with at most so much memory may come at once: what can be made
+	 * ready for them, is, off the path. A wish, and the last one counts. NULL: nothing can be. */
+	void (*expect)(struct launcher *launcher, unsigned starts, uint64_t memory);
 	int (*resume)(struct launcher *launcher, struct instance_id id, struct error *err);
 	/* From memory a resume is quick; on disk (LAUNCHER_CAN_SNAPSHOT) nothing of the guest runs
 	 * and no memory is used. Either way SUSPENDED follows, the guest is still this instance, and

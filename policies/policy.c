@@ -68,6 +68,7 @@ static const struct range delay_span = {0, 3600 * NS_PER_S, 1};
 static const struct range timeout_span = {NS_PER_MS, 3600 * NS_PER_S, 1};
 static const struct range hold_span = {0, 5 * NS_PER_S, 1};
 static const struct range ttl_span = {0, NS_PER_DAY, NS_PER_S};
+static const struct range shells_range = {0, 64, 1};
 static const struct range port_range = {0, UINT16_MAX, 1};
 
 #define PORTS_VALUES "up to 16 ports and ranges, as in 80 443 8000-8099; or any, none"
@@ -86,6 +87,10 @@ const struct policy_option policy_options[] = {
 		"How it rests while asleep: not at all, created but not booted, or booted and "
 		"paused",
 		start_words),
+	OPTION(shells, KIND_NUMBER, "0", "a whole number from 0 to 64",
+		"How many empty machines are kept ready for its services together, where the "
+		"backend knows such (vmm)",
+		&shells_range),
 	OPTION(ready, KIND_WORD, "guest", "guest | console | frame | tcp | delay",
 		"How it is known that the guest can serve", ready_words),
 	OPTION(ready_line, KIND_TEXT, "summond: ready",

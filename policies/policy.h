@@ -90,6 +90,7 @@ struct policy {
 	char name[POLICY_NAME_MAX + 1];
 	unsigned wake_on; /* enum policy_wake */
 	enum policy_start start;
+	uint16_t shells; /* how many starts may come at once, to be as quick as can be */
 	enum policy_ready ready;
 	char ready_line[POLICY_VALUE_MAX + 1];
 	uint16_t ready_port;

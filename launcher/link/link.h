@@ -39,7 +39,8 @@ void link_destroy(struct link *link, bool remove_all);
 enum link_tap_use {
 	LINK_TAP_BY_NAME, /* held by nobody: a hypervisor opens it, and sets it up as it likes */
 	LINK_TAP_PLAIN,   /* held open, non-blocking, frames as they are */
-	LINK_TAP_HEADERS, /* held open, non-blocking, each frame behind a virtio-net header */
+	LINK_TAP_HEADERS, /* held open, non-blocking, each frame behind a struct virtio_net_hdr; they
+			   * may be large and without checksums (TUN_F_CSUM, _TSO4, _TSO6) */
 };
 
 /* A tap of the bridge, up, for one guest: a spare one, or made now. Persistent: it outlives us. Held

@@ -20,6 +20,7 @@
 /* Seven digits after eight letters fill a device's name. */
 #define TAP_NUMBERS  10000000u
 #define TAP_ATTEMPTS 65536
+#define OFFLOADS     (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
 
 int tap_list_add(struct tap_list *list, const struct tap *tap)
 {
@@ -134,6 +135,9 @@ int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struc
 	if (rc < 0)
 		return error_set(err, rc, "cannot close tap '%s' to the network: %s", tap.name,
 			strerror(-rc));
+	if (headers && ioctl(fd, TUNSETOFFLOAD, OFFLOADS) < 0)
+		return error_set(err, -errno, "cannot set the offloads of tap '%s': %s", tap.name,
+			strerror(errno));
 	rc = device_raise(netlink, tap.index, plan->bridge);
 	if (rc < 0)
 		return netlink_error(

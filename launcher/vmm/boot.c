@@ -26,9 +26,11 @@ static int open_file(const char *what, const char *path, int *out, struct error 
 /* What our guests can take, and leave to the kernel: large frames, and checksums. */
 #define OFFLOADS (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6)
 
-static int open_by_name(const char *name, struct error *err)
+/* A device may still have the settings of its last user. */
+static int open_by_name(const char *name, int *out, struct error *err)
 {
 	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	int header = sizeof(struct virtio_net_hdr);
 	if (strlen(name) >= sizeof(request.ifr_name))
 		return error_set(err, -EINVAL, "tap %s: a name has at most 15 bytes", name);
 	strcpy(request.ifr_name, name);
@@ -37,25 +39,18 @@ static int open_by_name(const char *name, struct error *err)
 		return error_set(err, -errno, "/dev/net/tun: %s", strerror(errno));
 	if (ioctl(tap, TUNSETIFF, &request) < 0)
 		return error_set(err, -errno, "tap %s: %s", name, strerror(errno));
-	return steal_fd(&tap);
-}
-
-/* A device may still have the settings of its last user. */
-static int open_tap(const struct guest_spec *spec, int *out, struct error *err)
-{
-	int header = sizeof(struct virtio_net_hdr);
-	CLEANUP(close)
-	int tap = spec->tap_fd >= 0 ? fcntl(spec->tap_fd, F_DUPFD_CLOEXEC, 0)
-				    : open_by_name(spec->tap, err);
-	if (tap < 0)
-		return spec->tap_fd >= 0
-			       ? error_set(err, -errno, "tap %s: %s", spec->tap, strerror(errno))
-			       : tap;
 	if (ioctl(tap, TUNSETVNETHDRSZ, &header) < 0 || ioctl(tap, TUNSETOFFLOAD, OFFLOADS) < 0)
-		return error_set(
-			err, -errno, "tap %s: its offloads: %s", spec->tap, strerror(errno));
+		return error_set(err, -errno, "tap %s: its offloads: %s", name, strerror(errno));
 	*out = steal_fd(&tap);
 	return 0;
+}
+
+static int open_tap(const struct guest_spec *spec, int *out, struct error *err)
+{
+	if (spec->tap_fd < 0)
+		return open_by_name(spec->tap, out, err);
+	*out = fcntl(spec->tap_fd, F_DUPFD_CLOEXEC, 0);
+	return *out < 0 ? error_set(err, -errno, "tap %s: %s", spec->tap, strerror(errno)) : 0;
 }
 
 int vmm_files_open(struct vmm_files *files, const struct guest_spec *spec, struct error *err)

@@ -41,12 +41,14 @@ struct vmm_guest *vmm_shell_take(struct vmm *vmm, uint64_t memory, bool *ready, 
 	return oldest ? oldest : create(vmm, memory, err);
 }
 
-/* Those that are too small for what is asked for now make room for others. */
+/* Those that are too small for what is asked for now make room for others; those that nobody wants
+ * any more go. */
 static unsigned count_fit(const struct vmm *vmm)
 {
 	unsigned count = 0;
 	for (struct vmm_guest *shell = vmm->shells; shell; shell = shell->next) {
-		if (!shell->is_unfit && shell->memory < vmm->shell_memory) {
+		bool too_small = shell->memory < vmm->shell_memory;
+		if (!shell->is_unfit && (too_small || count >= vmm->shells_wanted)) {
 			shell->is_unfit = true;
 			vmm_guest_kill(shell);
 		}
@@ -72,7 +74,7 @@ void vmm_on_shell_timer(uv_timer_t *timer)
 
 void vmm_shells_fill(struct vmm *vmm, uint64_t after_ms)
 {
-	if (!vmm->closing && vmm->shells_wanted > 0 &&
+	if (!vmm->closing && (vmm->shells_wanted > 0 || vmm->shells) &&
 		!uv_is_active((uv_handle_t *)&vmm->shell_timer))
 		uv_timer_start(&vmm->shell_timer, vmm_on_shell_timer, after_ms, 0);
 }

@@ -121,6 +121,17 @@ static int vmm_start(struct launcher *launcher, struct instance_id id,
 	return r;
 }
 
+static void vmm_expect(struct launcher *launcher, unsigned starts, uint64_t memory)
+{
+	struct vmm *vmm = (struct vmm *)launcher;
+	uint64_t most = starts < MOST_SHELLS ? starts : MOST_SHELLS;
+	vmm->shells_wanted = most > vmm->shells_least ? most : vmm->shells_least;
+	if (memory > vmm->shell_memory)
+		vmm->shell_memory = memory;
+	if (!vmm->listing && !vmm->is_unable)
+		vmm_shells_fill(vmm, SHELLS_LATER_MS);
+}
+
 static struct vmm_guest *known(
 	struct launcher *launcher, struct instance_id id, int *r, struct error *err)
 {
@@ -189,7 +200,7 @@ static int configure(struct vmm *vmm, const struct launcher_config *config, stru
 	const struct instance_id longest = {UINT32_MAX, UINT32_MAX};
 	struct sockaddr_un address;
 	const char *monitor = VMM_MONITOR;
-	vmm->shells_wanted = DEFAULT_SHELLS;
+	vmm->shells_least = DEFAULT_SHELLS;
 	vmm->shell_memory = DEFAULT_MEMORY;
 	for (size_t i = 0; i < config->setting_count; i++) {
 		const struct launcher_setting *setting = &config->settings[i];
@@ -197,7 +208,7 @@ static int configure(struct vmm *vmm, const struct launcher_config *config, stru
 		if (strcmp(setting->key, "monitor") == 0)
 			monitor = setting->value;
 		else if (strcmp(setting->key, "shells") == 0)
-			r = number_parse(setting->value, 0, MOST_SHELLS, &vmm->shells_wanted, err);
+			r = number_parse(setting->value, 0, MOST_SHELLS, &vmm->shells_least, err);
 		else if (strcmp(setting->key, "mode") == 0)
 			r = vmm_mode_parse(setting->value, &vmm->wanted_mode, err);
 		else
@@ -206,6 +217,7 @@ static int configure(struct vmm *vmm, const struct launcher_config *config, stru
 		if (r < 0)
 			return error_prefix(err, r, "%s", setting->key);
 	}
+	vmm->shells_wanted = vmm->shells_least;
 	if (access(monitor, X_OK) < 0)
 		return error_set(err, -EINVAL, "monitor: %s: %s", monitor, strerror(errno));
 	vmm->identity = strdup(config->identity);
@@ -250,6 +262,7 @@ const struct launcher_ops vmm_launcher_ops = {
 	.capabilities = vmm_capabilities,
 	.list = vmm_list,
 	.start = vmm_start,
+	.expect = vmm_expect,
 	.resume = vmm_resume,
 	.suspend = vmm_suspend,
 	.stop = vmm_stop,

@@ -22,7 +22,7 @@
  *
  *   setting  default
  *   monitor  where summon-vmm was installed   the program's path
- *   shells   2                                how many are kept ready, 0 to 64
+ *   shells   2                                how many are kept ready at least, 0 to 64
  *   mode     auto                             what runs guests: kvm, process, or the first of these
  *                                             that works here
  *
@@ -37,7 +37,8 @@ struct vmm {
 	void *ctx;
 	char *identity, *state_dir, *monitor;
 	struct vmm_guest *guests, *shells;
-	uint64_t shells_wanted, shell_memory; /* as much as the largest guest so far */
+	uint64_t shells_least, shells_wanted; /* by the setting, and with what policies want */
+	uint64_t shell_memory;                /* as much as the largest guest so far */
 	uint32_t shell_number;                /* of the next one */
 	uv_timer_t shell_timer;
 	struct vmm_guest *spawns; /* whose monitors wait to be started, the first one first */

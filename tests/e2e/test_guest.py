@@ -14,6 +14,8 @@ from harness import BACKEND, BUILD, HANG, Summond, ask, curl, wait_for
 from harness import BACKEND, BUILD, MODE, Summond, curl, wait_for
 
 NAME = "www.example.test"
+# One client asks for more than any client should.
+WITHOUT_BUDGETS = "wake { per_source = none\n per_service = none\n total = none }"
 # How often a start is repeated to see that its client's first packet is never lost.
 STARTS = int(os.environ.get("E2E_STARTS", "100" if BACKEND == "vmm" else "2"))
 
@@ -25,7 +27,7 @@ def summond():
              *([f"--mode={MODE}"] if MODE != "auto" else [])],
             stdout=subprocess.DEVNULL, check=False).returncode:
         pytest.skip(f"summon-vmm (mode {MODE}) cannot run guests here")
-    with Summond().start() as daemon:
+    with Summond(WITHOUT_BUDGETS).start() as daemon:
         yield daemon
 
 
@@ -96,6 +98,28 @@ def test_no_first_packet_is_lost(summond):
             assert retransmissions(client) == 0
         summond.call("POST", f"/v1/services/{NAME}/retire", {"how": "destroy"})
         summond.wait_state(NAME, "asleep")
+
+
+def test_policies_want_shells(summond):
+    if BACKEND != "vmm":
+        pytest.skip(f"{BACKEND} knows no shells")
+
+    def shells_are(count):
+        folder = summond.folder / "state" / "vmm"
+        wait_for(lambda: len(list(folder.glob("*-shell-*.sock"))) == count, f"{count} shells")
+
+    for name, count in (("crowd", 5), ("pair", 2)):
+        summond.policy(name, shells=str(count))
+    summond.add("one.example.test", image="hello", policy="crowd")
+    summond.add("two.example.test", image="hello", policy="crowd", memory="64MiB")
+    shells_are(5)
+    summond.add("two.example.test", image="hello", policy="pair")
+    shells_are(7)
+    assert summond.dig("one.example.test").addresses
+    shells_are(7)
+    summond.call("DELETE", "/v1/services/one.example.test")
+    summond.call("DELETE", "/v1/services/two.example.test")
+    shells_are(2)
 
 
 def test_joined_queries_start_one_guest(summond):
