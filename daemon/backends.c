@@ -67,11 +67,24 @@ int backends_init(struct backends *backends, struct daemon *daemon,
 	int rc = 0;
 	for (size_t i = 0; rc >= 0 && i < config->backend_count; i++)
 		rc = backend_create(daemon, config->backends[i].name, &config->backends[i], err);
-	if (rc >= 0 && !backend_by_name(backends, config->default_backend))
-		rc = backend_create(daemon, config->default_backend, NULL, err);
+	const char *usual = backends_default(backends, config);
+	if (rc >= 0 && !backend_by_name(backends, usual))
+		rc = backend_create(daemon, usual, NULL, err);
 	for (struct backend *b = backends->first; rc >= 0 && b; b = b->next)
 		rc = b->ops->list(b->launcher, err);
 	return rc;
+}
+
+void backends_need(struct backends *backends, struct daemon *daemon, const char *name)
+{
+	struct error err = ERROR_INIT;
+	if (!backends->chosen[0] || backend_by_name(backends, name) || !launcher_backend_find(name))
+		return;
+	int rc = backend_create(daemon, name, NULL, &err);
+	if (rc >= 0)
+		rc = backends->first->ops->list(backends->first->launcher, &err);
+	if (rc < 0)
+		log_line(&daemon->log, LOG_ERROR, LOG_ABOUT_NOTHING, "%s", err.message);
 }
 
 void backends_finish(struct backends *backends)

@@ -23,7 +23,17 @@ struct backend {
 struct backends {
 	struct backend *first;
 	void (*listed)(struct daemon *daemon); /* once, when all are */
+	char chosen[16]; /* for services that name none, where that was left to us; or "" */
+	char why[256];   /* not another one; or "" */
 };
+
+/* backend_choice.c: backend.default = auto: our own monitor where this host has machines for it, else
+ * libvirt. Asked before the rest. */
+#define BACKEND_AUTO "auto"
+struct config;
+void backends_choose(struct backends *backends, const struct config *config);
+/* The backend of services that name none. */
+const char *backends_default(const struct backends *backends, const struct config *config);
 
 /* Creates each and asks it for the guests of an earlier life. */
 int backends_init(struct backends *backends, struct daemon *daemon,
@@ -31,6 +41,10 @@ int backends_init(struct backends *backends, struct daemon *daemon,
 /* Guests live on. The loop must run until all are closed; then backends_free() is due. */
 void backends_finish(struct backends *backends);
 void backends_free(struct backends *backends);
+
+/* One that no configuration names, and a stored service does: created now, where that can be. Before
+ * the loop runs. */
+void backends_need(struct backends *backends, struct daemon *daemon, const char *name);
 
 struct backend *backend_by_name(const struct backends *backends, const char *name);
 

@@ -45,6 +45,7 @@ static int load_service(void *ctx, const struct store_service *service)
 {
 	struct loading *loading = ctx;
 	struct daemon *daemon = loading->daemon;
+	backends_need(&daemon->backends, daemon, service->backend);
 	if (!backend_by_name(&daemon->backends, service->backend)) {
 		log_line(&daemon->log, LOG_ERROR, (struct log_about){.service = service->name},
 			"is not served: its backend '%s' is not configured", service->backend);
@@ -111,7 +112,8 @@ static int make_link(struct daemon *daemon, struct error *err)
 	const struct config *config = daemon->config;
 	if (!config->network.enabled)
 		return 0;
-	const struct launcher_ops *backend = launcher_backend_find(config->default_backend);
+	const struct launcher_ops *backend =
+		launcher_backend_find(backends_default(&daemon->backends, config));
 	const struct link_config link = {
 		.bridge = config->network.bridge,
 		.address = config->network.address,
@@ -304,6 +306,7 @@ int daemon_init(
 		rc = registry_init(&daemon->registry, daemon, err);
 	if (rc >= 0)
 		rc = history_last_generation(store, &daemon->registry.last_generation, err);
+	backends_choose(&daemon->backends, config);
 	if (rc >= 0)
 		rc = make_link(daemon, err);
 	if (rc >= 0)

@@ -314,8 +314,9 @@ const struct config_option config_options[] = {
 	{"network.doorbell", TEXT, .min = 1, .max = 15, .value = "summon-bell",
 		AT(network.doorbell),
 		.help = "the TUN device that packets to sleeping guests are routed to"},
-	{"backend.default", TEXT, .min = 1, .max = 15, .value = "libvirt", AT(default_backend),
-		RELOAD, .help = "the backend of services that name none"},
+	{"backend.default", TEXT, .min = 1, .max = 15, .value = "auto", AT(default_backend), RELOAD,
+		.help = "the backend of services that name none; auto: vmm where it has KVM, else "
+			"libvirt"},
 	{"images", PATH, .value = SUMMOND_GUEST_DIR, AT(images), RELOAD,
 		.help = "the folder of our own guest images"},
 	{"guest.memory", SIZE, .value = "32MiB", .min = 1ull << 20, .max = 1ull << 40,

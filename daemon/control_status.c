@@ -181,6 +181,12 @@ static void check_limits(struct daemon *daemon, json_t *list)
 
 static void check_backends(struct daemon *daemon, json_t *list)
 {
+	const struct backends *backends = &daemon->backends;
+	char usual[320];
+	snprintf(usual, sizeof(usual), "%s runs services that name none%s%s",
+		backends_default(backends, daemon->config), backends->why[0] ? "; " : "",
+		backends->why);
+	add(list, "backend", "ok", usual);
 	for (const struct backend *b = daemon->backends.first; b; b = b->next) {
 		char text[512] = "";
 		b->ops->describe(b->launcher, text, sizeof(text));

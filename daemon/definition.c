@@ -167,7 +167,8 @@ static int parse_field(
 int definition_parse(
 	struct daemon *daemon, const json_t *json, struct store_service *def, struct error *err)
 {
-	snprintf(def->backend, sizeof(def->backend), "%s", daemon->config->default_backend);
+	snprintf(def->backend, sizeof(def->backend), "%s",
+		backends_default(&daemon->backends, daemon->config));
 	strcpy(def->policy, "default");
 	const char *key;
 	json_t *value;

@@ -151,6 +151,9 @@ struct launcher_ops {
 	const char *summary; /* one line, for `summonctl check` */
 	bool needs_image;    /* a service must have an image or a domain_xml */
 	enum launcher_tap tap;
+	/* 0 where its guests run well on this host; else why not. It may take some ms, and is for the
+	 * time before the loop runs. NULL: there is no need to ask. */
+	int (*suits)(const struct launcher_setting *settings, size_t count, struct error *err);
 	/* Checks the settings (-EINVAL names the key and what would be right) and starts up without
 	 * blocking; work before it is connected is queued. */
 	int (*create)(

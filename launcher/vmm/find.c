@@ -19,9 +19,12 @@ void vmm_list_answered(struct vmm *vmm)
 		return;
 	vmm->listing = false;
 	uv_timer_stop(&vmm->list_timer);
-	if (!vmm->is_unable)
+	struct launcher_event event = {.type = LAUNCHER_LISTED, .error = ERROR_INIT};
+	if (vmm->is_unable)
+		error_set(&event.error, -ENOTSUP, "no guest can run here: %.400s", vmm->facts);
+	else
 		vmm_shells_fill(vmm, 0);
-	vmm_emit(vmm, &(struct launcher_event){.type = LAUNCHER_LISTED});
+	vmm_emit(vmm, &event);
 }
 
 /* Those that have not answered are of no use to anybody; their ends count as answers. */

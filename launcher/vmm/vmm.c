@@ -257,6 +257,7 @@ const struct launcher_ops vmm_launcher_ops = {
 	.summary = "our own monitor: starts a unikernel in milliseconds (KVM, or none; one CPU)",
 	.needs_image = true,
 	.tap = LAUNCHER_TAP_HEADERS,
+	.suits = vmm_suits,
 	.create = vmm_create,
 	.destroy = vmm_destroy,
 	.capabilities = vmm_capabilities,

@@ -164,6 +164,9 @@ int vmm_list(struct launcher *launcher, struct error *err);
 /* One of those asked has answered, or has gone. */
 void vmm_list_answered(struct vmm *vmm);
 
+/* suits.c: launcher_ops.suits. */
+int vmm_suits(const struct launcher_setting *settings, size_t count, struct error *err);
+
 /* probe.c: the mode's name as a constant; -EINVAL where there is no such mode. NULL for "auto". */
 int vmm_mode_parse(const char *name, const char **mode, struct error *err);
 /* Asks summon-vmm what this host can do; and gives up on it. */

@@ -6,7 +6,7 @@ import socket
 import subprocess
 
 import pytest
-from harness import HANG, SUMMOND, Summond, wait_for
+from harness import BUILD, HANG, SUMMOND, Summond, wait_for
 
 NAME = "www.example.test"
 
@@ -193,3 +193,32 @@ def test_a_guest_has_a_word_in_its_retirement(word, idle, lasts):
         else:
             summond.wait_state(NAME, "asleep")
             assert summond.state("other.example.test") == "awake"
+def backends_of(summond):
+    return {item["name"]: item["message"] for item in summond.get("/v1/check")["checks"]}
+
+
+def test_the_usual_backend_is_one_that_suits():
+    """auto: vmm where it has machines, which this one has not; and vmm stays for who names it."""
+    config = 'backend "vmm" { monitor = "/bin/false" }'
+    with Summond(config, backend="auto", network=False).start() as summond:
+        checks = backends_of(summond)
+        assert "vmm does not suit: summon-vmm --check fails" in checks["backend"]
+        assert "no guest can run here" in checks["vmm"]
+        usual = checks["backend"].split()[0]
+        assert usual != "vmm"
+        assert summond.add("a.example.test", image="hello")["backend"] == usual
+
+
+MONITOR = BUILD.resolve() / "summon-vmm" / "summon-vmm"
+
+
+@pytest.mark.skipif(not os.path.exists(MONITOR) or subprocess.run(
+    [MONITOR, "--check", "--mode=kvm"], stdout=subprocess.DEVNULL, check=False).returncode,
+    reason="summon-vmm has no machines here")
+def test_the_usual_backend_is_our_own():
+    with Summond(f'backend "vmm" {{ monitor = "{MONITOR}" }}', backend="auto",
+                 network=False).start() as summond:
+        checks = backends_of(summond)
+        assert checks["backend"] == "vmm runs services that name none"
+        assert "mode kvm" in checks["vmm"]
+        assert "libvirt" not in checks

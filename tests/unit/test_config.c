@@ -111,7 +111,7 @@ static void defaults(void **state)
 	char text[IP_PREFIX_TEXT];
 	assert_string_equal(ip_prefix_print(&c->network.pool, text), "10.77.0.1/16");
 	assert_int_equal(c->network.pool6.address.family, 0);
-	assert_string_equal(c->default_backend, "libvirt");
+	assert_string_equal(c->default_backend, "auto");
 	assert_int_equal(c->guest.memory, 32u << 20);
 	assert_int_equal(c->journal.flush, 200 * NS_PER_MS);
 	assert_int_equal(c->log.level, 1);
