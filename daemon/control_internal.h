@@ -72,6 +72,13 @@ void control_patch_policy(void *ctx, struct http_request *request);
 void control_delete_policy(void *ctx, struct http_request *request);
 void control_list_policy_options(void *ctx, struct http_request *request);
 
+/* control_zones.c */
+void control_list_zones(void *ctx, struct http_request *request);
+void control_get_zone(void *ctx, struct http_request *request);
+void control_add_key(void *ctx, struct http_request *request);
+void control_activate_key(void *ctx, struct http_request *request);
+void control_remove_key(void *ctx, struct http_request *request);
+
 /* control_history.c */
 void control_list_summons(void *ctx, struct http_request *request);
 void control_get_summon(void *ctx, struct http_request *request);

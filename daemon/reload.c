@@ -8,29 +8,46 @@
 
 #include "base/cleanup.h"
 #include "daemon/daemon.h"
+#include "daemon/keys.h"
+
+/* What of a zone is in files, and what else the DNS server wants to know. */
+static int read_zone(const struct config *config, const struct config_zone *zone,
+	struct dns_zone_config *out, struct key_set *keys, struct error *err)
+{
+	char origin[254];
+	int rc = dns_name_canonical(zone->origin, origin, err);
+	if (rc >= 0)
+		rc = keys_read(config->state_dir, origin, keys, err);
+	*out = (struct dns_zone_config){
+		.origin = zone->origin,
+		.primary = zone->primary,
+		.mailbox = zone->mailbox,
+		.servers = zone->servers,
+		.server_count = zone->server_count,
+		.ttl = zone->ttl,
+		.negative_ttl = zone->negative_ttl,
+		/* Grows with each change, across restarts, without being kept anywhere. */
+		.serial = (uint32_t)time(NULL),
+		.file = zone->file,
+		.keys = keys->key,
+		.key_count = keys->count,
+	};
+	return rc;
+}
 
 int reload_read_zones(const struct config *config, struct dns_zones **out, struct error *err)
 {
 	CLEANUP(free)
 	struct dns_zone_config *zones = calloc(config->zone_count + 1, sizeof(*zones));
-	if (!zones)
-		return error_set(err, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < config->zone_count; i++) {
-		const struct config_zone *zone = &config->zones[i];
-		zones[i] = (struct dns_zone_config){
-			.origin = zone->origin,
-			.primary = zone->primary,
-			.mailbox = zone->mailbox,
-			.servers = zone->servers,
-			.server_count = zone->server_count,
-			.ttl = zone->ttl,
-			.negative_ttl = zone->negative_ttl,
-			/* Grows with each change, across restarts, without being kept anywhere. */
-			.serial = (uint32_t)time(NULL),
-			.file = zone->file,
-		};
-	}
-	return dns_zones_create(zones, config->zone_count, out, err);
+	CLEANUP(free) struct key_set *keys = calloc(config->zone_count + 1, sizeof(*keys));
+	int rc = zones && keys ? 0 : error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; rc >= 0 && i < config->zone_count; i++)
+		rc = read_zone(config, &config->zones[i], &zones[i], &keys[i], err);
+	if (rc >= 0)
+		rc = dns_zones_create(zones, config->zone_count, out, err);
+	for (size_t i = 0; keys && i < config->zone_count; i++)
+		keys_release(&keys[i]);
+	return rc;
 }
 
 static int set_access(struct daemon *daemon, const struct config *config, struct error *err)
@@ -80,16 +97,20 @@ static void log_problem(void *ctx, const char *problem)
 }
 
 static void begin(struct daemon *daemon);
+static void begin_zones(struct daemon *daemon);
 
-/* Another one that was asked for meanwhile begins now. */
+/* What was asked for meanwhile begins now. */
 static void end(struct daemon *daemon)
 {
 	struct reload *reload = &daemon->reload;
 	reload->busy = false;
-	if (reload->again && !daemon->ending)
+	if (reload->again && !daemon->ending) {
 		begin(daemon);
-	else
-		sd_notify(0, "READY=1");
+		return;
+	}
+	sd_notify(0, "READY=1");
+	if (reload->waiting)
+		begin_zones(daemon);
 }
 
 static void give_up(struct daemon *daemon, const struct error *err)
@@ -116,11 +137,29 @@ static void take(struct daemon *daemon)
 	end(daemon);
 }
 
+/* Tells those who waited for this pass, and any others begin another. */
+static void tell(struct daemon *daemon)
+{
+	struct reload *reload = &daemon->reload;
+	for (struct reload_waiter *waiter = reload->told, *next; waiter; waiter = next) {
+		next = waiter->next;
+		waiter->done(waiter->ctx, reload->rc, &reload->err);
+		free(waiter);
+	}
+	reload->told = NULL;
+	if (reload->rc < 0)
+		log_problem(daemon, reload->err.message);
+	end(daemon);
+}
+
+/* A pass for the zones alone has no next configuration. The present one stays as long as it is under
+ * way. */
 static void read_zones(uv_work_t *work)
 {
 	struct daemon *daemon = work->data;
 	struct reload *reload = &daemon->reload;
-	reload->rc = reload_read_zones(reload->next, &reload->zones, &reload->err);
+	const struct config *config = reload->next ? reload->next : daemon->config;
+	reload->rc = reload_read_zones(config, &reload->zones, &reload->err);
 }
 
 static void on_zones(uv_work_t *work, int status)
@@ -128,36 +167,59 @@ static void on_zones(uv_work_t *work, int status)
 	struct daemon *daemon = work->data;
 	struct reload *reload = &daemon->reload;
 	struct dns_zones *zones = reload->zones;
+	const struct config *config = reload->next ? reload->next : daemon->config;
 	(void)status;
 	reload->zones = NULL;
 	if (daemon->ending) {
 		dns_zones_destroy(zones);
-		config_destroy(reload->next);
-		return;
+		reload->rc = error_set(&reload->err, -ECANCELED, "this server is about to stop");
+	} else if (reload->rc >= 0) {
+		reload->rc = set_dns(daemon, config, zones, &reload->err);
 	}
-	if (reload->rc >= 0)
-		reload->rc = set_dns(daemon, reload->next, zones, &reload->err);
-	if (reload->rc < 0)
+	if (!reload->next)
+		tell(daemon);
+	else if (reload->rc < 0)
 		give_up(daemon, &reload->err);
 	else
 		take(daemon);
 }
 
+static int queue(struct daemon *daemon)
+{
+	struct reload *reload = &daemon->reload;
+	reload->work.data = daemon;
+	return uv_queue_work(&daemon->loop, &reload->work, read_zones, on_zones);
+}
+
 static void begin(struct daemon *daemon)
 {
 	struct reload *reload = &daemon->reload;
-	*reload = (struct reload){.busy = true};
+	reload->busy = true;
+	reload->again = false;
 	int rc = config_load(daemon->config_path, log_problem, daemon, &reload->next, &reload->err);
 	if (rc < 0) {
 		give_up(daemon, NULL);
 		return;
 	}
 	rc = config_reloadable(daemon->config, reload->next, &reload->err);
-	reload->work.data = daemon;
 	if (rc >= 0)
-		rc = uv_queue_work(&daemon->loop, &reload->work, read_zones, on_zones);
+		rc = queue(daemon);
 	if (rc < 0)
 		give_up(daemon, &reload->err);
+}
+
+static void begin_zones(struct daemon *daemon)
+{
+	struct reload *reload = &daemon->reload;
+	reload->busy = true;
+	reload->told = reload->waiting;
+	reload->waiting = NULL;
+	reload->next = NULL;
+	reload->rc = daemon->ending ? -ECANCELED : queue(daemon);
+	if (reload->rc < 0) {
+		error_set(&reload->err, reload->rc, "the zones could not be read again");
+		tell(daemon);
+	}
 }
 
 void reload(struct daemon *daemon)
@@ -167,4 +229,16 @@ void reload(struct daemon *daemon)
 		daemon->reload.again = true;
 	else
 		begin(daemon);
+}
+
+int reload_zones(struct daemon *daemon, reload_done_fn done, void *ctx, struct error *err)
+{
+	struct reload_waiter *waiter = malloc(sizeof(*waiter));
+	if (!waiter)
+		return error_set(err, -ENOMEM, "out of memory");
+	*waiter = (struct reload_waiter){daemon->reload.waiting, done, ctx};
+	daemon->reload.waiting = waiter;
+	if (!daemon->reload.busy)
+		begin_zones(daemon);
+	return 0;
 }

@@ -11,6 +11,15 @@ struct config;
 struct daemon;
 struct dns_zones;
 
+/* Called once, on the loop thread. */
+typedef void (*reload_done_fn)(void *ctx, int rc, const struct error *err);
+
+struct reload_waiter {
+	struct reload_waiter *next;
+	reload_done_fn done;
+	void *ctx;
+};
+
 /* A reload under way: zone files are read in a thread. */
 struct reload {
 	uv_work_t work;
@@ -18,7 +27,8 @@ struct reload {
 	struct dns_zones *zones;
 	struct error err;
 	int rc;
-	bool busy, again; /* `again`: asked for meanwhile */
+	bool busy, again;                     /* `again`: asked for meanwhile */
+	struct reload_waiter *waiting, *told; /* for zones alone; the latter for this pass */
 };
 
 /* Reads the configuration again (SIGHUP) and takes what can be changed while running: zones, log,
@@ -28,6 +38,10 @@ void reload(struct daemon *daemon);
 
 /* Reads and compiles the zones of a configuration, with their files; any thread. */
 int reload_read_zones(const struct config *config, struct dns_zones **out, struct error *err);
+
+/* Reads the zones of the present configuration again, with their files and keys. `done` comes in a
+ * later turn. */
+int reload_zones(struct daemon *daemon, reload_done_fn done, void *ctx, struct error *err);
 
 /* Gives the DNS server what it takes from the configuration while it runs: zones, secrets. Blocks. */
 int reload_dns(struct daemon *daemon, struct error *err);

@@ -187,6 +187,16 @@ int dns_use_zones(struct dns_server *server, struct dns_zones *zones, struct err
 /* Both in one. */
 int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones, size_t count,
 	struct error *err);
+
+struct dns_zone_info {
+	char origin[254];
+	uint32_t serial;
+	size_t records;              /* static ones */
+	struct dns_key *const *keys; /* the active one first; valid until the zones change */
+	size_t key_count;
+};
+/* The nth zone that is served; false beyond the last. */
+bool dns_zone_info(const struct dns_server *server, size_t index, struct dns_zone_info *out);
 bool dns_in_zone(const struct dns_server *server, const char *name);
 /* Whether the zones leave the name to a service. -EEXIST, with what they have there. */
 int dns_check_service_name(const struct dns_server *server, const char *name, struct error *err);

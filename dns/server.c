@@ -153,6 +153,20 @@ int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones
 	return names_set_zones(&server->responder.names, zones, count, err);
 }
 
+bool dns_zone_info(const struct dns_server *server, size_t index, struct dns_zone_info *out)
+{
+	const struct names *names = &server->responder.names;
+	if (index >= names->zone_count)
+		return false;
+	const struct zone *zone = names->zones[index];
+	name_print(&zone->origin, out->origin);
+	out->serial = zone->serial;
+	out->records = zone->records.count;
+	out->keys = zone->keys;
+	out->key_count = zone->key_count;
+	return true;
+}
+
 bool dns_in_zone(const struct dns_server *server, const char *text)
 {
 	struct name name;

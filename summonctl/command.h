@@ -92,6 +92,12 @@ int run_policy_list(struct context *, const struct arguments *);
 int run_policy_show(struct context *, const struct arguments *);
 int run_policy_set(struct context *, const struct arguments *);
 int run_policy_remove(struct context *, const struct arguments *);
+int run_zone_list(struct context *, const struct arguments *);
+int run_key_list(struct context *, const struct arguments *);
+int run_key_add(struct context *, const struct arguments *);
+int run_key_ds(struct context *, const struct arguments *);
+int run_key_activate(struct context *, const struct arguments *);
+int run_key_remove(struct context *, const struct arguments *);
 int run_status(struct context *, const struct arguments *);
 int run_check(struct context *, const struct arguments *);
 

@@ -51,6 +51,11 @@ static const struct command_option summons_options[] = {
 	{0},
 };
 
+static const struct command_option key_remove_options[] = {
+	{"unsign", 0, NULL, "the last one, too: the zone is not signed any more"},
+	{0},
+};
+
 static const struct command commands[] = {
 	{"add", "NAME", 1, 1, "Register a service, or change its definition", add_options, run_add},
 	{"apply", "-f FILE", 0, 0, "Set up the services and policies of a file", apply_options,
@@ -72,6 +77,13 @@ static const struct command commands[] = {
 	{"policy set", "NAME OPTION=VALUE ...", 2, ARGUMENTS_MAX, "Change or make a policy", NULL,
 		run_policy_set},
 	{"policy remove", "NAME", 1, 1, "Forget a policy", NULL, run_policy_remove},
+	{"zone list", "", 0, 0, "The zones that are served", NULL, run_zone_list},
+	{"key list", "ZONE", 1, 1, "The keys that a zone is signed with", NULL, run_key_list},
+	{"key add", "ZONE", 1, 1, "Make a key; the first one signs the zone", NULL, run_key_add},
+	{"key ds", "ZONE", 1, 1, "The DS records for the parent zone", NULL, run_key_ds},
+	{"key activate", "ZONE TAG", 2, 2, "Sign with this key from now on", NULL,
+		run_key_activate},
+	{"key remove", "ZONE TAG", 2, 2, "Remove a key", key_remove_options, run_key_remove},
 	{"status", "", 0, 0, "The daemon and its counters", NULL, run_status},
 	{"check", "", 0, 0, "Is everything in order?", NULL, run_check},
 };

@@ -99,6 +99,18 @@ def test_every_operation_answers_as_described(summond, api):
     call("DELETE", f"/v1/services/{NAME}", expect=204)
     call("DELETE", "/v1/policies/p", expect=204)
     assert not Path(site).exists() and not Path(other).exists()
+    call("GET", "/v1/zones", expect=200)
+    call("GET", "/v1/zones/example.test", expect=200)
+    call("GET", "/v1/zones/nothing.test", expect=404)
+    [first] = call("POST", "/v1/zones/example.test/keys", {}, 201)["keys"]
+    _, second = call("POST", "/v1/zones/example.test/keys", expect=201)["keys"]
+    keys = "/v1/zones/example.test/keys"
+    call("DELETE", f"{keys}/{first['tag']}", expect=409)
+    call("POST", f"{keys}/{second['tag']}/activate", {}, 200)
+    call("DELETE", f"{keys}/{first['tag']}", expect=200)
+    call("DELETE", f"{keys}/{first['tag']}", expect=404)
+    call("DELETE", f"{keys}/{second['tag']}", expect=409)
+    assert not call("DELETE", f"{keys}/{second['tag']}?unsign=true", expect=200)["signed"]
     described = {(method.upper(), path) for path, item in api["paths"].items() for method in item
                  if method in ("get", "put", "post", "patch", "delete")}
     assert described == seen
