@@ -245,17 +245,17 @@ static bool was_said(const struct answer *answer, const struct block *block)
 	return false;
 }
 
-/* Follows aliases within the zone (RFC 6604: the RCODE is that of the last name). */
-static void follow(struct search *search, const struct rrset *alias)
+/* Follows aliases within the zone (RFC 6604: the RCODE is that of the last name); `target` is room
+ * for the name that is looked for then. */
+static void follow(struct search *search, const struct rrset *alias, struct name *target)
 {
-	struct name name;
-	search->name = &name;
+	search->name = target;
 	for (int links = 0; alias && links < MAX_LINKS && search->out->count > 0; links++) {
 		bool exact;
 		uint8_t last = search->out->count - (search->secure ? 1 : 0);
 		search->owner = (struct part_owner){last, BLOCK_RECORD_FIXED};
-		name_fold(record_data(alias->records[0]), &name);
-		const struct node *node = table_closest(&search->names->table, &name, &exact);
+		name_fold(record_data(alias->records[0]), target);
+		const struct node *node = table_closest(&search->names->table, target, &exact);
 		if (node->zone != search->zone)
 			return;
 		const struct rrset *next =
@@ -268,7 +268,7 @@ static void follow(struct search *search, const struct rrset *alias)
 
 void answer_find(const struct names *names, const struct query *query, struct answer *out)
 {
-	struct name name;
+	struct name name, target;
 	bool exact;
 	name_fold(query->question, &name);
 	const struct node *node = table_closest(&names->table, &name, &exact);
@@ -287,7 +287,7 @@ void answer_find(const struct names *names, const struct query *query, struct an
 	out->rcode = DNS_RCODE_NOERROR;
 	out->authoritative = true;
 	const struct rrset *alias = find_name(&search, node, exact);
-	follow(&search, alias);
+	follow(&search, alias, &target);
 	if (out->rcode == DNS_RCODE_SERVFAIL)
 		answer_init(out, DNS_RCODE_SERVFAIL);
 }
