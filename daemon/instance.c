@@ -185,7 +185,8 @@ void instance_spec(
 {
 	char *cmdline = texts->cmdline;
 	const size_t size = sizeof(texts->cmdline);
-	const struct instance *instance = service->instance;
+	static const struct instance none = {.tap_fd = -1};
+	const struct instance *instance = service->instance ? service->instance : &none;
 	const struct config *config = service->daemon->config;
 	const struct store_service *def = &service->def;
 	char address[IP_PREFIX_TEXT], gateway[IP_ADDRESS_TEXT];
@@ -215,6 +216,7 @@ void instance_spec(
 		.tap = instance->tap[0] ? instance->tap : NULL,
 		.bridge = config->network.bridge,
 		.tap_fd = instance->tap_fd,
+		.from_template = service->policy->policy.start == POLICY_START_SNAPSHOT,
 		.mac = service->mac,
 		.ipv4 = instance->ipv4,
 		.ipv6 = instance->ipv6,
@@ -385,4 +387,15 @@ void instance_output(struct service *service, const uint8_t *data, size_t length
 	summon_stage(service->summon, STAGE_CONSOLE, clock_monotonic());
 	control_announce_output(service->daemon->control, service, data, length);
 	console_write(service->console, data, length, on_line, service);
+}
+
+bool instance_has_template(const struct service *service)
+{
+	struct instance_texts texts;
+	struct guest_spec spec;
+	const struct backend *backend = service->backend;
+	if (service->policy->policy.start != POLICY_START_SNAPSHOT || !backend->ops->has_template)
+		return false;
+	instance_spec(service, &spec, &texts);
+	return backend->ops->has_template(backend->launcher, &spec);
 }

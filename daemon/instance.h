@@ -51,12 +51,16 @@ void instance_finish_tap(struct service *service);
 /* The daemon ends: what the guest needs stays. */
 void instance_forget(struct instance *instance);
 
-/* What the backend is told to start; `texts` is where it points into. */
+/* What the backend is told to start; `texts` is where it points into. Without an instance, all but
+ * its tap and its addresses. */
 struct instance_texts {
 	char cmdline[4096], kernel[4096];
 };
 void instance_spec(
 	const struct service *service, struct guest_spec *spec, struct instance_texts *texts);
+/* Whether it begins from what a guest like it was: it then starts as quickly as it would wake, and
+ * nothing has to be there for it meanwhile. */
+bool instance_has_template(const struct service *service);
 /* The path of an image: as given, or of one of ours where it is a bare name. */
 const char *instance_image_path(
 	const struct config *config, const char *image, char *path, size_t size);

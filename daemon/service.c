@@ -308,7 +308,7 @@ void service_consider(struct service *service)
 		timer_start(&daemon->loop, &service->consider, wait, on_consider, service);
 		return;
 	}
-	if (!load.pinned && ahead == AHEAD_NOTHING)
+	if (!load.pinned && (ahead == AHEAD_NOTHING || instance_has_template(service)))
 		return;
 	service->unasked++;
 	service->unasked_at = now;

@@ -78,6 +78,10 @@ struct guest_spec {
 	const char *bridge; /* LAUNCHER_TAP_MADE: what the device becomes a port of */
 	int tap_fd; /* it, open and non-blocking as ops->tap says; -1: to be opened by its name.
 			  * The caller's: a backend that keeps it after `start` duplicates it */
+	/* Begin from what an earlier guest of the same image, initrd, memory and command line (but
+	 * for addresses and name) was when it became ready; keep this one's state where there is
+	 * none. A backend that cannot does not look at it. */
+	bool from_template;
 	struct mac_address mac;
 	struct ip_address ipv4, ipv6;
 };
@@ -179,6 +183,8 @@ struct launcher_ops {
 		struct error *err);
 	int (*stop)(struct launcher *launcher, struct instance_id id, enum launcher_stop how,
 		struct error *err);
+	/* Whether such a guest would begin from a template; NULL where there never are any. */
+	bool (*has_template)(struct launcher *launcher, const struct guest_spec *spec);
 	/* One line of facts for a person (version, URI, domain type and why). */
 	void (*describe)(const struct launcher *launcher, char *text, size_t size);
 };

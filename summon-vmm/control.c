@@ -16,20 +16,25 @@ static int make_asynchronous(int fd, int owner, int flags)
 	return fcntl(fd, F_SETOWN, owner) < 0 || fcntl(fd, F_SETFL, flags | O_ASYNC) < 0 ? -1 : 0;
 }
 
-/* It would end us, from the first request on that comes too soon. */
-static int block_signal(void)
+static int block_signal(struct error *err)
 {
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGIO);
-	return sigprocmask(SIG_BLOCK, &set, NULL);
+	return sigprocmask(SIG_BLOCK, &set, NULL) < 0
+		       ? error_set(err, -errno, "SIGIO: %s", strerror(errno))
+		       : 0;
 }
 
 int control_open(struct control *control, int listener, struct error *err)
 {
+	/* Requests may be there already, and more of them come while we get ready. */
+	int result = block_signal(err);
+	if (result < 0)
+		return result;
 	*control = (struct control){.listener = listener, .peer = -1, .owner = getpid()};
 	/* To listen again makes us the one whom a client's SO_PEERCRED names. */
-	if (block_signal() < 0 || listen(listener, 4) < 0 ||
+	if (listen(listener, 4) < 0 ||
 		make_asynchronous(listener, control->owner, O_RDWR | O_NONBLOCK) < 0)
 		return error_set(err, -errno, "the control socket: %s", strerror(errno));
 	return 0;

@@ -9,13 +9,13 @@
 #include "base/error.h"
 #include "summon-vmm/include/protocol.h"
 
-/* The monitor's side of include/protocol.h. Whatever comes raises SIGIO, which control_open() blocks. */
+/* The monitor's side of include/protocol.h. Whatever comes raises SIGIO, which stays blocked. */
 struct control {
 	int listener, peer; /* -1: none */
 	int owner;          /* our process id, to whom SIGIO goes */
 };
 
-/* `listener` is a bound socket, which it takes over. */
+/* Blocks SIGIO. `listener` is a bound socket, which it takes over. */
 int control_open(struct control *control, int listener, struct error *err);
 
 /* Has it raise our signal again, after a change of user. */

@@ -126,7 +126,7 @@ static int check_note(const struct reader *r)
 	if (note->version != SUMMON_ABI_VERSION)
 		return refuse(r, "it is made for another version of summon-vmm");
 	if (note->entry >= r->memory->size || note->exception_entry >= r->memory->size ||
-		note->thread >= r->memory->size)
+		note->resume_entry >= r->memory->size || note->thread >= r->memory->size)
 		return refuse(r, "its note names an address outside of the guest's memory");
 	return 0;
 }

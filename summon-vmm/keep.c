@@ -32,7 +32,8 @@ static void describe(const struct monitor *m, struct snapshot_head *head)
 /* With 0, or why not. */
 static void finish(struct monitor *m, int result, const struct error *err)
 {
-	const struct control_message head = {.type = CONTROL_KEPT, .code = result};
+	const struct control_message head = {
+		.type = CONTROL_KEPT, .code = result, .flags = m->keep_flags};
 	const char *why = result < 0 ? err->message : "";
 	close(m->keep_file);
 	m->keep_file = -1;
@@ -51,12 +52,13 @@ static int check(const struct monitor *m, struct error *err)
 	return 0;
 }
 
-void monitor_keep_ask(struct monitor *m, int file, bool pauses)
+void monitor_keep_ask(struct monitor *m, int file, uint64_t flags)
 {
 	struct error err;
 	monitor_keep_cancel(m);
 	m->keep_file = file;
-	m->keep_pauses = pauses;
+	m->keep_flags = flags;
+	m->keep_when_ready = false;
 	int result = check(m, &err);
 	if (result < 0)
 		finish(m, result, &err);
@@ -82,7 +84,7 @@ void monitor_keep(struct monitor *m)
 		describe(m, &head);
 		result = snapshot_write(&head, &m->memory, m->keep_file, &err);
 	}
-	if (result == 0 && m->keep_pauses)
+	if (result == 0 && (m->keep_flags & CONTROL_KEEP_PAUSE))
 		m->paused = true;
 	m->keep_when_ready = false;
 	finish(m, result, &err);

@@ -101,15 +101,17 @@ void memory_populate(struct memory *memory)
 void memory_watch(struct memory *memory)
 {
 	int file = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	memory->pagemap = file < 0 ? 0 : file;
+	memory->is_watched = file >= 0 && dup3(file, MEMORY_PAGEMAP, O_CLOEXEC) >= 0;
+	if (file >= 0 && file != MEMORY_PAGEMAP)
+		close(file);
 }
 
 void memory_finish(struct memory *memory)
 {
 	if (memory->bytes)
 		munmap(memory->bytes, memory->size - memory->start);
-	if (memory->pagemap > 0)
-		close(memory->pagemap);
+	if (memory->is_watched)
+		close(MEMORY_PAGEMAP);
 	*memory = (struct memory){0};
 }
 
@@ -145,19 +147,35 @@ int memory_load(struct memory *memory, uint64_t address, uint64_t size, int file
 	return result;
 }
 
+bool memory_is_zero(const uint8_t page[PAGE])
+{
+	uint64_t words[8], any = 0;
+	for (size_t at = 0; at < PAGE && !any; at += sizeof(words)) {
+		memcpy(words, page + at, sizeof(words));
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			any |= words[i];
+	}
+	return any == 0;
+}
+
+bool memory_is_mapped(const struct memory *memory, uint64_t address)
+{
+	for (unsigned i = 0; i < memory->mapped_count; i++)
+		if (address >= memory->mapped[i].start && address < memory->mapped[i].end)
+			return true;
+	return false;
+}
+
 #define PAGEMAP_USED (3ull << 62) /* present, or swapped out */
 
 void memory_look(const struct memory *memory, uint64_t address, unsigned count, bool *used)
 {
 	uint64_t entries[MEMORY_LOOK];
 	uint64_t first = (uint64_t)(uintptr_t)memory_at(memory, address, count * PAGE) / PAGE;
-	bool known = memory->pagemap > 0 &&
-		     file_read(memory->pagemap, entries, count * sizeof(entries[0]),
-			     first * sizeof(entries[0])) == 0;
+	bool known =
+		memory->is_watched && file_read(MEMORY_PAGEMAP, entries, count * sizeof(entries[0]),
+					      first * sizeof(entries[0])) == 0;
 	for (unsigned i = 0; i < count; i++)
-		used[i] = !known || (entries[i] & PAGEMAP_USED);
-	for (unsigned i = 0; i < memory->mapped_count; i++)
-		for (unsigned page = 0; page < count; page++)
-			used[page] |= address + page * PAGE >= memory->mapped[i].start &&
-				      address + page * PAGE < memory->mapped[i].end;
+		used[i] = !known || (entries[i] & PAGEMAP_USED) ||
+			  memory_is_mapped(memory, address + i * PAGE);
 }

@@ -27,14 +27,15 @@
 #define MEMORY_MIN (4ull << 20)
 #define MEMORY_MAX (3ull << 30) /* the doors lie above */
 
-#define MEMORY_PIECES 260
+#define MEMORY_PIECES  260
+#define MEMORY_PAGEMAP 15 /* the descriptor of memory_watch() */
 
 struct memory {
 	uint8_t *bytes;  /* of `start` */
 	uint64_t start;  /* the first address that has memory */
 	uint64_t size;   /* the first one behind the last that has */
 	uint64_t backed; /* from SUMMON_IMAGE_MIN to here, ahead of time */
-	int pagemap;     /* of memory_watch(); 0: none */
+	bool is_watched; /* by memory_watch() */
 	struct memory_piece {
 		uint64_t start, end;
 	} mapped[MEMORY_PIECES]; /* by memory_load() */
@@ -58,6 +59,9 @@ void memory_finish(struct memory *memory);
 /* Has `size` bytes of a file be the memory at `address`, in whole pages: copied where that is quicker,
  * else mapped, and shared with others until they are written to. The file must never change. */
 int memory_load(struct memory *memory, uint64_t address, uint64_t size, int file, uint64_t offset);
+
+bool memory_is_mapped(const struct memory *memory, uint64_t address);
+bool memory_is_zero(const uint8_t page[PAGE]);
 
 #define MEMORY_LOOK 512u
 /* For each of `count` pages from `address` on, at most MEMORY_LOOK: false where it was never used, and

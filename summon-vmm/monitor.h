@@ -30,7 +30,8 @@ struct monitor {
 	bool has_network, has_excepted;
 	bool is_waiting; /* in the call of that name */
 	int keep_file;   /* where the guest is to be kept; -1: nowhere */
-	bool keep_when_ready, keep_pauses;
+	uint64_t keep_flags;
+	bool keep_when_ready;
 	char order[CONTROL_TEXT_MAX]; /* the text of BOOT */
 	uint32_t order_size;
 	struct error crash; /* what the CPU said */
@@ -56,13 +57,16 @@ void monitor_fail(struct monitor *monitor, const struct error *err);
 /* The guest's life is over: tells why, once. */
 void monitor_end(struct monitor *monitor, enum control_exit how, const char *why);
 
-/* keep.c: keeps the guest in `file`, which it takes, once it waits; and then has it pause. A guest
- * that waits already is kept at once. Tells how that went. */
-void monitor_keep_ask(struct monitor *monitor, int file, bool pauses);
+/* keep.c: keeps the guest in `file`, which it takes, once it waits. A guest that waits already is kept
+ * at once. Tells how that went. `flags` are those of CONTROL_KEEP. */
+void monitor_keep_ask(struct monitor *monitor, int file, uint64_t flags);
 /* What was asked for before is not wanted any more. */
 void monitor_keep_cancel(struct monitor *monitor);
 /* The guest waits: keeps it where that was asked for. */
 void monitor_keep(struct monitor *monitor);
+
+/* trim.c: gives back what memory a paused guest does not need. */
+void monitor_trim(struct monitor *monitor);
 
 /* report.c: what the CPU knew, as lines for the console; and in one line as *err. */
 #define REPORT_TEXT 1024

@@ -71,11 +71,20 @@ static void boot(struct monitor *m, struct control_request *request)
 	monitor_fail(m, &err);
 }
 
+static void resume(struct monitor *m, uint64_t flags)
+{
+	const struct control_message answer = {.type = CONTROL_RESUMED, .flags = flags};
+	m->paused = false;
+	if (!m->keep_when_ready)
+		monitor_keep_cancel(m);
+	control_send(&m->control, &answer, "", 0);
+}
+
 static void keep(struct monitor *m, struct control_request *request)
 {
 	if (request->fd_count != 1)
 		return;
-	monitor_keep_ask(m, request->fds[0], request->message.flags & CONTROL_KEEP_PAUSE);
+	monitor_keep_ask(m, request->fds[0], request->message.flags);
 	request->fds[0] = -1;
 }
 
@@ -86,19 +95,19 @@ static void obey(struct monitor *m, struct control_request *request)
 		boot(m, request);
 		break;
 	case CONTROL_RESUME:
-		m->paused = false;
-		if (!m->keep_when_ready)
-			monitor_keep_cancel(m);
-		monitor_tell(m, CONTROL_RESUMED);
+		resume(m, request->message.flags);
 		break;
 	case CONTROL_PAUSE:
 		m->paused = true;
 		monitor_tell(m, CONTROL_PAUSED);
+		monitor_trim(m);
 		break;
 	case CONTROL_SHUTDOWN:
 		shut_down(m);
 		break;
 	case CONTROL_ASK:
+		/* By somebody who does not know what was asked for before. */
+		monitor_keep_cancel(m);
 		tell_facts(m);
 		break;
 	case CONTROL_KEEP:

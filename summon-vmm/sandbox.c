@@ -68,12 +68,16 @@ static const struct allowed table[] = {
 	{SYS_mprotect, SANDBOX_SHELL, {}}, /* the guest's rights to its memory, once, */
 	{SYS_getpid, SANDBOX_SHELL, {}},   /* which process the filter means, */
 	{SYS_seccomp, SANDBOX_SHELL, {}},  /* and what both may do from then on */
-	/* The image and the initrd that a request has brought; later, which pages there are to keep. */
-	{SYS_pread64, ALL, {}}, {SYS_lseek, MONITOR, {}}, /* the size of the latter, */
+	{SYS_pread64, MONITOR, {}}, /* the image and the initrd that a request has brought, */
+	{SYS_pread64, SANDBOX_GUEST, {IS(0, MEMORY_PAGEMAP)}}, /* which pages there are to keep, */
+	{SYS_lseek, MONITOR, {}},                              /* the size of the latter, */
 	/* a kept guest's memory, shared with others until it is changed, */
 	{SYS_mmap, MONITOR, {IS(2, PROT_READ | PROT_WRITE), IS(3, MAP_PRIVATE | MAP_FIXED)}},
 	{SYS_getrandom, MONITOR, {}}, /* and its guest's random seed */
 	{SYS_pwrite64, ALL, {}},      /* keep a guest in a file that a request has brought */
+	{SYS_madvise, ALL,
+		{IS(2, MADV_DONTNEED)}},         /* give back what a paused guest does not need, */
+	{SYS_madvise, ALL, {IS(2, MADV_COLD)}},  /* or not soon */
 	{SYS_accept4, ALL, {IS(0, CONTROL_FD)}}, /* a daemon that was restarted comes back; */
 	{SYS_fcntl, ALL, {IS(1, F_SETFL)}},      /* have its requests signalled, */
 	{SYS_fcntl, ALL, {IS(1, F_SETOWN), {OURSELVES, 2, 0}}}, /* to nobody else */

@@ -16,17 +16,6 @@ _Static_assert(sizeof(((struct snapshot_head *)NULL)->guards) ==
 
 #define GAP 4 /* pages of zeroes that are not worth a run of their own */
 
-static bool is_zero(const uint8_t *page)
-{
-	uint64_t words[8], any = 0;
-	for (size_t at = 0; at < PAGE && !any; at += sizeof(words)) {
-		memcpy(words, page + at, sizeof(words));
-		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-			any |= words[i];
-	}
-	return any == 0;
-}
-
 /* Where there is no place for another run, the last one grows. */
 static void add_page(struct snapshot_head *head, uint64_t address)
 {
@@ -35,6 +24,12 @@ static void add_page(struct snapshot_head *head, uint64_t address)
 		last->end = address + PAGE;
 	else
 		head->run[head->run_count++] = (struct snapshot_run){address, address + PAGE};
+}
+
+/* Where the guest is a part of this process, we cannot read its guard pages either. */
+static bool is_guard(const struct snapshot_head *head, uint64_t address)
+{
+	return address == head->guards[0] || address == head->guards[1];
 }
 
 static void find_runs(struct snapshot_head *head, const struct memory *memory)
@@ -46,9 +41,23 @@ static void find_runs(struct snapshot_head *head, const struct memory *memory)
 		unsigned count = left < MEMORY_LOOK ? (unsigned)left : MEMORY_LOOK;
 		memory_look(memory, at, count, used);
 		for (unsigned i = 0; i < count; i++)
-			if (used[i] && !is_zero(memory_at(memory, at + i * PAGE, PAGE)))
+			if (used[i] && !is_guard(head, at + i * PAGE) &&
+				!memory_is_zero(memory_at(memory, at + i * PAGE, PAGE)))
 				add_page(head, at + i * PAGE);
 	}
+}
+
+static int write_run(const struct snapshot_head *head, const struct snapshot_run *run,
+	const struct memory *memory, int file)
+{
+	int result = 0;
+	for (uint64_t at = run->start, end; result == 0 && at < run->end; at = end + PAGE) {
+		for (end = at; end < run->end && !is_guard(head, end);)
+			end += PAGE;
+		result = file_write(
+			file, memory_at(memory, at, end - at), end - at, SNAPSHOT_DATA + at);
+	}
+	return result;
 }
 
 int snapshot_write(
@@ -63,12 +72,8 @@ int snapshot_write(
 	head->abi = SUMMON_ABI_VERSION;
 	head->file_size = SNAPSHOT_DATA + head->run[head->run_count - 1].end;
 	head->checksum = snapshot_checksum(head);
-	for (unsigned i = 0; result == 0 && i < head->run_count; i++) {
-		const struct snapshot_run *run = &head->run[i];
-		uint64_t size = run->end - run->start;
-		result = file_write(file, memory_at(memory, run->start, size), size,
-			SNAPSHOT_DATA + run->start);
-	}
+	for (unsigned i = 0; result == 0 && i < head->run_count; i++)
+		result = write_run(head, &head->run[i], memory, file);
 	/* Last, so that a file that was not finished has none. */
 	if (result == 0)
 		result = file_write(file, head, sizeof(*head), 0);

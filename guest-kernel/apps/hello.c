@@ -3,20 +3,19 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "guest-kernel/apps/work.h"
 #include "guest-kernel/include/app.h"
 
 /* The smallest application: is there, counts, answers pings. The word panic=1 has it crash after a
- * while, to see what a crash looks like; work=MS has it compute for so long before it is ready. */
+ * while, to see what a crash looks like; work=500ms has it compute for so long before it is ready. */
 
 #define INTERVAL_NS 10000000000ull
 #define CRASH_NS    50000000ull
-#define WORK_MAX_MS 60000
-#define NS_PER_MS   1000000ull
 
 struct hello {
 	struct app *app;
 	struct app_timer *timer;
-	uint32_t crash, work_ms;
+	uint32_t crash;
 	unsigned count;
 };
 
@@ -37,13 +36,6 @@ static void tick(void *context)
 	app_timer_start(hello->timer, INTERVAL_NS);
 }
 
-static void compute(struct app *app, uint64_t ns)
-{
-	uint64_t end = app_now(app) + ns;
-	while (app_now(app) < end)
-		;
-}
-
 int app_main(struct app *app)
 {
 	struct hello *hello = calloc(1, sizeof(*hello));
@@ -52,13 +44,12 @@ int app_main(struct app *app)
 	hello->app = app;
 	hello->timer = app_timer_create(app, tick, hello);
 	if (!hello->timer || app_number(app, "panic", 0, 1, 0, &hello->crash) < 0 ||
-		app_number(app, "work", 0, WORK_MAX_MS, 0, &hello->work_ms) < 0) {
+		work_before_ready(app) < 0) {
 		app_timer_destroy(hello->timer);
 		free(hello);
 		return -EINVAL;
 	}
 	app_timer_start(hello->timer, hello->crash ? CRASH_NS : INTERVAL_NS);
-	compute(app, hello->work_ms * NS_PER_MS);
 	app_ready(app);
 	return 0;
 }

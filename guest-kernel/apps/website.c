@@ -8,9 +8,11 @@
 #include "guest-kernel/apps/http.h"
 #include "guest-kernel/apps/mime.h"
 #include "guest-kernel/apps/site.h"
+#include "guest-kernel/apps/work.h"
 #include "guest-kernel/include/app.h"
 
-/* A web server for the files of a ustar archive that is given as the initial ramdisk. */
+/* A web server for the files of a ustar archive that is given as the initial ramdisk. The word
+ * work=500ms has it compute for so long before it is ready. */
 
 #define CONNECTIONS_MAX 256
 #define IDLE_NS         15000000000ull
@@ -316,6 +318,9 @@ int app_main(struct app *app)
 		return -EINVAL;
 	}
 	service.port = (uint16_t)port;
+	result = work_before_ready(app);
+	if (result < 0)
+		return result;
 	result = app_tcp_listen(app, &service, &website);
 	if (result < 0) {
 		app_log(app, "cannot listen on port %u", service.port);

@@ -19,6 +19,7 @@ void vmm_list_answered(struct vmm *vmm)
 		return;
 	vmm->listing = false;
 	uv_timer_stop(&vmm->list_timer);
+	vmm_rest_announce(vmm);
 	struct launcher_event event = {.type = LAUNCHER_LISTED, .error = ERROR_INIT};
 	if (vmm->is_unable)
 		error_set(&event.error, -ENOTSUP, "no guest can run here: %.400s", vmm->facts);
@@ -40,15 +41,16 @@ static void on_list_timer(uv_timer_t *timer)
 			vmm_guest_kill(guest);
 }
 
-/* "<identity>-<slot>-<generation>.sock", and nothing else. */
-static bool read_name(const struct vmm *vmm, const char *name, struct instance_id *id)
+/* "<identity>-<slot>-<generation>" and the ending, and nothing else. */
+static bool read_name(
+	const struct vmm *vmm, const char *name, const char *ending, struct instance_id *id)
 {
 	size_t length = strlen(vmm->identity);
 	char again[64];
 	if (strncmp(name, vmm->identity, length) != 0 ||
 		sscanf(name + length, "-%u-%u", &id->slot, &id->generation) != 2)
 		return false;
-	snprintf(again, sizeof(again), "-%u-%u.sock", id->slot, id->generation);
+	snprintf(again, sizeof(again), "-%u-%u%s", id->slot, id->generation, ending);
 	return strcmp(name + length, again) == 0;
 }
 
@@ -75,6 +77,21 @@ static int ask(struct vmm *vmm, struct instance_id id, struct error *err)
 	return vmm_guest_request(guest, CONTROL_ASK, err);
 }
 
+/* "<identity>-<slot>-<generation>" */
+static int find_rests(struct vmm *vmm, struct error *err)
+{
+	char folder[VMM_PATH];
+	snprintf(folder, sizeof(folder), "%s/saved", vmm->state_dir);
+	vmm_save_sweep(vmm, folder);
+	CLEANUP(closedir) DIR *dir = opendir(folder);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		struct instance_id id;
+		if (read_name(vmm, entry->d_name, "", &id) && !vmm_rest_new(vmm, id))
+			return error_set(err, -ENOMEM, "out of memory");
+	}
+	return 0;
+}
+
 int vmm_list(struct launcher *launcher, struct error *err)
 {
 	struct vmm *vmm = (struct vmm *)launcher;
@@ -83,10 +100,14 @@ int vmm_list(struct launcher *launcher, struct error *err)
 		return error_set(err, -errno, "%s: %s", vmm->state_dir, strerror(errno));
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		struct instance_id id;
-		int r = read_name(vmm, entry->d_name, &id) ? ask(vmm, id, err) : 0;
+		int r = read_name(vmm, entry->d_name, ".sock", &id) ? ask(vmm, id, err) : 0;
 		if (r < 0)
 			return r;
 	}
+	int r = find_rests(vmm, err);
+	if (r < 0)
+		return r;
+	vmm_templates_find(vmm);
 	vmm_shells_sweep(vmm, true);
 	vmm_probe(vmm);
 	vmm->listing = true;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -89,10 +90,14 @@ void vmm_guest_forget(struct vmm_guest *guest)
 		return;
 	unlist(guest);
 	guest->gone = true;
+	vmm_save_drop(guest->save);
+	vmm_save_drop(guest->making);
+	guest->save = guest->making = NULL;
 	uv_close((uv_handle_t *)&guest->socket_poll, handle_closed);
 	if (guest->process >= 0)
 		uv_close((uv_handle_t *)&guest->process_poll, handle_closed);
 	vmm_spawn_forget(guest);
+	uv_close((uv_handle_t *)&guest->keep_timer, handle_closed);
 }
 
 void vmm_guest_kill(struct vmm_guest *guest)
@@ -131,6 +136,8 @@ struct said {
 static void on_created(struct vmm_guest *guest, const struct said *said)
 {
 	(void)said;
+	if (guest->is_restored)
+		vmm_rest_resumed(guest);
 	if (guest->started)
 		return;
 	guest->started = true;
@@ -143,6 +150,13 @@ static void on_created(struct vmm_guest *guest, const struct said *said)
 static bool is_printable(char c)
 {
 	return c >= ' ' && c <= '~';
+}
+
+bool vmm_is_printable(const char *text)
+{
+	while (is_printable(*text))
+		text++;
+	return *text == '\0';
 }
 
 /* It ends up in logs, and on terminals. */
@@ -165,6 +179,7 @@ static void on_failed(struct vmm_guest *guest, const struct said *said)
 static void on_resumed(struct vmm_guest *guest, const struct said *said)
 {
 	(void)said;
+	guest->is_paused = false;
 	if (guest->resumes == 0)
 		return; /* nobody has asked */
 	guest->resumes--;
@@ -174,6 +189,7 @@ static void on_resumed(struct vmm_guest *guest, const struct said *said)
 static void on_paused(struct vmm_guest *guest, const struct said *said)
 {
 	(void)said;
+	guest->is_paused = true;
 	if (guest->suspends == 0)
 		return;
 	guest->suspends--;
@@ -183,6 +199,17 @@ static void on_paused(struct vmm_guest *guest, const struct said *said)
 static void on_ready(struct vmm_guest *guest, const struct said *said)
 {
 	emit(guest, (struct launcher_event){.type = LAUNCHER_READY, .boot_ns = said->head->flags});
+}
+
+static void on_kept(struct vmm_guest *guest, const struct said *said)
+{
+	struct error err = ERROR_INIT;
+	if (said->head->code < 0)
+		error_set(&err, said->head->code, "%.*s", (int)said->size, said->text);
+	if (said->head->flags & CONTROL_KEEP_PAUSE)
+		vmm_rest_kept(guest, said->head->flags, &err);
+	else
+		vmm_template_kept(guest, &err);
 }
 
 static void on_output(struct vmm_guest *guest, const struct said *said)
@@ -234,6 +261,8 @@ static void on_facts(struct vmm_guest *guest, const struct said *said)
 	guest->asked = false;
 	struct vmm *vmm = guest->vmm;
 	guest->started = true;
+	guest->is_paused = said->head->flags & CONTROL_IS_PAUSED;
+	snprintf(guest->tap, sizeof(guest->tap), "%s", tap);
 	emit(guest, (struct launcher_event){.type = LAUNCHER_FOUND,
 			    .found = {
 				    .service = said->text,
@@ -259,6 +288,7 @@ static const struct {
 	{CONTROL_PAUSED, true, on_paused},
 	{CONTROL_READY, true, on_ready},
 	{CONTROL_OUTPUT, true, on_output},
+	{CONTROL_KEPT, true, on_kept},
 };
 
 static void take(struct vmm_guest *guest, const struct said *said)
@@ -303,6 +333,10 @@ static void report_end(struct vmm_guest *guest, const char *how)
 	}
 	if (!guest->started)
 		event.type = LAUNCHER_START_FAILED;
+	else if (guest->is_restored && !guest->destroying)
+		event.type = LAUNCHER_OPERATION_FAILED; /* it rests as before */
+	else
+		vmm_rest_remove(guest->vmm, guest->id);
 	event.error = guest->error;
 	emit(guest, event);
 }
@@ -327,6 +361,10 @@ static void end(struct vmm_guest *guest, const char *how)
 		return;
 	}
 	vmm_names_remove(vmm, guest->id);
+	if (guest->resting == VMM_ENDING && !guest->destroying) {
+		vmm_rest_settle(guest);
+		return;
+	}
 	bool known = !guest->asked;
 	vmm_guest_forget(guest);
 	if (known)
@@ -374,6 +412,9 @@ void vmm_guest_watch(struct vmm_guest *guest)
 	enlist(guest);
 	guest->vmm->open_handles++;
 	watch(guest, &guest->socket_poll, guest->socket, on_socket);
+	uv_timer_init(guest->vmm->loop, &guest->keep_timer);
+	guest->keep_timer.data = guest;
+	guest->open_handles++;
 	if (guest->process >= 0)
 		watch(guest, &guest->process_poll, guest->process, on_process);
 }

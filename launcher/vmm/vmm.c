@@ -9,10 +9,11 @@
 
 #include "base/units.h"
 
-#define DEFAULT_SHELLS  2
-#define MOST_SHELLS     64
-#define DEFAULT_MEMORY  (32ull << 20) /* until there was a guest */
-#define SHELLS_LATER_MS 20            /* after a start, which is more urgent */
+#define DEFAULT_SHELLS    2
+#define MOST_SHELLS       64
+#define DEFAULT_MEMORY    (32ull << 20) /* until there was a guest */
+#define DEFAULT_TEMPLATES (256ull << 20)
+#define SHELLS_LATER_MS   20 /* after a start, which is more urgent */
 
 extern const struct launcher_ops vmm_launcher_ops;
 
@@ -56,6 +57,9 @@ static void vmm_destroy(struct launcher *launcher, void (*closed)(void *ctx), vo
 		vmm_guest_forget(vmm->guests);
 	while (vmm->shells) /* which end by themselves */
 		vmm_guest_forget(vmm->shells);
+	while (vmm->rests)
+		vmm_rest_forget(vmm->rests);
+	vmm_templates_forget(vmm);
 	vmm_shells_sweep(vmm, false);
 	vmm_probe_close(vmm);
 	uv_close((uv_handle_t *)&vmm->list_timer, timer_closed);
@@ -67,7 +71,7 @@ static unsigned vmm_capabilities(const struct launcher *launcher)
 {
 	(void)launcher;
 	return LAUNCHER_CAN_PREPARE | LAUNCHER_CAN_SUSPEND | LAUNCHER_CAN_SHUTDOWN |
-	       LAUNCHER_CAN_CONSOLE | LAUNCHER_CAN_OUTLIVE;
+	       LAUNCHER_CAN_CONSOLE | LAUNCHER_CAN_OUTLIVE | LAUNCHER_CAN_SNAPSHOT;
 }
 
 static int check_spec(const struct guest_spec *spec, struct error *err)
@@ -81,42 +85,23 @@ static int check_spec(const struct guest_spec *spec, struct error *err)
 	return 0;
 }
 
-/* A shell that has died unseen is passed over. A new one that has died already is the guest all the
- * same: why it did is on its way, and becomes the START_FAILED. */
-static int boot_a_shell(struct vmm *vmm, struct instance_id id, const struct vmm_files *files,
-	const struct guest_spec *spec, enum launcher_start how, struct error *err)
-{
-	struct error why = ERROR_INIT;
-	bool ready = true;
-	while (ready) {
-		struct vmm_guest *shell = vmm_shell_take(vmm, spec->memory, &ready, &why);
-		if (!shell)
-			break;
-		int r = vmm_boot(shell, id, files, spec, how, &why);
-		if (r == 0 || (!ready && (r == -EPIPE || r == -ECONNRESET))) {
-			vmm_guest_adopt(shell, id);
-			return 0;
-		}
-		shell->is_unfit = true;
-		vmm_guest_kill(shell);
-	}
-	return error_set(err, why.code, "%s", why.message);
-}
-
 static int vmm_start(struct launcher *launcher, struct instance_id id,
 	const struct guest_spec *spec, enum launcher_start how, struct error *err)
 {
 	struct vmm *vmm = (struct vmm *)launcher;
-	struct vmm_files files;
-	if (vmm_guest_find(vmm, id))
+	struct vmm_order order;
+	if (vmm_guest_find(vmm, id) || vmm_rest_find(vmm, id))
 		return error_set(err, -EEXIST, "instance %u.%u exists", id.slot, id.generation);
 	int r = check_spec(spec, err);
 	if (r == 0)
-		r = vmm_files_open(&files, spec, err);
+		r = spec->from_template ? vmm_template_order(vmm, &order, id.slot, spec, how, err)
+					: vmm_order_new(&order, spec, how, "", err);
 	if (r < 0)
 		return r;
-	r = boot_a_shell(vmm, id, &files, spec, how, err);
-	vmm_files_close(&files);
+	struct error why = ERROR_INIT;
+	if (!vmm_boot(vmm, id, &order, &why))
+		r = error_set(err, why.code, "%s", why.message);
+	vmm_order_finish(&order);
 	vmm_shells_fill(vmm, SHELLS_LATER_MS);
 	return r;
 }
@@ -132,49 +117,68 @@ static void vmm_expect(struct launcher *launcher, unsigned starts, uint64_t memo
 		vmm_shells_fill(vmm, SHELLS_LATER_MS);
 }
 
-static struct vmm_guest *known(
-	struct launcher *launcher, struct instance_id id, int *r, struct error *err)
+static int unknown(struct instance_id id, struct error *err)
 {
-	struct vmm_guest *guest = vmm_guest_find((struct vmm *)launcher, id);
-	*r = guest && !guest->asked ? 0
-				    : error_set(err, -ENOENT, "there is no instance %u.%u", id.slot,
-					      id.generation);
-	return *r < 0 ? NULL : guest;
+	return error_set(err, -ESRCH, "there is no instance %u.%u", id.slot, id.generation);
+}
+
+static int do_at_rest(
+	struct vmm *vmm, struct instance_id id, enum vmm_request what, struct error *err)
+{
+	struct vmm_rest *rest = vmm_rest_find(vmm, id);
+	if (!rest || rest->is_stopping)
+		return unknown(id, err);
+	if (what == VMM_RESUME)
+		return vmm_rest_resume(rest, err);
+	return error_set(err, -EALREADY, "the guest rests on disk already");
+}
+
+int vmm_do(struct vmm *vmm, struct instance_id id, enum vmm_request what, struct error *err)
+{
+	struct vmm_guest *guest = vmm_guest_find(vmm, id);
+	if (!guest)
+		return do_at_rest(vmm, id, what, err);
+	if (guest->asked)
+		return unknown(id, err);
+	if (guest->resting != VMM_NOT_RESTING) {
+		if (guest->queue.count == VMM_QUEUE)
+			return error_set(err, -EBUSY, "too much is asked of one guest");
+		guest->queue.what[guest->queue.count++] = what;
+		return 0;
+	}
+	if (what == VMM_REST)
+		return vmm_rest_begin(guest, err);
+	int r = vmm_guest_request(guest, what == VMM_RESUME ? CONTROL_RESUME : CONTROL_PAUSE, err);
+	if (r == 0)
+		(*(what == VMM_RESUME ? &guest->resumes : &guest->suspends))++;
+	return r;
 }
 
 static int vmm_resume(struct launcher *launcher, struct instance_id id, struct error *err)
 {
-	int r;
-	struct vmm_guest *guest = known(launcher, id, &r, err);
-	if (guest)
-		r = vmm_guest_request(guest, CONTROL_RESUME, err);
-	if (r == 0)
-		guest->resumes++;
-	return r;
+	return vmm_do((struct vmm *)launcher, id, VMM_RESUME, err);
 }
 
 static int vmm_suspend(struct launcher *launcher, struct instance_id id, enum launcher_rest where,
 	struct error *err)
 {
-	int r;
-	struct vmm_guest *guest = known(launcher, id, &r, err);
-	if (guest && where == LAUNCHER_REST_DISK)
-		return error_set(err, -ENOTSUP, "vmm cannot keep a guest on disk");
-	if (guest)
-		r = vmm_guest_request(guest, CONTROL_PAUSE, err);
-	if (r == 0)
-		guest->suspends++;
-	return r;
+	return vmm_do((struct vmm *)launcher, id,
+		where == LAUNCHER_REST_DISK ? VMM_REST : VMM_PAUSE, err);
 }
 
 static int vmm_stop(
 	struct launcher *launcher, struct instance_id id, enum launcher_stop how, struct error *err)
 {
-	int r;
-	struct vmm_guest *guest = known(launcher, id, &r, err);
-	if (!guest)
-		return r;
-	if (how == LAUNCHER_STOP_SHUTDOWN)
+	struct vmm *vmm = (struct vmm *)launcher;
+	struct vmm_guest *guest = vmm_guest_find(vmm, id);
+	struct vmm_rest *rest = vmm_rest_find(vmm, id);
+	if (!guest && rest && !rest->is_stopping) {
+		vmm_rest_stop(rest);
+		return 0;
+	}
+	if (!guest || guest->asked)
+		return unknown(id, err);
+	if (how == LAUNCHER_STOP_SHUTDOWN && guest->resting == VMM_NOT_RESTING)
 		return vmm_guest_request(guest, CONTROL_SHUTDOWN, err);
 	guest->destroying = true;
 	vmm_guest_kill(guest);
@@ -187,12 +191,13 @@ static void vmm_describe(const struct launcher *launcher, char *text, size_t siz
 	const char *facts = vmm->facts[0] ? vmm->facts : "not asked yet";
 	int first = (int)strcspn(facts, "\n");
 	const char *second = facts[first] ? facts + first + 1 : "";
-	char mode[48] = "";
+	char mode[48] = "", templates[768] = "";
 	if (vmm->mode)
 		snprintf(mode, sizeof(mode), "mode %s; ", vmm->mode);
-	snprintf(text, size, "%s: %s%.*s%s%.*s", vmm->monitor,
+	vmm_templates_describe(vmm, templates, sizeof(templates));
+	snprintf(text, size, "%s: %s%.*s%s%.*s%s", vmm->monitor,
 		vmm->is_unable ? "no guest can run here: " : mode, first, facts,
-		*second ? "; " : "", (int)strcspn(second, "\n"), second);
+		*second ? "; " : "", (int)strcspn(second, "\n"), second, templates);
 }
 
 static int configure(struct vmm *vmm, const struct launcher_config *config, struct error *err)
@@ -202,6 +207,7 @@ static int configure(struct vmm *vmm, const struct launcher_config *config, stru
 	const char *monitor = VMM_MONITOR;
 	vmm->shells_least = DEFAULT_SHELLS;
 	vmm->shell_memory = DEFAULT_MEMORY;
+	vmm->templates_max = DEFAULT_TEMPLATES;
 	for (size_t i = 0; i < config->setting_count; i++) {
 		const struct launcher_setting *setting = &config->settings[i];
 		int r = 0;
@@ -211,9 +217,11 @@ static int configure(struct vmm *vmm, const struct launcher_config *config, stru
 			r = number_parse(setting->value, 0, MOST_SHELLS, &vmm->shells_least, err);
 		else if (strcmp(setting->key, "mode") == 0)
 			r = vmm_mode_parse(setting->value, &vmm->wanted_mode, err);
+		else if (strcmp(setting->key, "templates") == 0)
+			r = size_parse(setting->value, &vmm->templates_max, err);
 		else
-			r = error_set(
-				err, -EINVAL, "no such setting (there are monitor, shells, mode)");
+			r = error_set(err, -EINVAL,
+				"no such setting (there are monitor, shells, mode, templates)");
 		if (r < 0)
 			return error_prefix(err, r, "%s", setting->key);
 	}
@@ -267,5 +275,6 @@ const struct launcher_ops vmm_launcher_ops = {
 	.resume = vmm_resume,
 	.suspend = vmm_suspend,
 	.stop = vmm_stop,
+	.has_template = vmm_has_template,
 	.describe = vmm_describe,
 };

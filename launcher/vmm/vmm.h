@@ -7,6 +7,7 @@
 
 #include "launcher/launcher.h"
 #include "summon-vmm/include/protocol.h"
+#include "summon-vmm/include/snapshot.h"
 
 /*
  * The backend of our own monitor: a process of summon-vmm for each guest, and a socket to it named
@@ -20,16 +21,22 @@
  * the socket before. Memory is only freed in close callbacks; whatever an event's receiver does
  * (even destroy the launcher), the guest in hand is still there when it returns, and `gone` tells.
  *
- *   setting  default
- *   monitor  where summon-vmm was installed   the program's path
- *   shells   2                                how many are kept ready at least, 0 to 64
- *   mode     auto                             what runs guests: kvm, process, or the first of these
- *                                             that works here
+ * Guests that rest on disk have a file instead of a process (rest.c); and guests can begin from what
+ * another one was (template.c).
+ *
+ *   setting    default
+ *   monitor    where summon-vmm was installed   the program's path
+ *   shells     2                                how many are kept ready at least, 0 to 64
+ *   mode       auto                             what runs guests: kvm, process, or the first of these
+ *                                               that works here
+ *   templates  256MiB                           how much of the disk they may take; 0B: none is made
  *
  * In process mode nothing but a seccomp filter is around a guest, which then can say whatever it likes
- * in its monitor's stead: what comes from the socket is as hostile as what comes from a client, and
- * which tap is its is written down beside the socket.
+ * in its monitor's stead: what comes from the socket, or lies in a file that it was kept in, is as
+ * hostile as what comes from a client, and which tap is its is written down beside the socket.
  */
+#define VMM_PATH 512
+
 struct vmm {
 	struct launcher launcher;
 	uv_loop_t *loop;
@@ -39,7 +46,11 @@ struct vmm {
 	struct vmm_guest *guests, *shells;
 	uint64_t shells_least, shells_wanted; /* by the setting, and with what policies want */
 	uint64_t shell_memory;                /* as much as the largest guest so far */
-	uint32_t shell_number;                /* of the next one */
+	struct vmm_rest *rests;
+	struct vmm_template *templates;
+	uint64_t templates_max, template_uses;
+	char template_failure[640]; /* the last one, until one is made */
+	uint32_t shell_number;      /* of the next one */
 	uv_timer_t shell_timer;
 	struct vmm_guest *spawns; /* whose monitors wait to be started, the first one first */
 	unsigned in_flight;       /* monitors that are on their way */
@@ -69,6 +80,17 @@ struct vmm_spawn {
 	struct error error;
 };
 
+/* What the daemon asks of a guest that is there. */
+enum vmm_request { VMM_RESUME, VMM_PAUSE, VMM_REST };
+
+#define VMM_QUEUE 16
+struct vmm_queue {
+	enum vmm_request what[VMM_QUEUE];
+	unsigned count;
+};
+
+enum vmm_resting { VMM_NOT_RESTING, VMM_KEEPING, VMM_COPYING, VMM_ENDING };
+
 struct vmm_guest {
 	struct vmm *vmm;
 	struct vmm_guest *next;
@@ -82,10 +104,20 @@ struct vmm_guest {
 	uint32_t number; /* of the shell that it is, or was */
 	uint64_t memory; /* of a shell */
 	uv_poll_t socket_poll, process_poll;
+	uv_timer_t keep_timer;
+	char tap[16]; /* "" for none */
 	unsigned open_handles;
 	bool asked;                 /* found, and has not told its facts */
 	unsigned resumes, suspends; /* asked for, and not done yet */
 	bool started, destroying, gone;
+	bool is_paused;
+	bool is_restored; /* from disk, and has not said that it runs */
+	enum vmm_resting resting;
+	struct vmm_save *save;   /* of it, while it is KEEPING or COPYING */
+	struct vmm_save *making; /* a template, once it is ready; NULL: none */
+	uint64_t keep_flags;
+	uint32_t keeps;
+	struct vmm_queue queue;
 	bool has_ended; /* it has said so: exit, error; or error alone where it did not start */
 	enum launcher_exit exit;
 	struct error error;
@@ -125,15 +157,99 @@ void vmm_shells_fill(struct vmm *vmm, uint64_t after_ms);
 void vmm_shells_sweep(struct vmm *vmm, bool end);
 void vmm_on_shell_timer(uv_timer_t *timer);
 
-/* boot.c: opens what the spec names; -EINVAL where it cannot be. */
-struct vmm_files {
+/* order.c: what a monitor is to boot, opened, because it can open nothing itself. To be finished; a
+ * failure leaves nothing open, and is -EINVAL where a file cannot be read. */
+struct vmm_order {
 	int image, initrd, tap; /* -1: none */
+	struct vmm_save *save;  /* where it is to be kept once it is ready, or NULL */
+	unsigned flags;         /* enum control_boot_flag, but for those of the above */
+	uint64_t memory;
+	char tap_name[16];
+	char text[CONTROL_TEXT_MAX];
+	size_t size;
 };
-int vmm_files_open(struct vmm_files *files, const struct guest_spec *spec, struct error *err);
-void vmm_files_close(struct vmm_files *files);
-/* Has a shell become the guest. */
-int vmm_boot(struct vmm_guest *guest, struct instance_id id, const struct vmm_files *files,
+/* `key` says what it is made of, for others that begin from it. */
+int vmm_order_new(struct vmm_order *order, const struct guest_spec *spec, enum launcher_start how,
+	const char *key, struct error *err);
+/* A guest that begins from `file`, which is taken. */
+int vmm_order_kept(struct vmm_order *order, const struct guest_spec *spec, enum launcher_start how,
+	const char *key, int file, struct error *err);
+/* One that goes on from it, as what it was. */
+void vmm_order_again(struct vmm_order *order, const struct snapshot_head *head, int file, int tap);
+void vmm_order_finish(struct vmm_order *order);
+/* Opens a tap by its name. Held open it has a carrier, and its bridge forwards to it; with `closed_up`
+ * it keeps nothing that it is sent, until vmm_tap_open_up(). */
+int vmm_tap_open(const char *name, bool closed_up, int *out, struct error *err);
+void vmm_tap_open_up(int tap);
+
+/* boot.c: has a shell become a guest. */
+struct vmm_guest *vmm_boot(
+	struct vmm *vmm, struct instance_id id, struct vmm_order *order, struct error *err);
+/* Sends a request with descriptors. */
+int vmm_send(int socket, const struct control_message *message, size_t text_size, const int *fds,
+	size_t count);
+
+/* save.c: brings a guest that was kept to its place. */
+struct vmm_save {
+	struct vmm *vmm;
+	int file; /* for the monitor to write to */
+	char path[VMM_PATH];
+	void (*done)(struct vmm_save *save); /* not called where nobody wants it any more */
+	struct instance_id id;
+	uint64_t hash;  /* of a template */
+	uint64_t bytes; /* what it takes of the disk */
+	int result;     /* 0, or why it is not there */
+	bool is_working, is_unwanted;
+	uv_work_t work;
+};
+struct vmm_save *vmm_save_new(
+	struct vmm *vmm, const char *path, void (*done)(struct vmm_save *save), struct error *err);
+/* Once the monitor has written it; it is freed after `done`. */
+void vmm_save_finish(struct vmm_save *save);
+/* It is not wanted; takes NULL. */
+void vmm_save_drop(struct vmm_save *save);
+/* Removes from a folder what was left behind in the middle. */
+void vmm_save_sweep(const struct vmm *vmm, const char *folder);
+/* Opens one. -EINVAL where it is damaged, or of another version. */
+int vmm_save_read(const char *path, struct snapshot_head *head, int *file, struct error *err);
+
+/* rest.c: guests on disk. */
+struct vmm_rest {
+	struct vmm *vmm;
+	struct vmm_rest *next;
+	struct instance_id id;
+	int tap; /* held open, so that it is up at once; -1: none */
+	bool is_stopping;
+	uv_timer_t timer;
+};
+struct vmm_rest *vmm_rest_find(struct vmm *vmm, struct instance_id id);
+struct vmm_rest *vmm_rest_new(struct vmm *vmm, struct instance_id id);
+void vmm_rest_forget(struct vmm_rest *rest);
+void vmm_rest_path(const struct vmm *vmm, struct instance_id id, char path[VMM_PATH]);
+int vmm_rest_begin(struct vmm_guest *guest, struct error *err);
+/* Its monitor has kept it, or not. */
+void vmm_rest_kept(struct vmm_guest *guest, uint64_t flags, const struct error *err);
+/* Its process has ended as it should. */
+void vmm_rest_settle(struct vmm_guest *guest);
+void vmm_on_keep_timer(uv_timer_t *timer);
+int vmm_rest_resume(struct vmm_rest *rest, struct error *err);
+void vmm_rest_resumed(struct vmm_guest *guest);
+void vmm_rest_stop(struct vmm_rest *rest);
+/* Without a word: file and record. */
+void vmm_rest_remove(struct vmm *vmm, struct instance_id id);
+/* FOUND, of those that were found on disk. */
+void vmm_rest_announce(struct vmm *vmm);
+
+/* template.c: */
+void vmm_templates_find(struct vmm *vmm);
+void vmm_templates_forget(struct vmm *vmm);
+void vmm_templates_describe(const struct vmm *vmm, char *text, size_t size);
+bool vmm_has_template(struct launcher *launcher, const struct guest_spec *spec);
+/* To begin from one, or to make one. */
+int vmm_template_order(struct vmm *vmm, struct vmm_order *order, uint32_t slot,
 	const struct guest_spec *spec, enum launcher_start how, struct error *err);
+/* A guest that was to be one has been kept, or not. */
+void vmm_template_kept(struct vmm_guest *guest, const struct error *err);
 
 /* record.c: writes down, in process mode, which tap is the guest's ("" for none); whether that is what
  * it says, as far as is known; and removes all names of a guest that has ended. */
@@ -158,6 +274,7 @@ void vmm_guest_forget(struct vmm_guest *guest);
 /* Sends a request. Where the monitor has gone, its end is on its way, and ends the request too. */
 int vmm_guest_request(struct vmm_guest *guest, enum control_type type, struct error *err);
 void vmm_guest_kill(struct vmm_guest *guest);
+bool vmm_is_printable(const char *text);
 
 /* find.c: */
 int vmm_list(struct launcher *launcher, struct error *err);
@@ -174,6 +291,8 @@ void vmm_probe(struct vmm *vmm);
 void vmm_probe_close(struct vmm *vmm);
 
 /* vmm.c: */
+/* One of the operations on a guest, by name; in the order in which they were asked. */
+int vmm_do(struct vmm *vmm, struct instance_id id, enum vmm_request what, struct error *err);
 void vmm_emit(struct vmm *vmm, const struct launcher_event *event);
 void vmm_handle_closed(struct vmm *vmm);
 

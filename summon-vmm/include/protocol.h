@@ -10,7 +10,8 @@
  * it ever opens is open, its sandbox is closed, and what its guest is made of comes with a request.
  * A shell that loses its connection ends.
  *
- * Requests are done in the order in which they came. One packet is one message; the text takes the
+ * Requests are done in the order in which they came; the flags of RESUME and KEEP come back in their
+ * answers. One packet is one message; the text takes the
  * rest of it and is not ended by NUL. Types and flags are only ever added, and unknown ones are
  * ignored: a daemon meets monitors that are older or younger than itself.
  */
@@ -28,8 +29,8 @@ enum control_type {
 	CONTROL_PAUSE,    /* stop running, keep memory; answered by PAUSED, likewise */
 	CONTROL_SHUTDOWN, /* ask the guest to power off; a paused one is ended */
 	CONTROL_ASK,      /* answered by FACTS */
-	/* Write the guest to the file that comes along, once it waits; flags: enum
-	 * control_keep_flag. Answered by KEPT. A RESUME that comes first calls it off. */
+	/* Write the guest to the file that comes along, once it waits; answered by KEPT. A RESUME,
+	 * an ASK or another KEEP that comes first calls it off. */
 	CONTROL_KEEP,
 
 	/* answers and news */
@@ -67,9 +68,8 @@ enum control_boot_flag {
 	CONTROL_BOOT_TAP_HEADER = 32,
 };
 
-enum control_keep_flag {
-	CONTROL_KEEP_PAUSE = 1, /* and do not run on, unless it fails */
-};
+/* Of KEEP: do not run on, unless it fails. The other bits have no meaning here. */
+#define CONTROL_KEEP_PAUSE 1u
 
 #define CONTROL_FDS_MAX 4
 

@@ -237,6 +237,43 @@ def test_tiers(summond, start, retire, rest):
     assert [summon["outcome"] for summon in summond.summons(NAME)] == ["ready", "ready"]
 
 
+def log(summond, name=NAME):
+    status, text = summond.call("GET", f"/v1/services/{name}/log", raw=True)
+    assert status == 200
+    return text
+
+
+@pytest.mark.skipif(BACKEND != "vmm", reason="only summon-vmm begins guests from what others were")
+def test_what_was_done_before_it_was_ready_is_not_done_again(summond):
+    templates = summond.folder / "state" / "vmm" / "templates"
+    summond.policy("template", start="snapshot", retire="destroy", ttl="0", min_life="0")
+    summond.add(NAME, image="hello", cmdline="work=300ms", policy="template")
+    summond.wait_state(NAME, "suspended")
+    wait_for(lambda: list(templates.iterdir()), "the template")
+
+    def summon_and_destroy(starts):
+        assert summond.dig(NAME).addresses
+        wait_for(lambda: log(summond).count("ready after") == starts, "the console")
+        summond.call("POST", f"/v1/services/{NAME}/retire", {"how": "destroy"})
+        summond.wait_state(NAME, "asleep")
+        return log(summond).count("has worked")
+
+    assert summon_and_destroy(2) == 1
+    assert summon_and_destroy(3) == 1
+    summond.kill(signal.SIGTERM)
+    summond.start()
+    assert summon_and_destroy(1) == 0
+    # Others begin from it too; with other words, one has to be made anew.
+    summond.add("two.example.test", image="hello", cmdline="work=300ms", policy="template")
+    assert summond.state("two.example.test") == "asleep"
+    assert summond.dig("two.example.test").addresses
+    assert "has worked" not in log(summond, "two.example.test")
+    summond.call("DELETE", "/v1/services/two.example.test")
+    summond.add(NAME, image="hello", cmdline="work=301ms", policy="template")
+    summond.wait_state(NAME, "suspended")
+    assert "has worked for 301 ms" in log(summond)
+
+
 @pytest.mark.parametrize("options", [{"ready": "tcp"}, {"ready": "frame"},
                                      {"ready": "delay", "ready_delay": "700ms"}])
 def test_ways_to_know_that_it_is_ready(summond, options):

@@ -3,6 +3,9 @@
  * What summon-vmm reads of a guest. The first byte says what the rest is:
  *
  *   'E'  an executable, loaded and given page tables
+ *   'F'  the file of a kept guest
+ *   'H'  the head of one, from its field file_size on; magic, versions and checksum are right, and
+ *        what is left out is that of a small guest
  *   'R'  what a guest writes into its rings, in steps: how often to look (7 bits), whether the tap
  *        has headers (1 bit), then writes of {where (2 bits: transmit, receive, shared page),
  *        offset there (30 bits), value (32 bits)}; between the looks, frames arrive
@@ -18,6 +21,7 @@
 #include "base/cleanup.h"
 #include "summon-vmm/machine.h"
 #include "summon-vmm/rings.h"
+#include "summon-vmm/snapshot.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,6 +34,16 @@ static void must(bool true_one)
 		abort();
 }
 
+static void check_image(const struct memory *memory, const struct image *image)
+{
+	must(image->end <= memory->size && image->note.entry < memory->size &&
+		image->note.resume_entry < memory->size);
+	for (unsigned i = 0; i < image->count; i++)
+		must(image->segments[i].start >= SUMMON_IMAGE_MIN &&
+			image->segments[i].start < image->segments[i].end &&
+			!(image->segments[i].write && image->segments[i].execute));
+}
+
 static void try_image(const struct memory *memory, const uint8_t *data, size_t size)
 {
 	struct image image;
@@ -38,11 +52,54 @@ static void try_image(const struct memory *memory, const uint8_t *data, size_t s
 	if (image_load(&image, memory, file, "image", NULL) < 0 ||
 		machine_build(memory, &image, NULL) < 0)
 		return;
-	must(image.end <= memory->size && image.note.entry < memory->size);
-	for (unsigned i = 0; i < image.count; i++)
-		must(image.segments[i].start >= SUMMON_IMAGE_MIN &&
-			image.segments[i].start < image.segments[i].end &&
-			!(image.segments[i].write && image.segments[i].execute));
+	check_image(memory, &image);
+}
+
+static void try_file(struct memory *memory, int file)
+{
+	static struct snapshot_head head;
+	struct image image;
+	const char *key = "";
+	/* Whatever key it has is the right one. */
+	if (pread(file, &head, sizeof(head), 0) == sizeof(head) && head.boot_size > 0 &&
+		head.boot_size <= sizeof(head.boot) && head.boot[head.boot_size - 1] == '\0')
+		key = snapshot_text(&head, 3);
+	char right_key[sizeof(head.boot)] = "";
+	if (key)
+		memcpy(right_key, key, strlen(key) + 1);
+	if (snapshot_read(&head, memory, file, right_key, NULL) < 0 ||
+		snapshot_load(&head, memory, &image, file, NULL) < 0 ||
+		machine_build(memory, &image, NULL) < 0)
+		return;
+	check_image(memory, &image);
+	must(snapshot_write(&head, memory, file, NULL) == 0 || head.run_count == 0);
+}
+
+static void try_kept(struct memory *memory, const uint8_t *data, size_t size)
+{
+	CLEANUP(close) int file = memfd_create("kept", MFD_CLOEXEC);
+	must(file >= 0 && write(file, data, size) == (ssize_t)size);
+	try_file(memory, file);
+}
+
+static void try_head(struct memory *memory, const uint8_t *data, size_t size)
+{
+	static struct snapshot_head head;
+	const struct control_boot booted = {.memory = MEMORY_MIN};
+	const size_t room = sizeof(head) - offsetof(struct snapshot_head, file_size);
+	memset(&head, 0, sizeof(head));
+	memcpy(head.boot, &booted, sizeof(booted));
+	head.boot_size = sizeof(booted) + 4; /* four texts */
+	memcpy(&head.file_size, data, size < room ? size : room);
+	memcpy(head.magic, SNAPSHOT_MAGIC, sizeof(head.magic));
+	head.version = SNAPSHOT_VERSION;
+	head.abi = SUMMON_ABI_VERSION;
+	head.checksum = snapshot_checksum(&head);
+	CLEANUP(close) int file = memfd_create("kept", MFD_CLOEXEC);
+	must(file >= 0 && write(file, &head, sizeof(head)) == sizeof(head));
+	if (head.file_size > sizeof(head) && head.file_size <= SNAPSHOT_DATA + MEMORY_MIN)
+		must(ftruncate(file, (off_t)head.file_size) == 0);
+	try_file(memory, file);
 }
 
 static void write_rings(const struct memory *memory, const uint8_t *write)
@@ -104,6 +161,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(memory_init(&memory, MEMORY_MIN, NULL) == 0);
 	if (data[0] == 'E')
 		try_image(&memory, data + 1, size - 1);
+	else if (data[0] == 'F')
+		try_kept(&memory, data + 1, size - 1);
+	else if (data[0] == 'H')
+		try_head(&memory, data + 1, size - 1);
 	else if (data[0] == 'R')
 		try_rings(&memory, data + 1, size - 1);
 	memory_finish(&memory);

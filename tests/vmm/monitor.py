@@ -131,6 +131,10 @@ class Monitor:
         fields = self.read_proc("stat").rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def resident_kib(self):
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
+
     def wait_until_it_computes(self):
         begin, end = self.cpu_seconds(), time.monotonic() + checks.HANG
         while self.cpu_seconds() < begin + 0.05:

@@ -16,6 +16,8 @@
  *                    (0) or empties (1); or fills the one without end (2), or never empties the
  *                    other (3); or claims to have printed what there is no room for (4)
  *   guest.do=own-monitor  prints the line and writes into its monitor's memory, in a process
+ *   guest.do=mine    prints the line and what the monitor has given to it alone; again where it goes on
+ *                    after it was kept
  *   guest.do=try-X   prints the line and does what must end it, by the number X of `crimes`
  */
 #include <stddef.h>
@@ -23,17 +25,20 @@
 #include "guest-kernel/include/summon_abi.h"
 
 void guest_main(const struct summon_boot *boot);
+void guest_resume(const struct summon_boot *boot);
 
-__asm__(".globl start\n"
+__asm__(".globl start, resume\n"
 	"start: mov $stack_top, %esp\n"
 	"call guest_main\n"
+	"resume: mov $stack_top, %esp\n"
+	"call guest_resume\n"
 	".pushsection .bss\n"
 	".balign 4096\n"
 	"stack_guard: .skip 4096\n"
 	".skip 8192\n"
 	"stack_top:\n"
 	".popsection\n");
-extern char start[], stack_guard[];
+extern char start[], resume[], stack_guard[];
 
 __attribute__((section(".note.summond"), used)) static const struct {
 	uint32_t name_size, size, type;
@@ -46,6 +51,7 @@ __attribute__((section(".note.summond"), used)) static const struct {
 	SUMMON_NOTE_NAME,
 	{.version = SUMMON_ABI_VERSION,
 		.entry = (uint64_t)start,
+		.resume_entry = (uint64_t)resume,
 		.guards = {(uint64_t)stack_guard}},
 };
 
@@ -368,11 +374,46 @@ static void work(const struct summon_boot *boot)
 	call(boot, SUMMON_CALL_EXIT, 0);
 }
 
+static void print_bytes(
+	const struct summon_boot *boot, const char *what, const void *of, size_t size)
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint8_t *bytes = of;
+	char text[2 * SUMMON_SEED + 2], *at = text;
+	for (size_t i = 0; i < size; i++) {
+		*at++ = digits[bytes[i] >> 4];
+		*at++ = digits[bytes[i] & 15];
+	}
+	*at++ = '\n';
+	*at = '\0';
+	print(boot, what);
+	print(boot, text);
+}
+
+/* And what it remembers of its memory. */
+static void tell_mine(const struct summon_boot *boot)
+{
+	static uint64_t lives;
+	lives++;
+	print_bytes(boot, "seed ", boot->seed, sizeof(boot->seed));
+	print_bytes(boot, "mac ", boot->mac, sizeof(boot->mac));
+	print_bytes(boot, "time ", &boot->real_ns, sizeof(boot->real_ns));
+	print_bytes(boot, "lives ", &lives, sizeof(lives));
+	print(boot, boot->command_line);
+	print(boot, "\n");
+}
+
 static void obey(const struct summon_boot *boot)
 {
 	while (!*(volatile uint32_t *)&shared(boot)->stop_requested)
 		call(boot, SUMMON_CALL_WAIT, UINT64_MAX);
 	call(boot, SUMMON_CALL_EXIT, 0);
+}
+
+static void wait(const struct summon_boot *boot)
+{
+	for (;;)
+		call(boot, SUMMON_CALL_WAIT, UINT64_MAX);
 }
 
 void guest_main(const struct summon_boot *boot)
@@ -386,6 +427,10 @@ void guest_main(const struct summon_boot *boot)
 		call(boot, SUMMON_CALL_EXIT, 0);
 	if (task[0] == 'b')
 		obey(boot);
+	if (task[0] == 'm') {
+		tell_mine(boot);
+		shared(boot)->ready = 1;
+	}
 	if (task[0] == 'c')
 		*(volatile uint32_t *)8 = 1;
 	if (task[0] == 't')
@@ -398,6 +443,17 @@ void guest_main(const struct summon_boot *boot)
 		work(boot);
 	while (task[0] == 's' && task[1] == 'p')
 		;
-	for (;;)
-		call(boot, SUMMON_CALL_WAIT, UINT64_MAX);
+	wait(boot);
+}
+
+void guest_resume(const struct summon_boot *boot)
+{
+	const char *task = find_task(boot->command_line);
+	if (task[0] == 'b')
+		obey(boot);
+	if (task[0] == 'm') {
+		tell_mine(boot);
+		shared(boot)->ready = 1;
+	}
+	wait(boot);
 }
