@@ -245,7 +245,8 @@ static void refuse_unknown(
 				(int)strcspn(node->key, "."), node->key);
 			continue;
 		}
-		if (strcmp(path, "zone") == 0 || is_option(path) || backend)
+		if (strcmp(path, "zone") == 0 || strcmp(path, "tsig") == 0 || is_option(path) ||
+			backend)
 			continue;
 		const char *nearest = config_nearest(path, option_path, config_option_count);
 		if (strcmp(path, "policy") == 0 || strcmp(path, "service") == 0)
@@ -350,6 +351,7 @@ int config_load(const char *path, config_problem_fn problem, void *ctx, struct c
 	for (size_t i = 0; i < config_option_count; i++)
 		load_option(&loader, root, i);
 	config_read_zones(&loader, root);
+	config_read_tsig(&loader, root);
 	config_read_backends(&loader, root);
 	if (loader.problems == 0) {
 		derive(&loader);

@@ -35,6 +35,10 @@ struct config_zone {
 	size_t server_count;
 	struct config_prefixes allow, deny;
 	struct prefixes access; /* of allow and deny */
+	const char **transfer;  /* names of keys */
+	size_t transfer_count;
+	struct sockaddr_storage *notify;
+	size_t notify_count;
 };
 
 /* `backend "libvirt" { key = value }`: handed to the backend as it stands. */
@@ -86,6 +90,8 @@ struct config {
 	} wake;
 	struct config_zone *zones;
 	size_t zone_count;
+	struct dns_tsig_key *tsig_keys;
+	size_t tsig_key_count;
 	struct {
 		bool enabled;
 		char *bridge, *tap_prefix, *doorbell;

@@ -77,6 +77,12 @@ void config_read_prefixes(struct config_loader *loader, const struct config_node
 
 /* config_sections.c: zones and backends, from the root of the tree. */
 void config_read_zones(struct config_loader *loader, const struct config_node *root);
+/* config_transfer.c: keys of secondaries, from the root; and who may have a zone, of a zone. */
+void config_read_tsig(struct config_loader *loader, const struct config_node *root);
+void config_read_transfer(struct config_loader *loader, const struct config_node *node,
+	const char *path, struct config_zone *zone);
+void config_read_notify(struct config_loader *loader, const struct config_node *node,
+	const char *path, struct config_zone *zone);
 void config_read_backends(struct config_loader *loader, const struct config_node *root);
 
 #endif

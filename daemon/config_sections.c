@@ -144,8 +144,8 @@ static void read_zone_file(
 		*out = copy_or_complain(loader, node->text);
 }
 
-static const char *const zone_options[] = {
-	"primary", "mailbox", "ttl", "negative_ttl", "ns", "file", "allow", "deny"};
+static const char *const zone_options[] = {"primary", "mailbox", "ttl", "negative_ttl", "ns",
+	"file", "allow", "deny", "transfer", "notify"};
 
 static const char *zone_option(size_t index)
 {
@@ -167,6 +167,10 @@ static void read_zone_option(
 		read_seconds(loader, node, path, &zone->negative_ttl);
 	} else if (strcmp(node->key, "ns") == 0) {
 		read_servers(loader, node, path, zone);
+	} else if (strcmp(node->key, "transfer") == 0) {
+		config_read_transfer(loader, node, path, zone);
+	} else if (strcmp(node->key, "notify") == 0) {
+		config_read_notify(loader, node, path, zone);
 	} else if (strcmp(node->key, "file") == 0) {
 		read_zone_file(loader, node, path, &zone->file);
 	} else if (strcmp(node->key, "allow") == 0) {
@@ -178,8 +182,9 @@ static void read_zone_option(
 			node->key, zone_option, sizeof(zone_options) / sizeof(zone_options[0]));
 		config_problem(loader, node, path, "unknown option: %s%s%s",
 			nearest ? "did you mean "
-				: "a zone has primary, mailbox, ttl, negative_ttl, ns, file, allow "
-				  "and deny",
+				: "a zone has primary, mailbox, ttl, negative_ttl, ns, file, "
+				  "allow, "
+				  "deny, transfer and notify",
 			nearest ? nearest : "", nearest ? "?" : "");
 	}
 }

@@ -31,6 +31,10 @@ static int read_zone(const struct config *config, const struct config_zone *zone
 		.file = zone->file,
 		.keys = keys->key,
 		.key_count = keys->count,
+		.transfer = zone->transfer,
+		.transfer_count = zone->transfer_count,
+		.notify = zone->notify,
+		.notify_count = zone->notify_count,
 	};
 	return rc;
 }
@@ -70,6 +74,8 @@ static int set_dns(struct daemon *daemon, const struct config *config, struct dn
 	struct error *err)
 {
 	int rc = dns_use_zones(daemon->dns, zones, err);
+	if (rc >= 0)
+		rc = dns_set_tsig_keys(daemon->dns, config->tsig_keys, config->tsig_key_count, err);
 	if (rc < 0)
 		return rc;
 	if (dns_set_cookie_secrets(

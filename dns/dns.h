@@ -170,7 +170,26 @@ struct dns_zone_config {
 	struct dns_key *const *keys; /* it is signed with; one of them is active. Kept as long as
 				      * they are needed. */
 	size_t key_count;            /* at most 4; 0: it is not signed */
+	const char *const *transfer; /* names of the TSIG keys whose holders may have all static
+				      * records; a signed zone is given to nobody */
+	size_t transfer_count;
+	const struct sockaddr_storage *notify; /* who is told of a new serial (RFC 1996) */
+	size_t notify_count;
 };
+
+/* A secret that is shared with a secondary (RFC 8945, HMAC-SHA256). */
+#define DNS_TSIG_SECRET_MAX 64
+struct dns_tsig_key {
+	const char *name;
+	uint8_t secret[DNS_TSIG_SECRET_MAX];
+	size_t secret_size; /* at least 16 */
+};
+/* Takes the place of all keys. Before the first loop turn, or between two: no transfer is begun with
+ * an old one. -EINVAL names the key. */
+/* Reads a secret in base64. -EINVAL. */
+int dns_tsig_secret_parse(const char *text, struct dns_tsig_key *out, struct error *err);
+int dns_set_tsig_keys(struct dns_server *server, const struct dns_tsig_key *keys, size_t count,
+	struct error *err);
 
 /* Reads and compiles zones, from any thread: files are read, which may take a while. -EINVAL, or
  * the errno of reading a file; the message names zone, file and line. */

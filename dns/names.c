@@ -148,18 +148,23 @@ static void place_again(const void *tree_node, VISIT visit, void *closure)
 		place_ptr(placing->table, service, &service->address[i]);
 }
 
+static const struct zone *find_zone(const struct names *names, const struct name *origin)
+{
+	for (size_t i = 0; i < names->zone_count; i++)
+		if (name_compare(names->zones[i]->origin.bytes, origin->bytes) == 0)
+			return names->zones[i];
+	return NULL;
+}
+
 /* A zone whose records did not change keeps its serial: secondaries have it already. */
 static void keep_serials(const struct names *names, struct dns_zones *zones)
 {
 	for (size_t i = 0; i < zones->count; i++) {
 		struct zone *zone = zones->zones[i];
-		for (size_t k = 0; k < names->zone_count && zone->own_serial; k++) {
-			const struct zone *old = names->zones[k];
-			if (old->own_serial &&
-				name_compare(old->origin.bytes, zone->origin.bytes) == 0 &&
-				zone_same_records(old, zone))
-				zone_set_serial(zone, old->serial);
-		}
+		const struct zone *old = find_zone(names, &zone->origin);
+		if (old && old->own_serial && zone->own_serial && zone_same_records(old, zone))
+			zone_set_serial(zone, old->serial);
+		zone->changed = !old || old->serial != zone->serial;
 	}
 }
 
@@ -185,6 +190,18 @@ int names_set_zones(
 	struct dns_zones *zones = NULL;
 	int rc = dns_zones_create(configs, count, &zones, err);
 	return rc < 0 ? rc : names_use_zones(names, zones, err);
+}
+
+int names_set_tsig_keys(
+	struct names *names, const struct dns_tsig_key *keys, size_t count, struct error *err)
+{
+	struct tsig_keys made;
+	int rc = tsig_keys_init(&made, keys, count, err);
+	if (rc < 0)
+		return rc;
+	tsig_keys_finish(&names->tsig_keys);
+	names->tsig_keys = made;
+	return 0;
 }
 
 /* --- services --- */
@@ -321,5 +338,6 @@ void names_finish(struct names *names)
 	free(names->zones);
 	tdestroy(names->services, destroy_service);
 	signatures_destroy(names->signatures);
+	tsig_keys_finish(&names->tsig_keys);
 	*names = (struct names){0};
 }

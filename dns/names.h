@@ -5,6 +5,7 @@
 #include "dns/block.h"
 #include "dns/dns.h"
 #include "dns/table.h"
+#include "dns/tsig.h"
 #include "dns/zone.h"
 #include "dns/zones.h"
 
@@ -24,6 +25,7 @@ struct names {
 	size_t zone_count;
 	void *services; /* a tsearch tree by number */
 	struct signatures *signatures;
+	struct tsig_keys tsig_keys;
 };
 
 int names_init(struct names *names); /* 0 or -ENOMEM */
@@ -33,6 +35,8 @@ void names_finish(struct names *names);
 int names_use_zones(struct names *names, struct dns_zones *zones, struct error *err);
 int names_set_zones(struct names *names, const struct dns_zone_config *configs, size_t count,
 	struct error *err);
+int names_set_tsig_keys(
+	struct names *names, const struct dns_tsig_key *keys, size_t count, struct error *err);
 int names_check_service(const struct names *names, const char *text, struct error *err);
 int names_put_service(struct names *names, uint32_t number, const char *text,
 	const struct ip_address *ipv4, const struct ip_address *ipv6, uint32_t ttl,

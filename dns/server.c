@@ -13,6 +13,7 @@
 #include "dns/forward.h"
 #include "dns/handles.h"
 #include "dns/listen.h"
+#include "dns/notify.h"
 #include "dns/respond.h"
 #include "dns/tcp.h"
 #include "dns/udp.h"
@@ -28,6 +29,7 @@ struct dns_server {
 	struct responder responder;
 	struct tcp tcp;
 	struct forward forward;
+	struct notifier *notifier;
 	void (*closed)(void *ctx);
 	void *closed_ctx;
 	size_t listener_count;
@@ -57,6 +59,7 @@ void dns_server_destroy(struct dns_server *server, void (*closed)(void *ctx), vo
 		tcp_listener_destroy(server->listeners[i].tcp);
 	}
 	forward_finish(&server->forward);
+	notifier_destroy(server->notifier);
 	tcp_finish(&server->tcp);
 }
 
@@ -103,6 +106,11 @@ int dns_server_create(uv_loop_t *loop, const struct dns_config *config, dns_ask_
 		dns_server_destroy(server, NULL, NULL);
 		return rc;
 	}
+	server->notifier = notifier_create(loop, &server->handles);
+	if (!server->notifier) {
+		dns_server_destroy(server, NULL, NULL);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
 	for (size_t i = 0; i < config->listen_count; i++) {
 		rc = add_listener(server, loop, &config->listen[i], err);
 		if (rc < 0) {
@@ -126,9 +134,20 @@ int dns_set_cookie_secrets(
 	return cookies_give(&server->responder.cookies, secrets, count, now);
 }
 
+int dns_set_tsig_keys(
+	struct dns_server *server, const struct dns_tsig_key *keys, size_t count, struct error *err)
+{
+	return names_set_tsig_keys(&server->responder.names, keys, count, err);
+}
+
 int dns_use_zones(struct dns_server *server, struct dns_zones *zones, struct error *err)
 {
-	return names_use_zones(&server->responder.names, zones, err);
+	struct names *names = &server->responder.names;
+	int rc = names_use_zones(names, zones, err);
+	for (size_t i = 0; rc == 0 && i < names->zone_count; i++)
+		if (names->zones[i]->changed)
+			notifier_tell(server->notifier, names->zones[i]);
+	return rc;
 }
 
 void dns_set_unlimited(struct dns_server *server, const struct prefixes *networks)
@@ -150,7 +169,9 @@ int dns_set_access(struct dns_server *server, const struct dns_zone_access *zone
 int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones, size_t count,
 	struct error *err)
 {
-	return names_set_zones(&server->responder.names, zones, count, err);
+	struct dns_zones *made = NULL;
+	int rc = dns_zones_create(zones, count, &made, err);
+	return rc < 0 ? rc : dns_use_zones(server, made, err);
 }
 
 bool dns_zone_info(const struct dns_server *server, size_t index, struct dns_zone_info *out)

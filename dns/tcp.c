@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/units.h"
+#include "dns/transfer.h"
 #include "dns/wire.h"
 
 /* The most that a query may reasonably have; of a longer frame the rest is skipped. */
@@ -30,6 +31,7 @@ struct tcp_connection {
 	struct tcp *tcp;
 	struct client client;
 	struct waiting_owner waiting;
+	struct transfer *transfer; /* under way, or NULL: no query is served beside it */
 	uint64_t active_at;        /* ms of the loop */
 	uint64_t network;          /* of the client */
 	bool ended;                /* the client sends no more */
@@ -73,6 +75,8 @@ static void connection_close(struct tcp_connection *connection)
 	source_leave(&tcp->sources, connection->network);
 	update_keepalive(tcp);
 	waiting_forget(&tcp->responder->waiting, &connection->waiting);
+	transfer_destroy(connection->transfer);
+	connection->transfer = NULL;
 	uv_close((uv_handle_t *)&connection->handle, on_closed);
 }
 
@@ -93,7 +97,8 @@ static bool has_room(const struct tcp_connection *connection)
 
 static bool is_idle(const struct tcp_connection *connection)
 {
-	return connection->waiting.count == 0 && connection->out_end == 0 && connection->large == 0;
+	return connection->waiting.count == 0 && connection->out_end == 0 &&
+	       connection->large == 0 && !connection->transfer;
 }
 
 /* A client that sends no more still gets all its answers. */
@@ -169,7 +174,10 @@ static void serve_frame(
 		.may_wait = connection->waiting.count < MAX_WAITING,
 	};
 	responder->counters.tcp_queries++;
-	size_t answer = respond(responder, &request, connection->out + connection->out_end + 2);
+	uint8_t *out = connection->out + connection->out_end + 2;
+	size_t answer = transfer_asked(bytes, size) ? transfer_begin(&responder->names, bytes, size,
+							      &connection->transfer, out)
+						    : respond(responder, &request, out);
 	if (answer > 0)
 		append(connection, answer);
 }
@@ -207,6 +215,25 @@ static size_t serve_next(
 	return 2 + size;
 }
 
+/* Writes as much of a transfer as there is room for. */
+static void serve_transfer(struct tcp_connection *connection)
+{
+	bool more = true;
+	while (connection->transfer && has_room(connection)) {
+		size_t size = transfer_next(
+			connection->transfer, connection->out + connection->out_end + 2, &more);
+		if (size == 0) {
+			connection_close(connection);
+			return;
+		}
+		append(connection, size);
+		if (!more) {
+			transfer_destroy(connection->transfer);
+			connection->transfer = NULL;
+		}
+	}
+}
+
 /* Serves the frames that are whole. True where it stopped for want of room for answers. */
 static bool serve_frames(struct tcp_connection *connection)
 {
@@ -214,7 +241,10 @@ static bool serve_frames(struct tcp_connection *connection)
 	bool room;
 	uint64_t queries = connection->tcp->responder->counters.tcp_queries;
 	uint64_t now = clock_monotonic();
-	while ((room = has_room(connection)) &&
+	serve_transfer(connection);
+	if (is_closing(connection))
+		return false;
+	while ((room = has_room(connection) && !connection->transfer) &&
 		(served = serve_next(
 			 connection, connection->in + at, connection->in_size - at, now)) > 0)
 		at += served;

@@ -51,6 +51,7 @@ enum dns_rcode {
 	DNS_RCODE_NXDOMAIN = 3,
 	DNS_RCODE_NOTIMP = 4,
 	DNS_RCODE_REFUSED = 5,
+	DNS_RCODE_NOTAUTH = 9,
 	DNS_RCODE_BADVERS = 16, /* of this and the next the upper eight bits travel in OPT */
 	DNS_RCODE_BADCOOKIE = 23,
 };

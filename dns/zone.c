@@ -21,8 +21,10 @@ CLEANUP_DEFINE(zone_destroy, struct zone *, zone_destroy)
 
 void zone_destroy(struct zone *zone)
 {
-	if (!zone)
+	if (!zone || zone->users-- > 0)
 		return;
+	free(zone->transfer);
+	free(zone->notify);
 	for (size_t i = 0; i < zone->set_count; i++)
 		free(zone->sets[i].block);
 	free(zone->sets);
@@ -32,6 +34,12 @@ void zone_destroy(struct zone *zone)
 	free(zone->negative);
 	free(zone->any);
 	free(zone);
+}
+
+struct zone *zone_keep(struct zone *zone)
+{
+	zone->users++;
+	return zone;
 }
 
 /* "ns1" within example.test is ns1.example.test; anything with a dot is absolute. */
@@ -250,6 +258,26 @@ static int add_keys(struct zone *zone, const struct dns_zone_config *config, str
 	return rc;
 }
 
+static int read_transfer(struct zone *zone, const struct dns_zone_config *config, struct error *err)
+{
+	zone->transfer = calloc(config->transfer_count + 1, sizeof(*zone->transfer));
+	if (!zone->transfer)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < config->transfer_count; i++) {
+		int rc = name_parse(config->transfer[i], &zone->transfer[i], err);
+		if (rc < 0)
+			return rc;
+		zone->transfer_count++;
+	}
+	zone->notify = calloc(config->notify_count + 1, sizeof(*zone->notify));
+	if (!zone->notify)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (config->notify_count > 0)
+		memcpy(zone->notify, config->notify, config->notify_count * sizeof(*zone->notify));
+	zone->notify_count = config->notify_count;
+	return 0;
+}
+
 /* --- compiling --- */
 
 static struct block *compile_any(uint32_t ttl)
@@ -314,6 +342,8 @@ static int make(struct zone *zone, const struct dns_zone_config *config, struct 
 		rc = add_configured(zone, config, err);
 	if (rc == 0)
 		rc = add_keys(zone, config, err);
+	if (rc == 0)
+		rc = read_transfer(zone, config, err);
 	if (rc < 0)
 		return rc;
 	records_sort(&zone->records);

@@ -38,6 +38,12 @@ struct zone {
 	uint32_t serial, soa_ttl;
 	struct dns_key *keys[ZONE_MAX_KEYS]; /* the active one first */
 	size_t key_count;                    /* 0: the zone is not signed */
+	struct name *transfer;               /* names of the TSIG keys that may have it all */
+	size_t transfer_count;
+	struct sockaddr_storage *notify; /* who hears of changes */
+	size_t notify_count;
+	bool changed;    /* the serial is not that of the zone before it */
+	unsigned users;  /* beside the first: transfers; loop thread only */
 	bool own_serial; /* the SOA is from the configuration: its serial is ours to set */
 };
 
@@ -45,6 +51,8 @@ struct zone {
  * reading, says what is wrong. */
 int zone_create(const struct dns_zone_config *config, struct zone **out, struct error *err);
 void zone_destroy(struct zone *zone);
+/* Keeps it from being freed by the next zone_destroy(). */
+struct zone *zone_keep(struct zone *zone);
 
 /* Whether both have the same records, whatever their serials are. */
 bool zone_same_records(const struct zone *a, const struct zone *b);

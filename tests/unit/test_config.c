@@ -275,6 +275,7 @@ static void problems(void **state)
 		{"zone a.test { ttl = 1500ms; ns = [b] }",
 			"zone.a.test.ttl: must be whole seconds"},
 		{"zone a.test { ns = b }", "zone.a.test.ns: must be a list"},
+		{"zone a.test { ns = [b]; file = here }", "zone.a.test.file: must be the path"},
 		{"zone a.test { ns { b = c } }",
 			"zone.a.test.ns: a name server is a name in a list"},
 		{"zone a.test { ns b { address = ::1 } }",
@@ -324,6 +325,26 @@ static void problems_of_lists(void **state)
 		{"forward { allow = ::1; deny = ::1 }", "forward: ::1/128 is both"},
 		{"forward { timeout = 1us }", "forward.timeout: must be from 10ms to 5s"},
 		{"wake { verify = perhaps }", "wake.verify: 'perhaps' is none of false, true"},
+	};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		expect_problem(f, bad[i].text, bad[i].message);
+}
+
+static void problems_of_secondaries(void **state)
+{
+	struct fixture *f = *state;
+	static const struct {
+		const char *text, *message;
+	} bad[] = {
+		{"zone a.test { ns = [b]; transfer = { a = b } }",
+			"zone.a.test.transfer: must be a list of texts"},
+		{"zone a.test { ns = [b]; transfer = [k] }",
+			"zone: a.test: there is no tsig \"k\" { secret = ... }"},
+		{"zone a.test { ns = [b]; notify = [ns1.a.test] }", "zone.a.test.notify: "},
+		{"tsig k { secret = no!base }", "tsig.k: the secret is no base64"},
+		{"tsig k { secret = \"AAAA\" }", "tsig.k: the secret has 3 bytes"},
+		{"tsig k { algorithm = md5 }", "tsig.k: 'algorithm' is unknown"},
+		{"tsig \"k k\" { secret = \"AAAAAAAAAAAAAAAAAAAAAAAA\" }", "not a host name"},
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		expect_problem(f, bad[i].text, bad[i].message);
@@ -444,6 +465,7 @@ int main(void)
 		TEST(defaults),
 		TEST(whole_file),
 		TEST(problems),
+		TEST(problems_of_secondaries),
 		TEST(all_problems_are_told),
 		TEST(folders),
 		TEST(environment),

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: ISC */
+#include "dns/transfer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "dns/wire.h"
+
+#define RECORD_FIXED 10
+
+CLEANUP_DEFINE(transfer_destroy, struct transfer *, transfer_destroy)
+
+struct transfer {
+	struct zone *zone; /* kept, whatever is served by now */
+	struct tsig tsig;
+	uint16_t id;
+	uint8_t flags;
+	uint16_t type;
+	size_t next; /* record of the zone; its count: the SOA again */
+	bool only_soa;
+	uint16_t question_size;
+	uint8_t question[QUESTION_MAX_SIZE];
+};
+
+void transfer_destroy(struct transfer *transfer)
+{
+	if (!transfer)
+		return;
+	zone_destroy(transfer->zone);
+	explicit_bzero(&transfer->tsig.key, sizeof(transfer->tsig.key));
+	free(transfer);
+}
+
+/* --- the request --- */
+
+struct asked {
+	const uint8_t *question;
+	size_t name_size, end; /* `end`: behind the question */
+	uint16_t type;
+	size_t tsig; /* where it begins; 0: there is none */
+	bool has_serial;
+	uint32_t serial; /* that an IXFR client has */
+};
+
+static bool read_question(const uint8_t *bytes, size_t size, struct asked *out)
+{
+	if (size < DNS_HEADER_SIZE || bytes[2] & (DNS_FLAG_QR | DNS_OPCODE_MASK) ||
+		wire_get16(bytes + 4) != 1)
+		return false;
+	out->question = bytes + DNS_HEADER_SIZE;
+	out->name_size = name_measure(out->question, size - DNS_HEADER_SIZE);
+	if (out->name_size == 0 || size < DNS_HEADER_SIZE + out->name_size + 4)
+		return false;
+	out->type = wire_get16(out->question + out->name_size);
+	out->end = DNS_HEADER_SIZE + out->name_size + 4;
+	return out->type == DNS_TYPE_AXFR || out->type == DNS_TYPE_IXFR;
+}
+
+bool transfer_asked(const uint8_t *bytes, size_t size)
+{
+	struct asked asked;
+	return read_question(bytes, size, &asked);
+}
+
+/* The SOA that an IXFR client has. Its owner may be a pointer to the question, and nothing else. */
+static bool read_soa(const uint8_t *bytes, size_t size, size_t *at, struct asked *out)
+{
+	size_t owner = name_measure(bytes + *at, size - *at);
+	if (owner == 0 && size - *at >= 2 &&
+		wire_get16(bytes + *at) == (DNS_POINTER | DNS_HEADER_SIZE))
+		owner = 2;
+	if (owner == 0 || size - *at < owner + RECORD_FIXED)
+		return false;
+	const uint8_t *fixed = bytes + *at + owner;
+	size_t data = wire_get16(fixed + 8);
+	if (wire_get16(fixed) != DNS_TYPE_SOA || data < 22 ||
+		size - *at - owner - RECORD_FIXED < data)
+		return false;
+	out->serial = wire_get32(fixed + RECORD_FIXED + data - 20);
+	out->has_serial = true;
+	*at += owner + RECORD_FIXED + data;
+	return true;
+}
+
+/* OPT, and TSIG as the last; nothing else. */
+static bool read_additional(const uint8_t *bytes, size_t size, size_t at, struct asked *out)
+{
+	for (unsigned left = wire_get16(bytes + 10); left > 0; left--) {
+		size_t owner = name_measure(bytes + at, size - at);
+		if (owner == 0 || size - at < owner + RECORD_FIXED)
+			return false;
+		const uint8_t *fixed = bytes + at + owner;
+		uint16_t type = wire_get16(fixed);
+		size_t whole = owner + RECORD_FIXED + wire_get16(fixed + 8);
+		if (size - at < whole || (type == DNS_TYPE_TSIG && left > 1) ||
+			(type == DNS_TYPE_OPT ? owner != 1 : type != DNS_TYPE_TSIG))
+			return false;
+		if (type == DNS_TYPE_TSIG)
+			out->tsig = at;
+		at += whole;
+	}
+	return at == size;
+}
+
+static bool read_request(const uint8_t *bytes, size_t size, struct asked *out)
+{
+	*out = (struct asked){0};
+	if (!read_question(bytes, size, out) || wire_get16(bytes + 6) != 0 ||
+		wire_get16(bytes + 8) != (out->type == DNS_TYPE_IXFR))
+		return false;
+	size_t at = out->end;
+	return (out->type == DNS_TYPE_AXFR || read_soa(bytes, size, &at, out)) &&
+	       read_additional(bytes, size, at, out);
+}
+
+/* --- messages --- */
+
+static uint64_t now_seconds(void)
+{
+	return clock_real() / NS_PER_S;
+}
+
+static size_t write_head(const struct transfer *transfer, unsigned rcode, uint8_t *out)
+{
+	memset(out, 0, DNS_HEADER_SIZE);
+	wire_put16(out, transfer->id);
+	out[2] = DNS_FLAG_QR | (rcode ? 0 : DNS_FLAG_AA) | transfer->flags;
+	out[3] = (uint8_t)rcode;
+	wire_put16(out + 4, transfer->question_size > 0);
+	memcpy(out + DNS_HEADER_SIZE, transfer->question, transfer->question_size);
+	return DNS_HEADER_SIZE + transfer->question_size;
+}
+
+/* The owner ends in a pointer to the question, which is the zone's name. 0: it does not fit. */
+static size_t write_record(
+	const struct transfer *transfer, const struct record *record, uint8_t *out, size_t room)
+{
+	size_t labels = (size_t)record->owner_size - transfer->zone->origin.size;
+	size_t size = labels + 2 + RECORD_FIXED + record->data_size;
+	if (size > room)
+		return 0;
+	memcpy(out, record->bytes, labels);
+	out += labels;
+	wire_put16(out, DNS_POINTER | DNS_HEADER_SIZE);
+	wire_put16(out + 2, record->type);
+	wire_put16(out + 4, DNS_CLASS_IN);
+	wire_put32(out + 6, record->ttl);
+	wire_put16(out + 10, record->data_size);
+	memcpy(out + 12, record_data(record), record->data_size);
+	return size;
+}
+
+/* The SOA comes first and last; where it stands among the rest it is left out. */
+static const struct record *record_at(const struct transfer *transfer, size_t index)
+{
+	const struct records *records = &transfer->zone->records;
+	if (index == 0 || index == records->count + 1)
+		return zone_find_record(records, transfer->zone->origin.bytes, DNS_TYPE_SOA);
+	const struct record *record = records->item[index - 1];
+	return record->type == DNS_TYPE_SOA ? NULL : record;
+}
+
+size_t transfer_next(struct transfer *transfer, uint8_t *out, bool *more)
+{
+	size_t limit = ANSWER_MAX_TCP - TSIG_MAX_SIZE, size = write_head(transfer, 0, out);
+	size_t end = transfer->only_soa ? 1 : transfer->zone->records.count + 2;
+	uint16_t count = 0;
+	for (; transfer->next < end; transfer->next++) {
+		const struct record *record = record_at(transfer, transfer->next);
+		size_t written =
+			record ? write_record(transfer, record, out + size, limit - size) : 0;
+		if (record && written == 0)
+			break;
+		size += written;
+		count += record != NULL;
+	}
+	wire_put16(out + 6, count);
+	*more = transfer->next < end;
+	/* A record that fits no message would come for ever. */
+	return count > 0 ? tsig_sign(&transfer->tsig, out, size, now_seconds()) : 0;
+}
+
+/* --- whether it may be --- */
+
+static struct zone *find_zone(const struct names *names, const uint8_t *question)
+{
+	struct name name;
+	name_fold(question, &name);
+	for (size_t i = 0; i < names->zone_count; i++)
+		if (name_compare(names->zones[i]->origin.bytes, name.bytes) == 0)
+			return names->zones[i];
+	return NULL;
+}
+
+static bool is_allowed(const struct zone *zone, const struct tsig_key *key)
+{
+	for (size_t i = 0; i < zone->transfer_count; i++)
+		if (name_compare(zone->transfer[i].bytes, key->name.bytes) == 0)
+			return zone->key_count == 0;
+	return false;
+}
+
+/* 0, or the RCODE of the refusal. */
+static unsigned decide(const struct names *names, const uint8_t *bytes, size_t size,
+	const struct asked *asked, struct transfer *transfer)
+{
+	struct zone *zone = find_zone(names, asked->question);
+	if (asked->tsig == 0)
+		return DNS_RCODE_REFUSED;
+	int rcode = tsig_verify(
+		&names->tsig_keys, bytes, size, asked->tsig, now_seconds(), &transfer->tsig);
+	if (rcode != 0)
+		return (unsigned)rcode;
+	if (wire_get16(asked->question + asked->name_size + 2) != DNS_CLASS_IN || !zone)
+		return DNS_RCODE_NOTAUTH;
+	if (!is_allowed(zone, &transfer->tsig.key))
+		return DNS_RCODE_REFUSED;
+	transfer->zone = zone_keep(zone);
+	transfer->only_soa = asked->has_serial && asked->serial == zone->serial;
+	return 0;
+}
+
+size_t transfer_begin(const struct names *names, const uint8_t *bytes, size_t size,
+	struct transfer **out, uint8_t *message)
+{
+	struct asked asked;
+	CLEANUP(transfer_destroy) struct transfer *transfer = calloc(1, sizeof(*transfer));
+	if (!transfer || size < DNS_HEADER_SIZE)
+		return 0;
+	transfer->id = wire_get16(bytes);
+	transfer->flags = bytes[2] & DNS_FLAG_RD;
+	if (!read_request(bytes, size, &asked))
+		return write_head(transfer, DNS_RCODE_FORMERR, message);
+	transfer->type = asked.type;
+	transfer->question_size = (uint16_t)(asked.name_size + 4);
+	memcpy(transfer->question, asked.question, transfer->question_size);
+	unsigned rcode = decide(names, bytes, size, &asked, transfer);
+	bool more = false;
+	size_t written;
+	if (rcode == 0) {
+		written = transfer_next(transfer, message, &more);
+	} else {
+		written = write_head(transfer, rcode, message);
+		if (rcode != DNS_RCODE_FORMERR && asked.tsig > 0)
+			written = tsig_sign(&transfer->tsig, message, written, now_seconds());
+	}
+	if (more)
+		*out = STEAL_POINTER(transfer);
+	return written;
+}

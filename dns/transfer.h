@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef DNS_TRANSFER_H
+#define DNS_TRANSFER_H
+
+#include "dns/answer.h"
+#include "dns/names.h"
+#include "dns/tsig.h"
+
+/*
+ * Transfers of a zone's static records to secondaries: AXFR (RFC 5936), over TCP and signed with a
+ * key that the zone names. IXFR (RFC 1995) is answered with the whole zone, or with the SOA where
+ * the client has it already. A zone that is signed online is not given away: its signatures and its
+ * services are made here.
+ */
+struct transfer;
+
+/* Whether this is a query for a transfer, whatever else is wrong with it. */
+bool transfer_asked(const uint8_t *bytes, size_t size);
+
+/* Writes the first message of the answer, or the refusal, into `out` (ANSWER_MAX_TCP bytes) and
+ * returns its size; 0 for what must not be answered. *transfer is set where more messages follow. */
+size_t transfer_begin(const struct names *names, const uint8_t *bytes, size_t size,
+	struct transfer **transfer, uint8_t *out);
+/* Writes the next message. *more is false behind the last one; 0: it failed, and the connection
+ * must end. */
+size_t transfer_next(struct transfer *transfer, uint8_t *out, bool *more);
+void transfer_destroy(struct transfer *transfer); /* NULL is fine */
+
+#endif

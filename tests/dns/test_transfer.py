@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: ISC
+"""A real NSD is a secondary of summond: it takes the zone, hears of changes, and is refused without
+the key. Other programs try what it does not."""
+import base64
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+from harness import Summond, wait_for
+from judges import ZONES, Nsd, need
+
+dns = pytest.importorskip("dns", reason="python3-dnspython is not installed")
+import dns.exception  # noqa: E402
+import dns.message  # noqa: E402
+import dns.query  # noqa: E402
+import dns.rcode  # noqa: E402
+import dns.tsig  # noqa: E402
+import dns.tsigkeyring  # noqa: E402
+import dns.zone  # noqa: E402
+
+need("nsd")
+ZONE = "example.test"
+SECRET = base64.b64encode(bytes(range(32))).decode()
+OTHER = base64.b64encode(bytes(range(1, 33))).decode()
+NSD = 5354
+KEY = "xfr.key"
+
+
+@pytest.fixture(scope="module")
+def summond():
+    daemon = Summond(backend="sim", network=False)
+    daemon.file = daemon.folder / "zone"
+    shutil.copy(ZONES / f"{ZONE}.zone", daemon.file)
+    text = daemon.config.read_text()
+    daemon.config.write_text(text.replace('ns "ns1" { address = 127.0.0.1 }', f"""
+        file = "{daemon.file}"
+        transfer = [{KEY}]
+        notify = ["127.0.0.1@{NSD}"]
+    """) + f"""
+tsig "{KEY}" {{ secret = "{SECRET}" }}
+tsig "other.key" {{ secret = "{SECRET}" }}
+zone "plain.test" {{ ns "ns1" {{ address = 127.0.0.1 }} }}
+zone "signed.test" {{ ns "ns1" {{ address = 127.0.0.1 }}; transfer = [{KEY}] }}
+""")
+    with daemon.start():
+        daemon.ctl("key", "add", "signed.test")
+        yield daemon
+
+
+def serial(port):
+    done = subprocess.run(["dig", "@127.0.0.1", "-p", str(port), "+short", "+tries=1", "+time=1",
+                           ZONE, "SOA"], capture_output=True, text=True, check=False)
+    words = done.stdout.split()
+    return int(words[2]) if len(words) > 2 and words[2].isdigit() else None
+
+
+def text(port, name):
+    done = subprocess.run(["dig", "@127.0.0.1", "-p", str(port), "+short", f"{name}.{ZONE}", "TXT"],
+                          capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def change(summond, number, line):
+    before = summond.file.read_text().split("SOA")[1].split()[2]
+    summond.file.write_text(summond.file.read_text().replace(before, str(number)) + line)
+    summond.process.send_signal(signal.SIGHUP)
+
+
+def test_nsd_is_a_secondary(summond):
+    nsd = Nsd(NSD, ZONE, extra=f"""
+key:
+    name: {KEY}
+    algorithm: hmac-sha256
+    secret: {SECRET}
+zone:
+    name: {ZONE}
+    zonefile: zone
+    request-xfr: AXFR 127.0.0.1@{summond.port} {KEY}
+    allow-notify: 127.0.0.1 NOKEY
+""")
+    try:
+        wait_for(lambda: serial(NSD) == 2026010100, "NSD to have the zone")
+        assert text(NSD, "a.b.c.d") == text(summond.port, "a.b.c.d") == '"deep"'
+        # It hears of a change: its own look would be an hour away.
+        change(summond, 2026010101, 'news TXT "first"\n')
+        wait_for(lambda: serial(NSD) == 2026010101, "NSD to hear of the change")
+        assert text(NSD, "news") == '"first"'
+    finally:
+        nsd.stop()
+
+
+def test_a_secondary_that_was_away_is_told_again(summond):
+    change(summond, 2026010102, 'again TXT "x"\n')
+    wait_for(lambda: serial(summond.port) == 2026010102, "the zone to change")
+    time.sleep(0.2)
+    test = Nsd(NSD, ZONE, extra=f"""
+key:
+    name: {KEY}
+    algorithm: hmac-sha256
+    secret: {SECRET}
+zone:
+    name: {ZONE}
+    zonefile: zone
+    request-xfr: AXFR 127.0.0.1@{summond.port} {KEY}
+    allow-notify: 127.0.0.1 NOKEY
+""")
+    try:
+        wait_for(lambda: "notify" in (test.folder / "log").read_text(), "a notify to come again")
+    finally:
+        test.stop()
+
+
+def keyring(name=KEY, secret=SECRET):
+    return dns.tsigkeyring.from_text({name: secret})
+
+
+def transfer(summond, zone=ZONE, **how):
+    return list(dns.query.xfr("127.0.0.1", zone, port=summond.port, timeout=20, relativize=False,
+                              **{"keyring": keyring(), "keyalgorithm": dns.tsig.HMAC_SHA256, **how}))
+
+
+def test_the_whole_zone_comes(summond):
+    messages = transfer(summond)
+    ours = dns.zone.from_xfr(messages, relativize=False)
+    theirs = dns.zone.from_text(summond.file.read_text(), ZONE, relativize=False)
+    assert ours == theirs
+    assert all(message.had_tsig for message in messages)
+
+
+def test_a_large_zone_comes_in_many_messages(summond):
+    before = summond.file.read_text()
+    lines = "".join(f"many{i} TXT {'x' * 200}\n" for i in range(20000))
+    change(summond, 2026010110, lines)
+    wait_for(lambda: serial(summond.port) == 2026010110, "the large zone")
+    messages = transfer(summond)
+    assert len(messages) > 100
+    assert sum(len(rrset) for message in messages for rrset in message.answer) > 20000
+    # A change in the middle of a transfer does not reach into it.
+    stream = dns.query.xfr("127.0.0.1", ZONE, port=summond.port, timeout=20, relativize=False,
+                           keyring=keyring(), keyalgorithm=dns.tsig.HMAC_SHA256)
+    first = next(stream)
+    summond.file.write_text(before.replace("2026010102", "2026010111"))
+    summond.process.send_signal(signal.SIGHUP)
+    wait_for(lambda: serial(summond.port) == 2026010111, "the small zone")
+    rest = list(stream)
+    assert rest[-1].answer[-1][0].serial == first.answer[0][0].serial == 2026010110
+
+
+def ask(summond, query):
+    return dns.query.tcp(query, "127.0.0.1", port=summond.port, timeout=20)
+
+
+def query(zone=ZONE, rdtype="AXFR", key=KEY, secret=SECRET, algorithm=dns.tsig.HMAC_SHA256):
+    message = dns.message.make_query(zone, rdtype)
+    message.flags = 0
+    if key:
+        message.use_tsig(keyring(key, secret), algorithm=algorithm)
+    return message
+
+
+def test_who_has_no_right_is_refused(summond):
+    assert ask(summond, query(key=None)).rcode() == dns.rcode.REFUSED
+    assert ask(summond, query(key="other.key")).rcode() == dns.rcode.REFUSED
+    assert ask(summond, query("plain.test")).rcode() == dns.rcode.REFUSED
+    assert ask(summond, query("signed.test")).rcode() == dns.rcode.REFUSED
+    assert ask(summond, query("nothing.test")).rcode() == dns.rcode.NOTAUTH
+    # Over UDP there are no transfers.
+    answer = dns.query.udp(query(key=None), "127.0.0.1", port=summond.port, timeout=20)
+    assert answer.rcode() == dns.rcode.REFUSED and not answer.answer
+
+
+def raw(summond, message):
+    """The RCODE, and error, MAC and other data of the TSIG, of the answer to a signed query."""
+    wire = message.to_wire()
+    import socket
+    import struct
+    with socket.create_connection(("127.0.0.1", summond.port), timeout=20) as client:
+        client.sendall(struct.pack(">H", len(wire)) + wire)
+        size = struct.unpack(">H", client.recv(2, socket.MSG_WAITALL))[0]
+        answer = client.recv(size, socket.MSG_WAITALL)
+    at = 12
+    for _ in range(struct.unpack(">H", answer[4:6])[0]):
+        while answer[at]:
+            at += 1 + answer[at]
+        at += 5
+    while answer[at]:
+        at += 1 + answer[at]
+    at += 11
+    while answer[at]:
+        at += 1 + answer[at]
+    at += 1
+    mac = struct.unpack(">H", answer[at + 8:at + 10])[0]
+    error, other = struct.unpack(">HH", answer[at + 12 + mac:at + 16 + mac])
+    return answer[3] & 15, error, mac, other
+
+
+@pytest.mark.parametrize("how, error, mac, other", [
+    ({"secret": OTHER}, 16, 0, 0),
+    ({"key": "unknown.key"}, 17, 0, 0),
+    ({"algorithm": dns.tsig.HMAC_SHA512}, 17, 0, 0),
+], ids=["BADSIG", "BADKEY", "algorithm"])
+def test_errors_of_signatures(summond, how, error, mac, other):
+    assert raw(summond, query(**how)) == (9, error, mac, other)
+
+
+def test_errors_of_time(summond, monkeypatch):
+    real = time.time
+    for away in (-3600, 3600):
+        monkeypatch.setattr(time, "time", lambda away=away: real() + away)
+        assert raw(summond, query()) == (9, 18, 32, 6)
+    monkeypatch.undo()
+    assert ask(summond, query()).rcode() == dns.rcode.NOERROR
+
+
+def ixfr(number):
+    message = dns.message.make_query(ZONE, "IXFR")
+    message.flags = 0
+    message.authority.append(dns.rrset.from_text(ZONE + ".", 0, "IN", "SOA",
+                                                 f". . {number} 0 0 0 0"))
+    message.use_tsig(keyring(), algorithm=dns.tsig.HMAC_SHA256)
+    return message
+
+
+def test_ixfr_is_the_whole_zone_or_nothing(summond):
+    now = serial(summond.port)
+    same = ask(summond, ixfr(now))
+    assert same.rcode() == 0 and [len(rrset) for rrset in same.answer] == [1]
+    older = ask(summond, ixfr(now - 1))
+    assert older.rcode() == 0 and sum(len(rrset) for rrset in older.answer) > 40
+
+
+def test_bad_transfer_queries_are_malformed(summond):
+    message = query()
+    wire = bytearray(message.to_wire())
+    cases = [wire[:-1], wire + b"\0", wire[:6] + b"\0\1" + wire[8:]]
+    import socket
+    import struct
+    for case in cases:
+        with socket.create_connection(("127.0.0.1", summond.port), timeout=20) as client:
+            client.sendall(struct.pack(">H", len(case)) + bytes(case))
+            size = struct.unpack(">H", client.recv(2, socket.MSG_WAITALL))[0]
+            assert client.recv(size, socket.MSG_WAITALL)[3] & 15 == 1, case
