@@ -221,9 +221,10 @@ static void begin_zones(struct daemon *daemon)
 	reload->told = reload->waiting;
 	reload->waiting = NULL;
 	reload->next = NULL;
-	reload->rc = daemon->ending ? -ECANCELED : queue(daemon);
-	if (reload->rc < 0) {
-		error_set(&reload->err, reload->rc, "the zones could not be read again");
+	/* Once queued, reload->rc is the worker's to write. */
+	int rc = daemon->ending ? -ECANCELED : queue(daemon);
+	if (rc < 0) {
+		reload->rc = error_set(&reload->err, rc, "the zones could not be read again");
 		tell(daemon);
 	}
 }

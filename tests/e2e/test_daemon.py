@@ -197,6 +197,11 @@ def backends_of(summond):
     return {item["name"]: item["message"] for item in summond.get("/v1/check")["checks"]}
 
 
+BACKENDS = subprocess.run([SUMMOND, "--version"], capture_output=True, text=True,
+                          check=True).stdout.split()
+
+
+@pytest.mark.skipif(not {"vmm", "libvirt"} <= set(BACKENDS), reason="built without vmm or libvirt")
 def test_the_usual_backend_is_one_that_suits():
     """auto: vmm where it has machines, which this one has not; and vmm stays for who names it."""
     config = 'backend "vmm" { monitor = "/bin/false" }'
