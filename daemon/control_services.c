@@ -18,10 +18,11 @@ struct put {
 	struct http_request *request;
 	struct store_service def;
 	bool created;
-	unsigned claimed;              /* addresses that are held for it */
-	char image[4096];              /* path, or "" */
-	char upload[4096], site[4096]; /* a site's tar: where it is, where it belongs */
-	uint64_t memory;               /* the default */
+	unsigned claimed;               /* addresses that are held for it */
+	const struct launcher_ops *ops; /* of its backend */
+	char image[4096];               /* path, or "" */
+	char upload[4096], site[4096];  /* a site's tar: where it is, where it belongs */
+	uint64_t memory;                /* the default */
 };
 
 void control_list_services(void *ctx, struct http_request *request)
@@ -112,10 +113,16 @@ static int keep_site(struct put *put, struct error *err)
 static int put_work(struct store *store, void *ctx, struct error *err)
 {
 	struct put *put = ctx;
+	const struct guest_spec spec = {
+		.kernel = put->image[0] ? put->image : NULL,
+		.domain_xml = put->def.domain_xml,
+		.vcpus = put->def.vcpus,
+	};
 	int rc = put->upload[0] ? keep_site(put, err) : 0;
 	if (rc >= 0)
-		rc = definition_check_files(
-			&put->def, put->image[0] ? put->image : NULL, put->memory, err);
+		rc = definition_check_files(&put->def, spec.kernel, put->memory, err);
+	if (rc >= 0 && put->ops->check)
+		rc = put->ops->check(&spec, err);
 	return rc < 0 ? rc : store_put_service(store, &put->def, err);
 }
 
@@ -181,8 +188,9 @@ static void put_go_on(struct put *put)
 	int rc = definition_check(daemon, &put->def, &err);
 	if (rc >= 0)
 		rc = definition_claim(daemon, &put->def, &put->claimed, &err);
-	if (rc >= 0 && put->def.image &&
-		backend_by_name(&daemon->backends, put->def.backend)->ops->needs_image)
+	if (rc >= 0)
+		put->ops = backend_by_name(&daemon->backends, put->def.backend)->ops;
+	if (rc >= 0 && put->def.image && put->ops->needs_image)
 		instance_image_path(daemon->config, put->def.image, put->image, sizeof(put->image));
 	if (rc >= 0)
 		rc = storage_run(daemon->storage, put_work, put_done, put, &err);

@@ -77,12 +77,22 @@ static unsigned vmm_capabilities(const struct launcher *launcher)
 static int check_spec(const struct guest_spec *spec, struct error *err)
 {
 	if (spec->domain_xml)
-		return error_set(err, -EINVAL, "domain XML is libvirt's; vmm needs an image");
+		return error_set(err, -EINVAL,
+			"domain_xml: vmm runs images of guest-kernel only: give the service "
+			"another "
+			"backend, such as libvirt");
 	if (!spec->kernel)
-		return error_set(err, -EINVAL, "vmm needs an image");
+		return error_set(err, -EINVAL, "image: vmm needs one");
 	if (spec->vcpus > 1)
-		return error_set(err, -EINVAL, "vmm gives a guest one CPU, not %u", spec->vcpus);
+		return error_set(
+			err, -EINVAL, "vcpus: vmm gives a guest one CPU, not %u", spec->vcpus);
 	return 0;
+}
+
+static int vmm_check(const struct guest_spec *spec, struct error *err)
+{
+	int r = check_spec(spec, err);
+	return r < 0 ? r : vmm_check_image(spec->kernel, err);
 }
 
 static int vmm_start(struct launcher *launcher, struct instance_id id,
@@ -266,6 +276,7 @@ const struct launcher_ops vmm_launcher_ops = {
 	.needs_image = true,
 	.tap = LAUNCHER_TAP_HEADERS,
 	.suits = vmm_suits,
+	.check = vmm_check,
 	.create = vmm_create,
 	.destroy = vmm_destroy,
 	.capabilities = vmm_capabilities,

@@ -281,6 +281,9 @@ int vmm_list(struct launcher *launcher, struct error *err);
 /* One of those asked has answered, or has gone. */
 void vmm_list_answered(struct vmm *vmm);
 
+/* image.c: 0 where the image is one of guest-kernel's, of our version; else -EINVAL. Any thread. */
+int vmm_check_image(const char *path, struct error *err);
+
 /* suits.c: launcher_ops.suits. */
 int vmm_suits(const struct launcher_setting *settings, size_t count, struct error *err);
 

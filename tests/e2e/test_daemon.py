@@ -227,3 +227,17 @@ def test_the_usual_backend_is_our_own():
         assert checks["backend"] == "vmm runs services that name none"
         assert "mode kvm" in checks["vmm"]
         assert "libvirt" not in checks
+
+
+@pytest.mark.skipif("vmm" not in BACKENDS, reason="built without vmm")
+@pytest.mark.parametrize("words,key", [
+    ({"image": "/bin/true"}, "image: /bin/true is not built on guest-kernel"),
+    ({"image": "/etc/passwd"}, "image: /etc/passwd is not built on guest-kernel"),
+    ({"domain_xml": "<domain/>"}, "domain_xml: vmm runs images of guest-kernel only"),
+    ({"image": "website", "vcpus": 2}, "vcpus: vmm gives a guest one CPU, not 2")])
+def test_vmm_says_at_once_what_it_cannot_run(words, key):
+    with Summond(backend="vmm", network=False).start() as summond:
+        status, answer = summond.call("PUT", f"/v1/services/{NAME}", words)
+        assert status == 400 and key in answer["error"], answer
+        assert summond.call("GET", f"/v1/services/{NAME}")[0] == 404
+        assert summond.call("PUT", f"/v1/services/{NAME}", {"image": "website"})[0] == 201
