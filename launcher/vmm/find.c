@@ -74,7 +74,7 @@ static int ask(struct vmm *vmm, struct instance_id id, struct error *err)
 	guest->asked = true;
 	vmm->asked++;
 	vmm_guest_watch(guest);
-	return vmm_guest_request(guest, CONTROL_ASK, err);
+	return vmm_guest_request(guest, CONTROL_ASK, 0, err);
 }
 
 /* "<identity>-<slot>-<generation>" */

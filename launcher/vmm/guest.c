@@ -109,9 +109,10 @@ void vmm_guest_kill(struct vmm_guest *guest)
 		vmm_spawn_later(guest->vmm);
 }
 
-int vmm_guest_request(struct vmm_guest *guest, enum control_type type, struct error *err)
+int vmm_guest_request(
+	struct vmm_guest *guest, enum control_type type, uint64_t flags, struct error *err)
 {
-	const struct control_message message = {.type = type};
+	const struct control_message message = {.type = type, .flags = flags};
 	ssize_t sent = send(guest->socket, &message, HEAD_SIZE, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0 && errno != EPIPE && errno != ECONNRESET)
 		return error_set(
@@ -178,10 +179,9 @@ static void on_failed(struct vmm_guest *guest, const struct said *said)
 
 static void on_resumed(struct vmm_guest *guest, const struct said *said)
 {
-	(void)said;
 	guest->is_paused = false;
-	if (guest->resumes == 0)
-		return; /* nobody has asked */
+	if (guest->resumes == 0 || (said->head->flags & VMM_UNASKED))
+		return;
 	guest->resumes--;
 	emit(guest, (struct launcher_event){.type = LAUNCHER_RESUMED});
 }

@@ -122,11 +122,10 @@ static void give_up(struct vmm_guest *guest, const struct error *err)
 	replay(vmm, id, &queue);
 }
 
-/* Its answer is nobody's news: nobody has asked. */
 static void run_on(struct vmm_guest *guest)
 {
 	if (!guest->is_paused)
-		vmm_guest_request(guest, CONTROL_RESUME, NULL);
+		vmm_guest_request(guest, CONTROL_RESUME, VMM_UNASKED, NULL);
 }
 
 void vmm_on_keep_timer(uv_timer_t *timer)

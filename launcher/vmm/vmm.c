@@ -158,7 +158,8 @@ int vmm_do(struct vmm *vmm, struct instance_id id, enum vmm_request what, struct
 	}
 	if (what == VMM_REST)
 		return vmm_rest_begin(guest, err);
-	int r = vmm_guest_request(guest, what == VMM_RESUME ? CONTROL_RESUME : CONTROL_PAUSE, err);
+	int r = vmm_guest_request(
+		guest, what == VMM_RESUME ? CONTROL_RESUME : CONTROL_PAUSE, 0, err);
 	if (r == 0)
 		(*(what == VMM_RESUME ? &guest->resumes : &guest->suspends))++;
 	return r;
@@ -189,7 +190,7 @@ static int vmm_stop(
 	if (!guest || guest->asked)
 		return unknown(id, err);
 	if (how == LAUNCHER_STOP_SHUTDOWN && guest->resting == VMM_NOT_RESTING)
-		return vmm_guest_request(guest, CONTROL_SHUTDOWN, err);
+		return vmm_guest_request(guest, CONTROL_SHUTDOWN, 0, err);
 	guest->destroying = true;
 	vmm_guest_kill(guest);
 	return 0;

@@ -271,8 +271,11 @@ void vmm_guest_spawned(struct vmm_guest *guest);
 void vmm_guest_adopt(struct vmm_guest *guest, struct instance_id id);
 /* Forgets it; the process goes on, if it lives. */
 void vmm_guest_forget(struct vmm_guest *guest);
+/* Of CONTROL_RESUME, whose answer tells it back: it is nobody's news. Another one may follow that is. */
+#define VMM_UNASKED 1u
 /* Sends a request. Where the monitor has gone, its end is on its way, and ends the request too. */
-int vmm_guest_request(struct vmm_guest *guest, enum control_type type, struct error *err);
+int vmm_guest_request(
+	struct vmm_guest *guest, enum control_type type, uint64_t flags, struct error *err);
 void vmm_guest_kill(struct vmm_guest *guest);
 bool vmm_is_printable(const char *text);
 
