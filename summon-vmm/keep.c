@@ -42,7 +42,7 @@ static void finish(struct monitor *m, int result, const struct error *err)
 
 static int check(const struct monitor *m, struct error *err)
 {
-	if (!m->has_run)
+	if (m->paused && !m->has_run)
 		return error_set(err, -EINVAL, "the guest has not run: there is nothing to keep");
 	if (!m->image.note.resume_entry)
 		return error_set(err, -ENOTSUP,

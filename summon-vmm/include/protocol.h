@@ -29,8 +29,9 @@ enum control_type {
 	CONTROL_PAUSE,    /* stop running, keep memory; answered by PAUSED, likewise */
 	CONTROL_SHUTDOWN, /* ask the guest to power off; a paused one is ended */
 	CONTROL_ASK,      /* answered by FACTS */
-	/* Write the guest to the file that comes along, once it waits; answered by KEPT. A RESUME,
-	 * an ASK or another KEEP that comes first calls it off. */
+	/* Write the guest to the file that comes along, once it waits (which one that is paused and
+	 * has not run will not); answered by KEPT. A RESUME, an ASK or another KEEP that comes first
+	 * calls it off. */
 	CONTROL_KEEP,
 
 	/* answers and news */

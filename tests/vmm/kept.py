@@ -106,6 +106,16 @@ def check_pauses(world):
         checks.expect(guest.wait_for(EXITED)[1], EXIT_SHUTDOWN)
 
 
+def check_at_once(world):
+    """Asked for before the guest has run, it is kept once it waits."""
+    with world.start_task("button") as guest:
+        guest.keep(world.file)
+        checks.expect(guest.wait_for(KEPT)[1], 0)
+    with world.go_on(line="guest.do=button") as guest:
+        guest.keep(world.file + "-again")
+        checks.expect(guest.wait_for(KEPT)[1], 0)
+
+
 def check_too_early(world):
     with world.start_task("mine", paused=True) as guest:
         guest.keep(world.file)
@@ -306,6 +316,7 @@ def main():
         tap.run("each is somebody else", check_unique, world)
         tap.run("one is kept once it is ready", check_when_ready, world)
         tap.run("one pauses, and runs on when asked", check_pauses, world)
+        tap.run("one is kept though it has only begun", check_at_once, world)
         tap.run("one that has not run is not kept", check_too_early, world)
         tap.run("one that computes is not kept", check_busy, world)
         tap.run("the disk is full", check_full_disk, world)
