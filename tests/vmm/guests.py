@@ -147,23 +147,26 @@ def check_wild_rings(world):
             assert "nobody minded" not in guest.console, guest.console
 
 
+def flood():
+    """A tap whose link has just come up may still lose what it is sent: this is done again."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as everybody:
+        everybody.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for _ in range(200):
+            everybody.sendto(bytes(1000), ("10.78.255.255", 9))
+
+
 def check_abuse(world, task, archive):
     """A guest that floods its ring, or never empties it, is kept in hand; its neighbour serves."""
     with world.start_task(task, tap="guest1") as guest, \
             world.start_app("website", LINE, initrd=archive) as other:
         other.wait_for(READY)
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as everybody:
-            everybody.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-            for _ in range(2000):
-                everybody.sendto(bytes(1000), ("10.78.255.255", 9))
-        guest.wait_until_it_computes()
+        guest.wait_until_it_computes(flood)
         checks.check_pages(f"http://{GUEST}")
         guest.ask(PAUSE)
         guest.wait_for(PAUSED)
-        used = guest.cpu_seconds()
         guest.ask(ASK)
         checks.expect(guest.wait_for(FACTS)[2], IS_PAUSED | HAS_RUN)
-        checks.expect(guest.cpu_seconds(), used)
+        guest.wait_until_it_sleeps()
 
 
 def check_take_over(world):

@@ -135,10 +135,18 @@ class Monitor:
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
             return next(int(line.split()[1]) for line in status if line.startswith("RssAnon"))
 
-    def wait_until_it_computes(self):
+    def wait_until_it_computes(self, meanwhile=lambda: None):
         begin, end = self.cpu_seconds(), time.monotonic() + checks.HANG
         while self.cpu_seconds() < begin + 0.05:
             assert time.monotonic() < end, "the guest does not run"
+            meanwhile()
+            time.sleep(0.01)
+
+    def wait_until_it_sleeps(self):
+        """Which whoever computes never does."""
+        end = time.monotonic() + checks.HANG
+        while self.read_proc("stat").rsplit(")", 1)[1].split()[0] != "S":
+            assert time.monotonic() < end, "the guest does not stop"
             time.sleep(0.01)
 
     def kill(self):
