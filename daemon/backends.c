@@ -260,6 +260,8 @@ static void on_found(struct backend *backend, const struct launcher_event *event
 		return;
 	}
 	log_line(&daemon->log, LOG_INFO, about, "adopted a guest of an earlier life");
+	service->rest_where = event->found.on_disk ? LAUNCHER_REST_DISK : LAUNCHER_REST_MEMORY;
+	service->load.rested_at = event->found.booted ? clock_monotonic() : 0;
 	service_post(service, found_event(&event->found));
 }
 

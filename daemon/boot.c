@@ -17,11 +17,13 @@
 #include "daemon/reload.h"
 #include "daemon/resolv.h"
 #include "daemon/summon.h"
+#include "daemon/tiers.h"
 
 /* --- definitions out of the store; before the loop runs, so blocking is fine --- */
 
 struct loading {
 	struct daemon *daemon;
+	struct store *store;
 	struct error *err;
 };
 
@@ -51,7 +53,10 @@ static int load_service(void *ctx, const struct store_service *service)
 			"is not served: its backend '%s' is not configured", service->backend);
 		return 0;
 	}
-	return registry_put_service(&daemon->registry, service, loading->err);
+	int rc = registry_put_service(&daemon->registry, service, loading->err);
+	if (rc >= 0)
+		tiers_remember(service_by_id(&daemon->registry, service->id), loading->store);
+	return rc;
 }
 
 static void reserve_gateways(struct daemon *daemon)
@@ -68,7 +73,7 @@ static void reserve_gateways(struct daemon *daemon)
 
 static int load_definitions(struct daemon *daemon, struct store *store, struct error *err)
 {
-	struct loading loading = {daemon, err};
+	struct loading loading = {daemon, store, err};
 	reserve_gateways(daemon);
 	int rc = store_each_policy(store, load_policy, &loading, err);
 	if (rc >= 0)

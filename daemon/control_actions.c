@@ -119,6 +119,14 @@ static unsigned needed(enum policy_retire how)
 	return capabilities[how];
 }
 
+/* Awake, or in memory and to go to disk. */
+static bool can_be_kept(const struct service *service, enum policy_retire how)
+{
+	return service->state == STATE_AWAKE ||
+	       (service->state == STATE_SUSPENDED && how == POLICY_RETIRE_SNAPSHOT &&
+		       !service->instance->on_disk);
+}
+
 void control_retire(void *ctx, struct http_request *request)
 {
 	struct service *service = control_service(ctx, request);
@@ -135,7 +143,7 @@ void control_retire(void *ctx, struct http_request *request)
 		http_respond_error(request, 409, "%s is asleep already", service->def.name);
 	} else if ((able & wanted) != wanted) {
 		http_respond_error(request, 400, "backend %s cannot do that", service->def.backend);
-	} else if (wanted && service->state != STATE_AWAKE) {
+	} else if (wanted && !can_be_kept(service, how)) {
 		http_respond_error(request, 409, "%s is %s: only an awake guest can be kept",
 			service->def.name, lifecycle_state_name(service->state));
 	} else {

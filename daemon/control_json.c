@@ -48,6 +48,8 @@ json_t *control_service_json(const struct service *service)
 	if (service->last_summon)
 		json_object_set_new(
 			json, "last_summon", json_integer((json_int_t)service->last_summon));
+	if (service->state == STATE_SUSPENDED || service->state == STATE_DEEPENING)
+		set_text(json, "rests", service->instance->on_disk ? "disk" : "memory");
 	if (service->state == STATE_AWAKE) {
 		uint64_t awake = clock_monotonic() - service->load.ready_at;
 		json_object_set_new(json, "awake_since", control_time_json(clock_real() - awake));

@@ -9,6 +9,7 @@
 #include "daemon/idle.h"
 #include "daemon/instance.h"
 #include "daemon/summon.h"
+#include "daemon/tiers.h"
 
 /* A stop that failed is tried again; a hypervisor's service may be away for a while. */
 #define STOP_AGAIN_AFTER (2 * NS_PER_S)
@@ -85,8 +86,31 @@ static int resume(struct service *service, struct error *err)
 
 static int suspend(struct service *service, struct error *err)
 {
+	service->load.rested_at = clock_monotonic();
+	service->load.rested = 0;
 	return service->backend->ops->suspend(
 		service->backend->launcher, service->instance->id, service->rest_where, err);
+}
+
+static int deepen(struct service *service, struct error *err)
+{
+	service->rest_where = LAUNCHER_REST_DISK;
+	return service->backend->ops->suspend(
+		service->backend->launcher, service->instance->id, LAUNCHER_REST_DISK, err);
+}
+
+static int settle(struct service *service, struct error *err)
+{
+	(void)err;
+	tiers_settle(service);
+	return 0;
+}
+
+static int remain(struct service *service, struct error *err)
+{
+	(void)err;
+	tiers_remain(service);
+	return 0;
 }
 
 static void on_grace_over(void *ctx)
@@ -147,6 +171,8 @@ static int count_failure(struct service *service, struct error *err)
 static int live(struct service *service, struct error *err)
 {
 	(void)err;
+	service->instance->on_disk = false;
+	service->load.rested_at = 0;
 	idle_watch(service);
 	return 0;
 }
@@ -163,6 +189,7 @@ static int drop_instance(struct service *service, struct error *err)
 	(void)err;
 	instance_destroy(service, service->instance);
 	service->instance = NULL;
+	service->load.rested_at = 0;
 	/* Its definition may have changed meanwhile. */
 	service->backend = backend_by_name(&service->daemon->backends, service->def.backend);
 	return 0;
@@ -190,6 +217,9 @@ static const struct {
 	[EFFECT_START_PAUSED] = {start_paused, true},
 	[EFFECT_RESUME] = {resume, true},
 	[EFFECT_SUSPEND] = {suspend, true},
+	[EFFECT_DEEPEN] = {deepen, true},
+	[EFFECT_SETTLE] = {settle, true},
+	[EFFECT_REMAIN] = {remain, true},
 	[EFFECT_STOP] = {stop, true},
 	[EFFECT_DESTROY] = {destroy, true},
 	[EFFECT_TRY_AGAIN] = {try_again, true},

@@ -96,6 +96,7 @@ int instance_adopt(struct service *service, const struct launcher_event *found,
 	if (!instance)
 		return error_set(err, -ENOMEM, "out of memory");
 	instance->found = true;
+	instance->on_disk = found->found.on_disk;
 	instance->started_at = found->found.started_at;
 	snprintf(instance->tap, sizeof(instance->tap), "%s", found->found.tap);
 	int rc = 0;
@@ -130,6 +131,7 @@ void instance_forget(struct instance *instance)
 	timer_cancel(&instance->limit);
 	timer_cancel(&instance->grace);
 	timer_cancel(&instance->rest);
+	timer_cancel(&instance->tier);
 	if (instance->tap_fd >= 0)
 		close(instance->tap_fd);
 	/* Its usage, where it is still watched, ends with the process: closing it takes time. */

@@ -34,6 +34,8 @@ struct instance {
 	struct timer *grace; /* so has a shutdown */
 	struct timer *rest;  /* the next look at idleness */
 	int usage;           /* counts frames (link/usage.h); -1: not yet, or it cannot be */
+	bool on_disk;        /* at rest: where */
+	struct timer *tier;  /* at rest: the next deeper one */
 	bool retiring;       /* its door is closed, for the last look */
 };
 

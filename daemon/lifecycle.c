@@ -25,7 +25,7 @@ const struct lifecycle_row lifecycle_rows[] = {
 	{STATE_ASLEEP,     EVENT_WARM,             STATE_WARMING,    DO(START_COLD)},
 	{STATE_ASLEEP,     EVENT_FOUND_AWAKE,      STATE_AWAKE,      DO(EFFECT_LINK_UP, EFFECT_OPEN, EFFECT_LIVE)},
 	{STATE_ASLEEP,     EVENT_FOUND_PREPARED,   STATE_PREPARED,   NOTHING},
-	{STATE_ASLEEP,     EVENT_FOUND_SUSPENDED,  STATE_SUSPENDED,  NOTHING},
+	{STATE_ASLEEP,     EVENT_FOUND_SUSPENDED,  STATE_SUSPENDED,  DO(EFFECT_SETTLE)},
 
 	{STATE_PREPARING,  EVENT_STARTED,          STATE_PREPARED,   NOTHING},
 	{STATE_PREPARING,  EVENT_START_FAILED,     STATE_ASLEEP,     DO(FORGET, EFFECT_COUNT_FAILURE, EFFECT_CONSIDER)},
@@ -47,7 +47,7 @@ const struct lifecycle_row lifecycle_rows[] = {
 	{STATE_WARMING,    EVENT_READY_TIMEOUT,    STATE_STOPPING,   DO(EFFECT_COUNT_FAILURE, EFFECT_DESTROY)},
 	{STATE_WARMING,    EVENT_RETIRE,           STATE_STOPPING,   DO(EFFECT_UNWATCH, EFFECT_DESTROY)},
 
-	{STATE_SUSPENDING, EVENT_SUSPENDED,        STATE_SUSPENDED,  NOTHING},
+	{STATE_SUSPENDING, EVENT_SUSPENDED,        STATE_SUSPENDED,  DO(EFFECT_SETTLE)},
 	/* Operations take effect in order, so a resume may be queued behind the pause. */
 	{STATE_SUSPENDING, EVENT_DEMAND,           STATE_RESUMING,   DO(EFFECT_RESUME, EFFECT_LINK_UP)},
 	{STATE_SUSPENDING, EVENT_OPERATION_FAILED, STATE_STOPPING,   DO(EFFECT_DESTROY)},
@@ -56,7 +56,20 @@ const struct lifecycle_row lifecycle_rows[] = {
 
 	{STATE_SUSPENDED,  EVENT_DEMAND,           STATE_RESUMING,   DO(EFFECT_RESUME, EFFECT_LINK_UP)},
 	{STATE_SUSPENDED,  EVENT_EXITED,           STATE_ASLEEP,     DO(FORGET, EFFECT_CONSIDER)},
+	{STATE_SUSPENDED,  EVENT_DEEPEN,           STATE_DEEPENING,  DO(EFFECT_DEEPEN)},
 	{STATE_SUSPENDED,  EVENT_RETIRE,           STATE_STOPPING,   DO(EFFECT_DESTROY)},
+
+	{STATE_DEEPENING,  EVENT_SUSPENDED,        STATE_SUSPENDED,  DO(EFFECT_SETTLE)},
+	{STATE_DEEPENING,  EVENT_OPERATION_FAILED, STATE_SUSPENDED,  DO(EFFECT_REMAIN)},
+	/* Not queued behind it: if that fails, there still is a guest to be resumed. */
+	{STATE_DEEPENING,  EVENT_DEMAND,           STATE_RECALLED,   NOTHING},
+	{STATE_DEEPENING,  EVENT_EXITED,           STATE_ASLEEP,     DO(FORGET, EFFECT_CONSIDER)},
+	{STATE_DEEPENING,  EVENT_RETIRE,           STATE_STOPPING,   DO(EFFECT_DESTROY)},
+
+	{STATE_RECALLED,   EVENT_SUSPENDED,        STATE_RESUMING,   DO(EFFECT_RESUME, EFFECT_LINK_UP)},
+	{STATE_RECALLED,   EVENT_OPERATION_FAILED, STATE_RESUMING,   DO(EFFECT_RESUME, EFFECT_LINK_UP)},
+	{STATE_RECALLED,   EVENT_EXITED,           STATE_CREATING,   DO(BEGIN_AGAIN)},
+	{STATE_RECALLED,   EVENT_RETIRE,           STATE_STOPPING,   DO(EFFECT_FAIL, EFFECT_REFUSE, EFFECT_DESTROY)},
 
 	{STATE_CREATING,   EVENT_STARTED,          STATE_BOOTING,    NOTHING},
 	{STATE_CREATING,   EVENT_READY,            STATE_AWAKE,      DO(EFFECT_OPEN, EFFECT_ANSWER, EFFECT_UNWATCH, EFFECT_LIVE)},
@@ -107,7 +120,8 @@ const size_t lifecycle_row_count = COUNT(lifecycle_rows);
 #define IN(state)   (1u << STATE_##state)
 #define DOWN        (IN(ASLEEP))
 #define QUIET       (IN(PREPARED) | IN(SUSPENDED))
-#define WANTED      (IN(HURRYING) | IN(CREATING) | IN(UNPAUSING) | IN(RESUMING) | IN(BOOTING))
+#define RESTING     (IN(DEEPENING) | IN(RECALLED))
+#define WANTED      (IN(HURRYING) | IN(RECALLED) | IN(CREATING) | IN(UNPAUSING) | IN(RESUMING) | IN(BOOTING))
 #define GOING_DOWN  (IN(STOPPING) | IN(RESTARTING))
 #define EVERY       ((1u << STATE_COUNT) - 1)
 
@@ -116,16 +130,16 @@ const struct lifecycle_ignored lifecycle_ignored_cells[] = {
 		"what was asked for is under way or there; the query is among the waiters or answered"},
 	{EVENT_PREPARE, EVERY & ~DOWN, "something is in being already"},
 	{EVENT_WARM, EVERY & ~DOWN, "something is in being already"},
-	{EVENT_STARTED, DOWN | QUIET | IN(UNPAUSING) | IN(RESUMING) | IN(SUSPENDING),
+	{EVENT_STARTED, DOWN | QUIET | RESTING | IN(UNPAUSING) | IN(RESUMING) | IN(SUSPENDING),
 		"no start of this life is open; a warmed guest's came before its readiness mattered"},
 	{EVENT_STARTED, IN(WARMING) | IN(BOOTING) | IN(AWAKE),
 		"readiness is what counts; a guest can be ready before its creator has returned"},
 	{EVENT_STARTED, GOING_DOWN, "a stop is queued behind the start; EXITED will follow"},
-	{EVENT_START_FAILED, DOWN | QUIET | IN(UNPAUSING) | IN(RESUMING) | IN(SUSPENDING),
+	{EVENT_START_FAILED, DOWN | QUIET | RESTING | IN(UNPAUSING) | IN(RESUMING) | IN(SUSPENDING),
 		"no start of this life is open"},
 	{EVENT_RESUMED, EVERY & ~(IN(UNPAUSING) | IN(RESUMING)),
 		"late: readiness was quicker, or a stop is queued behind the resume"},
-	{EVENT_SUSPENDED, EVERY & ~IN(SUSPENDING),
+	{EVENT_SUSPENDED, EVERY & ~(IN(SUSPENDING) | RESTING),
 		"late: a resume or a stop is queued behind the pause"},
 	{EVENT_OPERATION_FAILED, DOWN | QUIET | IN(PREPARING) | IN(HURRYING) | IN(WARMING) |
 			IN(CREATING) | IN(BOOTING),
@@ -133,7 +147,8 @@ const struct lifecycle_ignored lifecycle_ignored_cells[] = {
 	{EVENT_OPERATION_FAILED, IN(AWAKE), "the guest serves, whatever its resume reported"},
 	{EVENT_EXITED, DOWN | IN(PREPARING) | IN(HURRYING) | IN(CREATING),
 		"only a started guest exits; nothing has been started yet"},
-	{EVENT_READY, DOWN | IN(PREPARING) | IN(HURRYING) | QUIET | IN(SUSPENDING) | IN(RESUMING),
+	{EVENT_READY, DOWN | IN(PREPARING) | IN(HURRYING) | QUIET | RESTING | IN(SUSPENDING) |
+			IN(RESUMING),
 		"nobody watches; a resumed guest is ready when it runs"},
 	{EVENT_READY, IN(AWAKE), "known"},
 	{EVENT_READY, GOING_DOWN, "too late: it is being stopped"},
@@ -142,6 +157,7 @@ const struct lifecycle_ignored lifecycle_ignored_cells[] = {
 	{EVENT_GRACE_OVER, EVERY & ~GOING_DOWN, "no shutdown is under way"},
 	{EVENT_RETIRE, DOWN, "nothing is in being"},
 	{EVENT_REST, EVERY & ~IN(AWAKE), "only an awake guest is suspended"},
+	{EVENT_DEEPEN, EVERY & ~IN(SUSPENDED), "it is at rest no more, or on its way already"},
 	{EVENT_FOUND_AWAKE, EVERY & ~DOWN, "adoption comes before anything is started"},
 	{EVENT_FOUND_PREPARED, EVERY & ~DOWN, "adoption comes before anything is started"},
 	{EVENT_FOUND_SUSPENDED, EVERY & ~DOWN, "adoption comes before anything is started"},
@@ -156,6 +172,8 @@ static const char *const state_names[] = {
 	[STATE_WARMING] = "warming",
 	[STATE_SUSPENDING] = "suspending",
 	[STATE_SUSPENDED] = "suspended",
+	[STATE_DEEPENING] = "deepening",
+	[STATE_RECALLED] = "recalled",
 	[STATE_CREATING] = "creating",
 	[STATE_UNPAUSING] = "unpausing",
 	[STATE_RESUMING] = "resuming",
@@ -180,6 +198,7 @@ static const char *const event_names[] = {
 	[EVENT_GRACE_OVER] = "grace-over",
 	[EVENT_RETIRE] = "retire",
 	[EVENT_REST] = "rest",
+	[EVENT_DEEPEN] = "deepen",
 	[EVENT_FOUND_AWAKE] = "found-awake",
 	[EVENT_FOUND_PREPARED] = "found-prepared",
 	[EVENT_FOUND_SUSPENDED] = "found-suspended",
@@ -198,6 +217,9 @@ static const char *const effect_names[] = {
 	[EFFECT_START_PAUSED] = "start-paused",
 	[EFFECT_RESUME] = "resume",
 	[EFFECT_SUSPEND] = "suspend",
+	[EFFECT_DEEPEN] = "deepen",
+	[EFFECT_SETTLE] = "settle",
+	[EFFECT_REMAIN] = "remain",
 	[EFFECT_STOP] = "stop",
 	[EFFECT_DESTROY] = "destroy",
 	[EFFECT_TRY_AGAIN] = "try-again",

@@ -18,7 +18,9 @@ enum lifecycle_state {
 	STATE_HURRYING,   /* it was wanted while being created: resume it as soon as it is there */
 	STATE_WARMING,    /* a guest boots off the path, to be suspended when ready */
 	STATE_SUSPENDING, /* a pause was asked for; its memory stays */
-	STATE_SUSPENDED,
+	STATE_SUSPENDED,  /* in memory or on disk */
+	STATE_DEEPENING,  /* at rest, and on its way to a deeper one */
+	STATE_RECALLED,   /* wanted meanwhile: resume it as soon as that is over */
 	STATE_CREATING,   /* wanted: a start was asked for, the backend has not said STARTED */
 	STATE_UNPAUSING,  /* wanted: a prepared guest was told to begin */
 	STATE_RESUMING,   /* wanted: a suspended guest was told to go on */
@@ -44,6 +46,7 @@ enum lifecycle_event {
 	EVENT_GRACE_OVER,    /* it did not shut down in time */
 	EVENT_RETIRE,        /* stop it, in the way that service->stop_how says */
 	EVENT_REST,          /* suspend it */
+	EVENT_DEEPEN,        /* rest where service->rest_where says, without being woken for it */
 	EVENT_FOUND_AWAKE,   /* after a restart of the daemon */
 	EVENT_FOUND_PREPARED,
 	EVENT_FOUND_SUSPENDED,
@@ -63,8 +66,11 @@ enum lifecycle_effect {
 	EFFECT_START,        /* ask the backend: running */
 	EFFECT_START_PAUSED, /* ask the backend: paused */
 	EFFECT_RESUME,
-	EFFECT_SUSPEND,
-	EFFECT_STOP, /* as service->stop_how says; arms the grace of a shutdown */
+	EFFECT_SUSPEND, /* begins to rest, as service->rest_where says */
+	EFFECT_DEEPEN,  /* the same for one at rest */
+	EFFECT_SETTLE,  /* it is at rest: watch for the time of the next tier */
+	EFFECT_REMAIN,  /* it could not go deeper: it is tried again after a while */
+	EFFECT_STOP,    /* as service->stop_how says; arms the grace of a shutdown */
 	EFFECT_DESTROY,
 	EFFECT_TRY_AGAIN,     /* a stop has failed: destroy after a while */
 	EFFECT_ANSWER,        /* the summon has succeeded: answer its waiters */

@@ -16,6 +16,7 @@
 #include "daemon/instance.h"
 #include "daemon/shells.h"
 #include "daemon/summon.h"
+#include "daemon/tiers.h"
 
 static void on_later(uv_idle_t *idle);
 
@@ -219,6 +220,8 @@ static const enum load_state load_states[STATE_COUNT] = {
 	[STATE_WARMING] = LOAD_ASLEEP,
 	[STATE_SUSPENDING] = LOAD_ASLEEP,
 	[STATE_SUSPENDED] = LOAD_ASLEEP,
+	[STATE_DEEPENING] = LOAD_ASLEEP,
+	[STATE_RECALLED] = LOAD_STARTING,
 	[STATE_CREATING] = LOAD_STARTING,
 	[STATE_UNPAUSING] = LOAD_STARTING,
 	[STATE_RESUMING] = LOAD_STARTING,
@@ -228,6 +231,10 @@ static const enum load_state load_states[STATE_COUNT] = {
 	[STATE_RESTARTING] = LOAD_STARTING,
 };
 
+static const unsigned remembering = 1u << STATE_SUSPENDING | 1u << STATE_SUSPENDED |
+				    1u << STATE_DEEPENING | 1u << STATE_RECALLED |
+				    1u << STATE_RESUMING;
+
 struct load service_load(const struct service *service)
 {
 	struct load load = service->load;
@@ -236,8 +243,7 @@ struct load service_load(const struct service *service)
 	if (service->summon && load.state != LOAD_AWAKE)
 		load.state = LOAD_STARTING;
 	load.pinned = service->def.pinned;
-	load.remembers = service->state == STATE_SUSPENDING || service->state == STATE_SUSPENDED ||
-			 service->state == STATE_RESUMING;
+	load.remembers = remembering & (1u << service->state);
 	return load;
 }
 
@@ -271,7 +277,8 @@ void service_retire(struct service *service, enum policy_retire how)
 		how = POLICY_RETIRE_SHUTDOWN;
 	service->stop_how = ways[how].stop;
 	service->rest_where = ways[how].rest;
-	service_post(service, ways[how].event);
+	bool rests = service->state == STATE_SUSPENDED && how == POLICY_RETIRE_SNAPSHOT;
+	service_post(service, rests ? EVENT_DEEPEN : ways[how].event);
 }
 
 /* How long nothing may be started ahead or for a pin: starts that fail are spaced, and so are
@@ -362,6 +369,7 @@ int registry_put_policy(struct registry *registry, const struct policy *policy, 
 		service_consider(service);
 		if (service->state == STATE_AWAKE)
 			idle_watch(service);
+		tiers_look(service);
 	}
 	return 0;
 }
@@ -441,6 +449,7 @@ static int replace(struct service *service, const struct store_service *def, str
 	service_consider(service);
 	if (service->state == STATE_AWAKE)
 		idle_watch(service);
+	tiers_look(service);
 	return 0;
 }
 

@@ -98,6 +98,29 @@ struct rest decide_rest(const struct policy *policy, const struct load *load, ui
 	return rest;
 }
 
+struct tier decide_tier(
+	const struct policy *policy, const struct load *load, enum depth depth, uint64_t now)
+{
+	struct tier tier = {.due = false};
+	if (depth == DEPTH_NONE || load->pinned || load->rested_at == 0)
+		return tier;
+	for (unsigned i = 0; i < policy->tiers.count; i++) {
+		enum policy_retire how = policy->tiers.list[i].how;
+		uint64_t after = policy->tiers.list[i].after;
+		uint64_t at =
+			later(load->rested_at, after > load->rested ? after - load->rested : 0);
+		if (how == POLICY_RETIRE_SNAPSHOT && depth == DEPTH_DISK)
+			continue;
+		if (!is_due(at, now)) {
+			tier.check_at = tier.due ? 0 : at;
+			break;
+		}
+		tier.due = true;
+		tier.how = how;
+	}
+	return tier;
+}
+
 enum ahead decide_ahead(const struct policy *policy, const struct load *load, uint64_t now)
 {
 	if (load->state != LOAD_ASLEEP || now < backoff_end(policy, load))

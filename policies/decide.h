@@ -24,6 +24,8 @@ struct load {
 	bool pinned;        /* never retired; kept awake */
 	uint64_t ready_at;  /* of the present life */
 	uint64_t active_at; /* last use that the policy counts */
+	uint64_t rested_at; /* since when we know it to be at rest; 0: it is not */
+	uint64_t rested;    /* how long it had been before that, in an earlier life of ours */
 	uint64_t failed_at; /* last failed start */
 	unsigned failures;  /* in a row; 0 after a success */
 	bool busy;          /* the guest says that it must not be retired as idle */
@@ -103,6 +105,19 @@ struct rest {
 
 /* Only meaningful for LOAD_AWAKE; anything else gives REST_NOT with check_at 0. */
 struct rest decide_rest(const struct policy *policy, const struct load *load, uint64_t now);
+
+enum depth { DEPTH_NONE, DEPTH_MEMORY, DEPTH_DISK };
+
+struct tier {
+	bool due;
+	enum policy_retire how; /* due: SNAPSHOT or DESTROY */
+	uint64_t check_at;      /* not due: look again then; 0: there is no further tier */
+};
+
+/* Where a guest that has been at rest for some time (load->rested_at), now as deep as `depth`, has to go. Where
+ * time has passed several tiers, it goes to the last of them. */
+struct tier decide_tier(
+	const struct policy *policy, const struct load *load, enum depth depth, uint64_t now);
 
 /* How long after failure number `failures` (1 is the first) starts are refused. */
 uint64_t decide_backoff(const struct policy *policy, unsigned failures);

@@ -212,3 +212,75 @@ bool rate_print(const struct budget_rate *rate, char text[POLICY_VALUE_MAX + 1])
 			duration_print(rate->span, span));
 	return rate->span > 0;
 }
+
+/* --- tiers --- */
+
+static const struct {
+	const char *word;
+	enum policy_retire how;
+} depths[] = {{"snapshot", POLICY_RETIRE_SNAPSHOT}, {"destroy", POLICY_RETIRE_DESTROY}};
+#define DEPTHS (sizeof(depths) / sizeof(depths[0]))
+
+static size_t depth(enum policy_retire how)
+{
+	size_t i = 0;
+	while (i < DEPTHS && depths[i].how != how)
+		i++;
+	return i;
+}
+
+static bool tiers_are_right(const struct policy_tiers *tiers)
+{
+	bool right = tiers->count <= POLICY_TIERS_MAX;
+	for (unsigned i = 0; right && i < tiers->count; i++)
+		right = depth(tiers->list[i].how) < DEPTHS &&
+			(i == 0 || (depth(tiers->list[i].how) > depth(tiers->list[i - 1].how) &&
+					   tiers->list[i].after > tiers->list[i - 1].after));
+	return right;
+}
+
+/* "WORD after DURATION" into the next place; false where it is something else. */
+static bool tier_parse(const char **text, const char *word, struct policy_tiers *tiers)
+{
+	char after[WORD_MAX + 1], span[WORD_MAX + 1];
+	size_t i = 0;
+	uint64_t ns;
+	while (i < DEPTHS && strcasecmp(depths[i].word, word) != 0)
+		i++;
+	if (i == DEPTHS || tiers->count == POLICY_TIERS_MAX || next_word(text, after) != 1 ||
+		strcasecmp(after, "after") != 0 || next_word(text, span) != 1 ||
+		duration_parse(span, &ns, NULL) < 0 || ns > POLICY_SPAN_MAX)
+		return false;
+	tiers->list[tiers->count].how = depths[i].how;
+	tiers->list[tiers->count++].after = ns;
+	return true;
+}
+
+bool tiers_parse(const char *text, struct policy_tiers *out)
+{
+	struct policy_tiers tiers = {0};
+	char word[WORD_MAX + 1];
+	int more = 0;
+	if (!is_alone(text, "none"))
+		while ((more = next_word(&text, word)) > 0)
+			if (!tier_parse(&text, word, &tiers))
+				return false;
+	if (more < 0 || !tiers_are_right(&tiers))
+		return false;
+	*out = tiers;
+	return true;
+}
+
+bool tiers_print(const struct policy_tiers *tiers, char text[POLICY_VALUE_MAX + 1])
+{
+	char span[DURATION_TEXT];
+	size_t used = 0;
+	if (!tiers_are_right(tiers))
+		return false;
+	strcpy(text, "none");
+	for (unsigned i = 0; i < tiers->count; i++)
+		used += (size_t)snprintf(text + used, POLICY_VALUE_MAX + 1 - used, "%s%s after %s",
+			used ? ", " : "", depths[depth(tiers->list[i].how)].word,
+			duration_print(tiers->list[i].after, span));
+	return true;
+}

@@ -21,4 +21,8 @@ bool prefixes_contain(const struct policy_prefixes *prefixes, const struct ip_ad
 bool rate_parse(const char *text, struct budget_rate *out);
 bool rate_print(const struct budget_rate *rate, char text[POLICY_VALUE_MAX + 1]);
 
+/* "snapshot after 10min, destroy after 1d", or "none". */
+bool tiers_parse(const char *text, struct policy_tiers *out);
+bool tiers_print(const struct policy_tiers *tiers, char text[POLICY_VALUE_MAX + 1]);
+
 #endif

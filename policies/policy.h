@@ -12,6 +12,8 @@
 
 #define POLICY_NAME_MAX  63
 #define POLICY_VALUE_MAX 255 /* longest text of one option's value */
+/* Ten years keep every sum of two spans and a clock far from the end of uint64_t. */
+#define POLICY_SPAN_MAX  (3650 * 24 * 3600 * 1000000000ull)
 
 /* How a sleeping service rests, and so what a summon has to do. */
 enum policy_start {
@@ -35,6 +37,17 @@ enum policy_retire {
 	POLICY_RETIRE_SHUTDOWN, /* ask it to power off; destroy after shutdown_grace */
 	POLICY_RETIRE_SUSPEND,  /* keep its memory, pause it */
 	POLICY_RETIRE_SNAPSHOT, /* write its memory to disk; nothing runs */
+};
+
+/* What becomes of a guest at rest, and how long after it went to rest: each is deeper and later than
+ * the one before. */
+#define POLICY_TIERS_MAX 2
+struct policy_tiers {
+	unsigned count;
+	struct {
+		enum policy_retire how; /* SNAPSHOT or DESTROY */
+		uint64_t after;
+	} list[POLICY_TIERS_MAX];
 };
 
 /* What is answered when a held query's time is up and the guest is not ready. */
@@ -109,6 +122,7 @@ struct policy {
 	uint64_t min_life;
 	uint64_t max_life;
 	enum policy_retire retire;
+	struct policy_tiers tiers;
 	uint64_t shutdown_grace;
 	uint64_t backoff_first; /* after the first failure; doubles with each */
 	uint64_t backoff_max;

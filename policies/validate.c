@@ -46,6 +46,36 @@ static bool idle_without_activity(const struct policy *p)
 	return p->idle_after && p->activity == 0;
 }
 
+static bool rests(const struct policy *p)
+{
+	return p->retire == POLICY_RETIRE_SUSPEND || p->retire == POLICY_RETIRE_SNAPSHOT ||
+	       p->start == POLICY_START_SUSPENDED || p->start == POLICY_START_SNAPSHOT;
+}
+
+static bool has_tier(const struct policy *p, enum policy_retire how)
+{
+	bool found = false;
+	for (unsigned i = 0; i < p->tiers.count; i++)
+		found |= p->tiers.list[i].how == how;
+	return found;
+}
+
+static bool tiers_without_rest(const struct policy *p)
+{
+	return p->tiers.count > 0 && !rests(p);
+}
+
+static bool tier_of_disk_on_disk(const struct policy *p)
+{
+	return has_tier(p, POLICY_RETIRE_SNAPSHOT) && p->retire == POLICY_RETIRE_SNAPSHOT;
+}
+
+static bool gone_and_made_again(const struct policy *p)
+{
+	return has_tier(p, POLICY_RETIRE_DESTROY) &&
+	       (p->start == POLICY_START_PREPARED || p->start == POLICY_START_SUSPENDED);
+}
+
 static const struct rule {
 	bool (*broken)(const struct policy *policy);
 	const char *options[2];
@@ -70,6 +100,15 @@ static const struct rule {
 	{idle_without_activity, {"idle_after", "activity"},
 		"say in activity what counts as use (queries, traffic, connections), or set "
 		"idle_after 0"},
+	{tiers_without_rest, {"retire", "tiers"},
+		"tiers are for guests at rest: set retire to suspend or snapshot, or tiers to "
+		"none"},
+	{tier_of_disk_on_disk, {"retire", "tiers"},
+		"it is on disk from the beginning: set retire to suspend, or leave snapshot out of "
+		"tiers"},
+	{gone_and_made_again, {"start", "tiers"},
+		"what is destroyed would be made ready again at once: set start to cold, or leave "
+		"destroy out of tiers"},
 };
 
 /* A field that its own option's text cannot give was not set by policy_set: out of range. */
@@ -114,7 +153,8 @@ unsigned policy_needs(const struct policy *policy)
 		needs |= POLICY_NEEDS_PREPARE;
 	if (policy->start == POLICY_START_SUSPENDED || policy->retire == POLICY_RETIRE_SUSPEND)
 		needs |= POLICY_NEEDS_SUSPEND;
-	if (policy->start == POLICY_START_SNAPSHOT || policy->retire == POLICY_RETIRE_SNAPSHOT)
+	if (policy->start == POLICY_START_SNAPSHOT || policy->retire == POLICY_RETIRE_SNAPSHOT ||
+		has_tier(policy, POLICY_RETIRE_SNAPSHOT))
 		needs |= POLICY_NEEDS_SNAPSHOT;
 	if (policy->retire == POLICY_RETIRE_SHUTDOWN)
 		needs |= POLICY_NEEDS_SHUTDOWN;
@@ -133,7 +173,7 @@ const char *policy_need_reason(enum policy_need need)
 	case POLICY_NEEDS_SHUTDOWN:
 		return "retire shutdown";
 	case POLICY_NEEDS_SNAPSHOT:
-		return "start snapshot or retire snapshot";
+		return "start snapshot, retire snapshot or tiers snapshot";
 	case POLICY_NEEDS_CONSOLE:
 		return "ready guest or console";
 	}

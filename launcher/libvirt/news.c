@@ -68,6 +68,7 @@ static void domain_is_there(struct virt *virt, const struct listed_domain *domai
 				.tap = facts->tap,
 				.paused = domain->paused,
 				.booted = instance->booted || !domain->paused,
+				.on_disk = domain->saved,
 				.started_at = facts->started_at}});
 }
 

@@ -109,6 +109,7 @@ static void guest_announce(struct guest *guest)
 					  .tap = guest->record.tap,
 					  .paused = guest->record.paused,
 					  .booted = guest->record.booted || guest->record.saved,
+					  .on_disk = guest->record.saved,
 					  .started_at = guest->record.started_at}});
 }
 

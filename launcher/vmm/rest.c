@@ -317,6 +317,7 @@ void vmm_rest_announce(struct vmm *vmm)
 					.tap = snapshot_text(&head, 1),
 					.paused = true,
 					.booted = true,
+					.on_disk = true,
 					.started_at = head.started_at,
 				}});
 	}

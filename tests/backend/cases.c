@@ -171,6 +171,29 @@ static void rests_on_disk(void **state)
 	stage_close(stage);
 }
 
+/* Paused, and then to disk without having run; and on from there. */
+static void goes_deeper_at_rest(void **state)
+{
+	struct stage *stage = case_open(state, TASK_OBEY);
+	stage_need(stage, LAUNCHER_CAN_SNAPSHOT);
+	stage_need(stage, LAUNCHER_CAN_SUSPEND);
+	stage_need(stage, LAUNCHER_CAN_SHUTDOWN);
+	struct watched *guest = case_start(stage, FIRST, TASK_OBEY, LAUNCHER_START_RUNNING);
+	case_wait_ready(stage, guest);
+	assert_int_equal(stage_suspend(stage, FIRST, LAUNCHER_REST_MEMORY, NULL), 0);
+	STAGE_WAIT(stage, guest->counts[LAUNCHER_SUSPENDED] == 1);
+	assert_int_equal(stage_suspend(stage, FIRST, LAUNCHER_REST_DISK, NULL), 0);
+	STAGE_WAIT(stage, guest->counts[LAUNCHER_SUSPENDED] == 2);
+	assert_int_equal(hypervisors_left(), 0);
+	assert_int_equal(stage_resume(stage, FIRST, NULL), 0);
+	STAGE_WAIT(stage, guest->counts[LAUNCHER_RESUMED] == 1);
+	assert_int_equal(guest->counts[LAUNCHER_OPERATION_FAILED], 0);
+	assert_int_equal(stage_stop(stage, FIRST, LAUNCHER_STOP_SHUTDOWN, NULL), 0);
+	STAGE_WAIT(stage, guest_is_over(guest));
+	assert_int_equal(guest->exit, LAUNCHER_EXIT_SHUTDOWN);
+	stage_close(stage);
+}
+
 static unsigned files_kept(void)
 {
 	char path[128];
@@ -373,6 +396,7 @@ const struct CMUnitTest backend_cases[] = {
 	cmocka_unit_test(refuses_to_prepare),
 	cmocka_unit_test(suspends_and_resumes),
 	cmocka_unit_test(rests_on_disk),
+	cmocka_unit_test(goes_deeper_at_rest),
 	cmocka_unit_test(stops_on_disk),
 	cmocka_unit_test(keeps_the_order),
 	cmocka_unit_test(shuts_down),

@@ -105,8 +105,10 @@ static void life_adopt(const struct subject *subject)
 		if (can(stage, LAUNCHER_CAN_CONSOLE))
 			STAGE_WAIT(stage, guest_is_ready(guest));
 	}
-	if (can(stage, LAUNCHER_CAN_SUSPEND))
+	if (can(stage, LAUNCHER_CAN_SUSPEND)) {
 		found_check(stage, SUSPENDED, true, true);
+		assert_false(stage_guest(stage, slot(SUSPENDED))->found.on_disk);
+	}
 	if (can(stage, LAUNCHER_CAN_SNAPSHOT)) {
 		found_check(stage, ON_DISK_TO_STOP, true, true);
 		found_check(stage, ON_DISK, true, true);

@@ -331,6 +331,88 @@ static void property_ahead(void **state)
 	assert_true(some > 1000);
 }
 
+static void tiers_by_time(void **state)
+{
+	(void)state;
+	struct policy p;
+	policy_init(&p, "p");
+	struct load load = {.state = LOAD_ASLEEP, .rested_at = 100 * S};
+	assert_false(decide_tier(&p, &load, DEPTH_MEMORY, 9999 * S).due);
+	assert_int_equal(decide_tier(&p, &load, DEPTH_MEMORY, 9999 * S).check_at, 0);
+	policy_set(&p, "tiers", "snapshot after 10s, destroy after 60s", NULL);
+	static const struct {
+		enum depth depth;
+		uint64_t now;
+		bool due;
+		enum policy_retire how;
+		uint64_t check_at;
+	} cases[] = {
+		{DEPTH_MEMORY, 100, false, 0, 110},
+		{DEPTH_MEMORY, 109, false, 0, 110},
+		{DEPTH_MEMORY, 110, true, POLICY_RETIRE_SNAPSHOT, 0},
+		{DEPTH_DISK, 110, false, 0, 160},
+		{DEPTH_DISK, 160, true, POLICY_RETIRE_DESTROY, 0},
+		/* two at once: it does not go to disk to be removed there */
+		{DEPTH_MEMORY, 160, true, POLICY_RETIRE_DESTROY, 0},
+		{DEPTH_NONE, 160, false, 0, 0},
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct tier tier = decide_tier(&p, &load, cases[i].depth, cases[i].now * S);
+		assert_int_equal(tier.due, cases[i].due);
+		assert_int_equal(tier.check_at, cases[i].check_at * S);
+		if (tier.due)
+			assert_int_equal(tier.how, cases[i].how);
+	}
+	load.rested = 55 * S; /* in an earlier life of the daemon */
+	assert_int_equal(decide_tier(&p, &load, DEPTH_DISK, 101 * S).check_at, 105 * S);
+	assert_int_equal(decide_tier(&p, &load, DEPTH_MEMORY, 101 * S).how, POLICY_RETIRE_SNAPSHOT);
+	load.rested = UINT64_MAX;
+	assert_true(decide_tier(&p, &load, DEPTH_DISK, 100 * S).due);
+	load.pinned = true;
+	assert_false(decide_tier(&p, &load, DEPTH_DISK, 9999 * S).due);
+}
+
+/* Whoever looks when it was told to, and does what it is told, ends where the policy ends, at the
+ * times of the policy, and never looks in vain. */
+static void property_tiers(void **state)
+{
+	(void)state;
+	struct random random = {7};
+	for (unsigned i = 0; i < 20000; i++) {
+		struct policy p;
+		policy_init(&p, "p");
+		uint64_t first = random_below(&random, 100) * S;
+		uint64_t second = first + (1 + random_below(&random, 100)) * S;
+		p.tiers.list[p.tiers.count].how = POLICY_RETIRE_SNAPSHOT;
+		p.tiers.list[p.tiers.count].after = first;
+		p.tiers.count += (unsigned)random_below(&random, 2);
+		p.tiers.list[p.tiers.count].how = POLICY_RETIRE_DESTROY;
+		p.tiers.list[p.tiers.count++].after = second;
+		uint64_t began = 1 + random_below(&random, 1000) * S;
+		struct load load = {.state = LOAD_ASLEEP,
+			.rested_at = began,
+			.rested = random_below(&random, 150) * S};
+		uint64_t now = began;
+		enum depth depth = DEPTH_MEMORY;
+		unsigned steps = 0;
+		for (; depth != DEPTH_NONE; steps++) {
+			struct tier tier = decide_tier(&p, &load, depth, now);
+			assert_true(steps < 6);
+			assert_int_not_equal(tier.due, tier.check_at > 0);
+			if (!tier.due) {
+				assert_true(tier.check_at > now);
+				assert_false(decide_tier(&p, &load, depth, tier.check_at - 1).due);
+				now = tier.check_at;
+			} else {
+				depth = tier.how == POLICY_RETIRE_SNAPSHOT ? DEPTH_DISK
+									   : DEPTH_NONE;
+			}
+		}
+		uint64_t end = second > load.rested ? began + second - load.rested : began;
+		assert_int_equal(now, end);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +422,8 @@ int main(void)
 		cmocka_unit_test(rest_by_age),
 		cmocka_unit_test(rest_by_its_own_word),
 		cmocka_unit_test(ahead_by_start),
+		cmocka_unit_test(tiers_by_time),
+		cmocka_unit_test(property_tiers),
 		cmocka_unit_test(property_rest),
 		cmocka_unit_test(property_admit),
 		cmocka_unit_test(property_backoff),

@@ -25,6 +25,8 @@ static const struct {
 	[STATE_WARMING] = {true, false, false},
 	[STATE_SUSPENDING] = {true, false, false},
 	[STATE_SUSPENDED] = {true, false, false},
+	[STATE_DEEPENING] = {true, false, false},
+	[STATE_RECALLED] = {true, true, false},
 	[STATE_CREATING] = {true, true, false},
 	[STATE_UNPAUSING] = {true, true, false},
 	[STATE_RESUMING] = {true, true, false},

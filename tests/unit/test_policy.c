@@ -124,6 +124,13 @@ static void values_that_are_read(void **state)
 		{"retire", "shutdown", "shutdown"},
 		{"retire", "suspend", "suspend"},
 		{"backoff_max", "10min", "10min"},
+		{"tiers", "None", "none"},
+		{"tiers", "Snapshot after 600s", "snapshot after 10min"},
+		{"tiers", " destroy after 1d ", "destroy after 1d"},
+		{"tiers", "snapshot after 10min destroy after 24h",
+			"snapshot after 10min, destroy after 1d"},
+		{"tiers", "snapshot after 0, destroy after 3650d",
+			"snapshot after 0, destroy after 3650d"},
 	};
 	for (size_t i = 0; i < COUNT(good); i++) {
 		struct policy p = fresh();
@@ -187,6 +194,18 @@ static void values_that_are_refused(void **state)
 		{"ring_rate", "1000001/1s", "how many in what time"},
 		{"retire", "kill", "destroy | shutdown | suspend | snapshot"},
 		{"shutdown_grace", "2h", "0 to 1h"},
+		{"tiers", "suspend after 1s", "snapshot after 10min"},
+		{"tiers", "shutdown after 1s", "snapshot after 10min"},
+		{"tiers", "snapshot", "snapshot after 10min"},
+		{"tiers", "snapshot 10min", "snapshot after 10min"},
+		{"tiers", "snapshot after", "snapshot after 10min"},
+		{"tiers", "snapshot after soon", "snapshot after 10min"},
+		{"tiers", "snapshot after 10min, none", "snapshot after 10min"},
+		{"tiers", "snapshot after 1d, destroy after 1d", "snapshot after 10min"},
+		{"tiers", "destroy after 1min, snapshot after 2min", "snapshot after 10min"},
+		{"tiers", "destroy after 3651d", "snapshot after 10min"},
+		{"tiers", "snapshot after 1s, snapshot after 2s", "snapshot after 10min"},
+		{"tiers", "snapshot after 1s, destroy after 2s, destroy after 3s", "or none"},
 	};
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		struct policy p = fresh(), before = p;
@@ -290,6 +309,14 @@ static void options_that_do_not_fit(void **state)
 		{{{"activity", "none"}, {"idle_after", "0"}}, NULL},
 		{{{"wake_on", "none"}}, NULL},
 		{{{"start", "suspended"}, {"retire", "shutdown"}}, NULL},
+		{{{"tiers", "destroy after 1d"}}, "retire 'destroy' and tiers 'destroy after 1d'"},
+		{{{"tiers", "destroy after 1d"}, {"retire", "shutdown"}}, "set retire to suspend"},
+		{{{"tiers", "destroy after 1d"}, {"retire", "snapshot"}}, NULL},
+		{{{"tiers", "snapshot after 1d"}, {"retire", "suspend"}}, NULL},
+		{{{"tiers", "snapshot after 1d"}, {"retire", "snapshot"}}, "from the beginning"},
+		{{{"tiers", "snapshot after 1d"}, {"start", "suspended"}}, NULL},
+		{{{"tiers", "destroy after 1d"}, {"start", "suspended"}}, "made ready again"},
+		{{{"tiers", "destroy after 1d"}, {"start", "snapshot"}}, NULL},
 	};
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct policy p = fresh();
@@ -344,6 +371,11 @@ static void needs(void **state)
 	assert_int_equal(policy_needs(&p), POLICY_NEEDS_SUSPEND);
 	p.start = POLICY_START_COLD, p.retire = POLICY_RETIRE_SUSPEND;
 	assert_int_equal(policy_needs(&p), POLICY_NEEDS_SUSPEND);
+	assert_int_equal(policy_set(&p, "tiers", "destroy after 1d", NULL), 0);
+	assert_int_equal(policy_needs(&p), POLICY_NEEDS_SUSPEND);
+	assert_int_equal(policy_set(&p, "tiers", "snapshot after 1d", NULL), 0);
+	assert_int_equal(policy_needs(&p), POLICY_NEEDS_SUSPEND | POLICY_NEEDS_SNAPSHOT);
+	assert_int_equal(policy_set(&p, "tiers", "none", NULL), 0);
 	p.retire = POLICY_RETIRE_SHUTDOWN;
 	assert_int_equal(policy_needs(&p), POLICY_NEEDS_SHUTDOWN);
 	assert_contains(policy_need_reason(POLICY_NEEDS_PREPARE), "start prepared");
@@ -358,7 +390,7 @@ static void random_value(struct random *random, char *text, size_t size)
 	static const char *const pieces[] = {"A", "AAAA", "none", " ", ",", "cold", "tcp",
 		"console", "shutdown", "traffic", "queries", "1", "0", "9", "65535", ".", "5", "s",
 		"ms", "min", "d", "h", "-", "\n", "\x01", "\xff", "summond: ready", "servfail",
-		"suspend"};
+		"suspend", "snapshot", "destroy", " after 1s"};
 	text[0] = '\0';
 	for (uint64_t n = random_below(random, 5); n > 0; n--) {
 		size_t used = strlen(text);
