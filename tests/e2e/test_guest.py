@@ -10,8 +10,7 @@ import subprocess
 import tarfile
 
 import pytest
-from harness import BACKEND, BUILD, HANG, Summond, ask, curl, wait_for
-from harness import BACKEND, BUILD, MODE, Summond, curl, wait_for
+from harness import BACKEND, BUILD, HANG, IMAGES, MODE, Summond, ask, curl, wait_for
 
 NAME = "www.example.test"
 # One client asks for more than any client should.
@@ -144,10 +143,11 @@ def test_a_site_is_replaced(summond):
 
 def test_an_image_that_does_not_boot(summond):
     garbage = summond.folder / "garbage.elf"
-    garbage.write_bytes(b"\x7fELF nothing of the kind" * 100)
+    garbage.write_bytes((IMAGES / "hello.elf").read_bytes())
     summond.policy("brief", ready_timeout="3s", hold="3s", backoff_first="100ms",
                    backoff_max="100ms")
     summond.add(NAME, image=str(garbage), policy="brief")
+    garbage.write_bytes(b"\x7fELF nothing of the kind" * 100)
     answer = summond.dig(NAME)
     assert answer.status == "SERVFAIL" and answer.ede
     summond.wait_state(NAME, "asleep")
