@@ -12,7 +12,7 @@
 #include "dns/zonefile.h"
 
 /* Where the configuration makes the SOA, these are what is usual (RFC 1912 section 2.2). */
-enum { SOA_FIRST_SERIAL = 1, SOA_REFRESH = 3600, SOA_RETRY = 600, SOA_EXPIRE = 604800 };
+enum { SOA_FIRST_SERIAL = 1, SOA_REFRESH = 14400, SOA_RETRY = 3600, SOA_EXPIRE = 604800 };
 
 /* The numbers at the end of a SOA's data. */
 #define SOA_NUMBERS 20
