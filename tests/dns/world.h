@@ -141,7 +141,7 @@ static inline void expect(struct world *world, const char *query, const char *an
 #define OPT       " 00 0029 04d0 00000000 0000"
 #define EXAMPLE   "07'example'04'test'00"
 #define WWW       "03'www'" EXAMPLE
-#define SOA_TIMES " 00000001 00000e10 00000258 00093a80 "
+#define SOA_TIMES " 00000001 00003840 00000e10 00093a80 "
 /* The negative SOA of example.test, whose name begins at the byte given. */
 #define SOA(at)                                                                                    \
 	" c0" at " 0006 0001 0000003c 0027 03'ns1'c0" at " 0a'hostmaster'c0" at SOA_TIMES          \
