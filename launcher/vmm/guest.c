@@ -341,16 +341,17 @@ static void report_end(struct vmm_guest *guest, const char *how)
 	emit(guest, event);
 }
 
-/* A shell's end is nobody's news; another one takes its place, after a while where it ended before
- * anybody had a use for it. */
+/* A shell's end is nobody's news; another one takes its place, after a while where it ended by
+ * itself. */
 static void end_shell(struct vmm_guest *guest)
 {
 	struct vmm *vmm = guest->vmm;
+	unsigned after = guest->is_surplus ? 0 : SHELL_AGAIN_MS;
 	struct sockaddr_un address;
 	if (vmm_shell_address(vmm, guest->number, &address, NULL) == 0)
 		unlink(address.sun_path);
 	vmm_guest_forget(guest);
-	vmm_shells_fill(vmm, SHELL_AGAIN_MS);
+	vmm_shells_fill(vmm, after);
 }
 
 static void end(struct vmm_guest *guest, const char *how)

@@ -49,7 +49,7 @@ static unsigned count_fit(const struct vmm *vmm)
 	for (struct vmm_guest *shell = vmm->shells; shell; shell = shell->next) {
 		bool too_small = shell->memory < vmm->shell_memory;
 		if (!shell->is_unfit && (too_small || count >= vmm->shells_wanted)) {
-			shell->is_unfit = true;
+			shell->is_unfit = shell->is_surplus = true;
 			vmm_guest_kill(shell);
 		}
 		count += !shell->is_unfit;

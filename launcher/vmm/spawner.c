@@ -13,7 +13,7 @@
  */
 #define AT_ONCE_PER_CPU 4
 
-static unsigned at_once(void)
+unsigned vmm_spawns_at_once(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	return AT_ONCE_PER_CPU * (unsigned)(cpus > 0 ? cpus : 1);
@@ -73,7 +73,7 @@ static void on_timer(uv_timer_t *timer)
 		}
 		place = &(*place)->spawn.next;
 	}
-	while (vmm->spawns && vmm->in_flight < at_once())
+	while (vmm->spawns && vmm->in_flight < vmm->in_flight_most)
 		begin(unqueue(&vmm->spawns));
 }
 
@@ -87,7 +87,7 @@ void vmm_spawn_queue(struct vmm_guest *guest)
 	struct vmm *vmm = guest->vmm;
 	struct vmm_guest **place = &vmm->spawns;
 	guest->spawn.work.data = guest;
-	if (!vmm->spawns && vmm->in_flight < at_once()) {
+	if (!vmm->spawns && vmm->in_flight < vmm->in_flight_most) {
 		begin(guest);
 		return;
 	}

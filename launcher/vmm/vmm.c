@@ -237,6 +237,7 @@ static int configure(struct vmm *vmm, const struct launcher_config *config, stru
 			return error_prefix(err, r, "%s", setting->key);
 	}
 	vmm->shells_wanted = vmm->shells_least;
+	vmm->in_flight_most = vmm_spawns_at_once();
 	if (access(monitor, X_OK) < 0)
 		return error_set(err, -EINVAL, "monitor: %s: %s", monitor, strerror(errno));
 	vmm->identity = strdup(config->identity);

@@ -53,7 +53,8 @@ struct vmm {
 	uint32_t shell_number;      /* of the next one */
 	uv_timer_t shell_timer;
 	struct vmm_guest *spawns; /* whose monitors wait to be started, the first one first */
-	unsigned in_flight;       /* monitors that are on their way */
+	unsigned in_flight;       /* monitors that are on their way, */
+	unsigned in_flight_most;  /* and as many as there may be */
 	uv_timer_t spawn_timer;
 	unsigned open_handles;
 	uv_timer_t list_timer; /* for those that do not answer */
@@ -101,6 +102,7 @@ struct vmm_guest {
 	bool is_child;
 	bool is_shell;   /* in the list of these; no guest yet */
 	bool is_unfit;   /* a shell at its end */
+	bool is_surplus; /* likewise, because we want it no more */
 	uint32_t number; /* of the shell that it is, or was */
 	uint64_t memory; /* of a shell */
 	uv_poll_t socket_poll, process_poll;
@@ -140,7 +142,9 @@ int vmm_connect(struct vmm_guest *guest, const struct sockaddr_un *address);
 /* How a process that was our child has ended, as text. */
 void vmm_reap(const struct vmm_guest *guest, char *text, size_t size);
 
-/* spawner.c: has a monitor started, in its turn; vmm_guest_spawned() tells. */
+/* spawner.c: how many the machine can carry on with; to ask takes a file to be read. */
+unsigned vmm_spawns_at_once(void);
+/* Has a monitor started, in its turn; vmm_guest_spawned() tells. */
 void vmm_spawn_queue(struct vmm_guest *guest);
 /* Its guest exists, or never will: another one's turn. */
 void vmm_spawn_done(struct vmm_guest *guest);
