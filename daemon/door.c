@@ -242,16 +242,22 @@ void door_open(struct service *service)
 	instance->open = true;
 	for (size_t i = 0; i < 2; i++)
 		if (ip_address_is_set(addresses[i]) &&
-			link_up(daemon->link, addresses[i], &service->mac, &err) < 0)
+			link_open(daemon->link, addresses[i], &err) < 0)
 			log_line(&daemon->log, LOG_WARNING,
 				(struct log_about){.service = service->def.name}, "%s",
 				err.message);
 	service->door.replayed +=
 		doorbell_replay(daemon->doorbell, &service->door.lot, &service->mac);
 	doorbell_drain(daemon->doorbell);
-	for (size_t i = 0; i < 2; i++)
+}
+
+void door_announce(struct service *service)
+{
+	const struct instance *instance = service->instance;
+	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
+	for (size_t i = 0; instance->open && i < 2; i++)
 		if (ip_address_is_set(addresses[i]))
-			doorbell_announce(daemon->doorbell, addresses[i], &service->mac);
+			doorbell_announce(service->daemon->doorbell, addresses[i], &service->mac);
 }
 
 void door_close(struct service *service)

@@ -32,9 +32,11 @@ void door_dismiss(struct daemon *daemon, const struct store_service *def);
 /* After all guests of an earlier life are known: ends the routes of services that are gone. */
 void door_settle(struct daemon *daemon);
 
-/* Routes the addresses to the guest, tells the neighbours, and hands over what waits. Where a route
- * cannot be made, that is logged, and packets go on ringing and are passed on. */
+/* Routes the addresses to the guest, and hands over what waits. Where a route cannot be made, that is
+ * logged, and packets go on ringing and are passed on. */
 void door_open(struct service *service);
+/* Tells the neighbours; until they have heard, what they send comes by way of this host. */
+void door_announce(struct service *service);
 /* The reverse; the guest is still reached by what the doorbell passes on. */
 void door_close(struct service *service);
 /* Hands over what has rung at any door and was not looked at yet. */

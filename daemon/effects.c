@@ -173,6 +173,8 @@ static int live(struct service *service, struct error *err)
 	(void)err;
 	service->instance->on_disk = false;
 	service->load.rested_at = 0;
+	/* Not before whoever asked has the answer: it goes to every port of the bridge. */
+	door_announce(service);
 	idle_watch(service);
 	return 0;
 }

@@ -234,6 +234,10 @@ int instance_link_up(struct service *service, struct error *err)
 	if (!link || !instance->tap[0])
 		return 0;
 	instance->linked = true;
+	/* Without, the bridge learns it from the guest's first frame. A device that the hypervisor makes
+	 * is not known to us. */
+	if (service->backend->ops->tap != LAUNCHER_TAP_MADE)
+		link_place(link, instance->tap, &service->mac, NULL);
 	int rc = 0;
 	if (ip_address_is_set(&instance->ipv4))
 		rc = link_prepare(link, &instance->ipv4, &service->mac, err);

@@ -210,10 +210,23 @@ int link_down(struct link *link, const struct ip_address *address, struct error 
 	return route_remove(&link->netlink, &link->bridge, address, err);
 }
 
+int link_place(struct link *link, const char *tap, const struct mac_address *mac, struct error *err)
+{
+	size_t place = tap_list_find(&link->used, tap);
+	if (place == link->used.count)
+		return error_set(err, -ENODEV, "tap '%.40s' is not in use", tap);
+	return tap_place(&link->netlink, &link->used.items[place], mac, err);
+}
+
 int link_prepare(struct link *link, const struct ip_address *address, const struct mac_address *mac,
 	struct error *err)
 {
 	return route_add_neighbour(&link->netlink, &link->bridge, address, mac, err);
+}
+
+int link_open(struct link *link, const struct ip_address *address, struct error *err)
+{
+	return route_open(&link->netlink, &link->bridge, address, err);
 }
 
 int link_close(struct link *link, const struct ip_address *address, struct error *err)

@@ -69,9 +69,15 @@ int link_taps_settle(struct link *link, struct error *err);
 int link_up(struct link *link, const struct ip_address *address, const struct mac_address *mac,
 	struct error *err);
 int link_down(struct link *link, const struct ip_address *address, struct error *err);
+/* Tells the bridge which of its taps a guest is behind, before it has sent a frame: what is for it then
+ * goes there alone, and another guest cannot claim to be it. Idempotent. */
+int link_place(
+	struct link *link, const char *tap, const struct mac_address *mac, struct error *err);
 /* The neighbour alone: reaches the guest from a socket that is bound to the bridge. */
 int link_prepare(struct link *link, const struct ip_address *address, const struct mac_address *mac,
 	struct error *err);
+/* The host route alone, where the neighbour is there. */
+int link_open(struct link *link, const struct ip_address *address, struct error *err);
 /* Takes the host route away and leaves the neighbour: packets ring the doorbell again. */
 int link_close(struct link *link, const struct ip_address *address, struct error *err);
 /* Removes every host route and neighbour of ours on our bridge for which `keep` says no (after a restart). */

@@ -109,21 +109,30 @@ int route_add_neighbour(struct netlink *netlink, const struct bridge *bridge,
 		      : 0;
 }
 
+int route_open(struct netlink *netlink, const struct bridge *bridge,
+	const struct ip_address *address, struct error *err)
+{
+	char text[IP_ADDRESS_TEXT];
+	const struct ip_prefix to = host_prefix(address);
+	int rc = check_address(bridge, address, err);
+	if (rc < 0)
+		return rc;
+	rc = route_put(netlink, bridge->index, &to, ROUTE_METRIC,
+		&bridge_address(bridge, address->family)->address);
+	return rc < 0 ? netlink_error(netlink, err, rc, "cannot route %s to '%s'",
+				ip_address_print(address, text), bridge->name)
+		      : 0;
+}
+
 int route_add(struct netlink *netlink, const struct bridge *bridge,
 	const struct ip_address *address, const struct mac_address *mac, struct error *err)
 {
-	char text[IP_ADDRESS_TEXT];
 	int rc = route_add_neighbour(netlink, bridge, address, mac, err);
 	if (rc < 0)
 		return rc;
-	const struct ip_prefix to = host_prefix(address);
-	rc = route_put(netlink, bridge->index, &to, ROUTE_METRIC,
-		&bridge_address(bridge, address->family)->address);
-	if (rc < 0) {
-		netlink_error(netlink, err, rc, "cannot route %s to '%s'",
-			ip_address_print(address, text), bridge->name);
+	rc = route_open(netlink, bridge, address, err);
+	if (rc < 0)
 		remove_neighbour(netlink, bridge, address);
-	}
 	return rc;
 }
 

@@ -19,6 +19,9 @@ int route_add(struct netlink *netlink, const struct bridge *bridge,
 /* The neighbour alone. */
 int route_add_neighbour(struct netlink *netlink, const struct bridge *bridge,
 	const struct ip_address *address, const struct mac_address *mac, struct error *err);
+/* The route alone. */
+int route_open(struct netlink *netlink, const struct bridge *bridge,
+	const struct ip_address *address, struct error *err);
 /* Takes the route away and leaves the neighbour. */
 int route_close(struct netlink *netlink, const struct bridge *bridge,
 	const struct ip_address *address, struct error *err);

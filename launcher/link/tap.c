@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,6 +149,22 @@ int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struc
 	*out = tap;
 	out->fd = steal_fd(&fd);
 	return 0;
+}
+
+int tap_place(struct netlink *netlink, const struct tap *tap, const struct mac_address *mac,
+	struct error *err)
+{
+	struct ndmsg header = {.ndm_family = AF_BRIDGE,
+		.ndm_ifindex = tap->index,
+		.ndm_state = NUD_NOARP, /* static: it does not age */
+		.ndm_flags = NTF_MASTER | NTF_STICKY};
+	struct nl_msg *message = netlink_message(
+		RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &header, sizeof(header));
+	netlink_put(message, NDA_LLADDR, mac->bytes, sizeof(mac->bytes));
+	int rc = netlink_request(netlink, message, NULL, NULL);
+	return rc < 0 ? netlink_error(netlink, err, rc,
+				"cannot tell the bridge which guest is behind tap '%s'", tap->name)
+		      : 0;
 }
 
 static int take_counters(void *ctx, struct nlmsghdr *message)

@@ -44,6 +44,9 @@ int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struc
 	struct error *err);
 /* From now on it keeps what it is sent. False where the device is gone. */
 bool tap_open_up(const struct tap *tap);
+/* What is sent to `mac` goes to this tap, whoever else claims to have it. */
+int tap_place(struct netlink *netlink, const struct tap *tap, const struct mac_address *mac,
+	struct error *err);
 
 int tap_read_counters(
 	struct netlink *netlink, const char *name, struct link_counters *out, struct error *err);

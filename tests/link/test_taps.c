@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_net.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -231,6 +232,37 @@ static int first_udp_port(int fd, enum link_tap_use use)
 	return -1;
 }
 
+/* Before a guest has sent anything, and where another one says that it is this one. */
+static void a_placed_guest_is_sent_to_alone(void **state)
+{
+	struct link *link = net_link(*state, 0);
+	struct ip_address guest = net_address("10.77.0.5");
+	struct mac_address mac = GUEST_MAC;
+	char taps[2][IFNAMSIZ];
+	uint8_t frame[2048];
+	int fds[2];
+	for (size_t i = 0; i < 2; i++) {
+		assert_int_equal(net_take(link, taps[i], NULL), 0);
+		fds[i] = net_tap_open(taps[i]);
+		net_tap_await(taps[i]);
+	}
+	assert_int_equal(link_place(link, taps[0], &mac, NULL), 0);
+	assert_int_equal(link_place(link, taps[0], &mac, NULL), 0);
+	assert_int_equal(link_place(link, "lo", &mac, NULL), -ENODEV);
+	assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
+	net_tap_send(fds[1], &mac);
+	assert_int_equal(net_send_udp(&guest, 4000), 0);
+	net_tap_receive_udp(fds[0], 4000, frame, sizeof(frame));
+	assert_int_equal(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+	assert_int_equal(first_udp_port(fds[1], LINK_TAP_HEADERS), -1);
+	for (size_t i = 0; i < 2; i++) {
+		close(fds[i]);
+		link_tap_give(link, taps[i]);
+	}
+	net_run_out(*state);
+	net_link_end(*state, link);
+}
+
 /* A bridge hears of its first port's carrier a moment late. */
 static bool bridge_is_up(void *ctx)
 {
@@ -294,6 +326,7 @@ int main(void)
 		TAP_TEST(only_own_taps_are_adopted),
 		TAP_TEST(counters_count_both_ways),
 		TAP_TEST(open_taps_are_deleted),
+		TAP_TEST(a_placed_guest_is_sent_to_alone),
 		TAP_TEST(open_taps_forward_at_once),
 		TAP_TEST(many_taps),
 	};
