@@ -132,16 +132,16 @@ static void pass_on_ready(struct monitor *m)
 	control_send(&m->control, &head, "", 0);
 }
 
-/* Frames go first: when a guest says that it is ready, its neighbours have heard of it. Somebody
- * waits for that word, and nobody for the text. */
+/* Somebody waits for the word that the guest is ready: it goes first, and is on its way while its first
+ * frames are delivered, which takes as long as all who hear them need. */
 static void do_call(struct monitor *m, const struct cpu_call *call)
 {
 	struct error err;
+	pass_on_ready(m);
 	if (m->has_network && rings_send(&m->rings, &err) < 0) {
 		crash(m, &err);
 		return;
 	}
-	pass_on_ready(m);
 	print_console(m);
 	if (!m->over)
 		calls[call->number](m, call->argument);

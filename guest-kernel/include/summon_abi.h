@@ -95,8 +95,8 @@ struct summon_boot {
 
 /* Call number n is a function at calls + n * SUMMON_CALL_SIZE, called as C calls one, with one
  * argument and no result. How it leaves the guest is the call page's business. Leaving is what costs
- * time, so whichever it is, what waits in shared memory is done first, in this order: the frames in
- * the transmit ring are sent, `ready` is passed on, and the text on the console is printed. */
+ * time, so whichever it is, what waits in shared memory is done first, in this order: `ready`
+ * is passed on, the frames in the transmit ring are sent, and the text on the console is printed. */
 #define SUMMON_CALL_SIZE 64
 
 enum summon_call {
