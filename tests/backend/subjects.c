@@ -92,6 +92,11 @@ static const char *xen_absent(void)
 	return access("/proc/xen/privcmd", R_OK | W_OK) < 0 ? "this is no dom0 of Xen's" : NULL;
 }
 
+static const char *pv_unable(enum task task)
+{
+	return task == TASK_OBEY ? "its guests know nothing of xenstore" : NULL;
+}
+
 static void xl_prepare(void)
 {
 	if (getenv("SUMMON_XL"))
@@ -268,6 +273,17 @@ const struct subject subjects[] = {
 		.crowd = 4,
 		.kill_rounds = 3,
 		.kill_step_ms = 120},
+#endif
+#ifdef HAVE_LIBXL
+	{.name = "libxl-pv",
+		.backend = "libxl",
+		SETTINGS(xl_here),
+		.absent = xen_absent,
+		.unable = pv_unable,
+		.spec = run_spec,
+		.murder = xl_murder,
+		.prepare = xl_prepare,
+		.random_steps = 40},
 #endif
 #ifdef HAVE_VMM
 	{.name = "vmm",

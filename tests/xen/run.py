@@ -16,6 +16,7 @@ PROGRAMS = {'tests/backend/test_backend': '/lab/test_backend', 'daemon/summond':
             'summonctl/summonctl': '/lab/summonctl', 'summon-xl/summon-xl': '/lab/summon-xl',
             '/usr/bin/dig': '/bin/dig', '/usr/bin/curl': '/bin/curl'}
 FILES = {'tests/backend/virt-guest.elf': '/lab/virt-guest.elf',
+         'tests/backend/pv-guest.elf': '/lab/pv-guest.elf',
          'guest-kernel/website.elf': '/lab/guest/website.elf',
          os.path.join(HERE, 'e2e'): '/lab/e2e'}
 
