@@ -41,7 +41,15 @@ json_t *control_service_json(const struct service *service)
 	set_text(json, "image", def->image);
 	set_text(json, "initrd", def->initrd);
 	set_text(json, "cmdline", def->cmdline);
+	if (def->kernel_line) /* also where it is empty */
+		json_object_set_new(json, "kernel_line", json_text(def->kernel_line));
 	set_text(json, "domain_xml", def->domain_xml);
+	set_text(json, "aliases", def->aliases);
+	set_text(json, "domain_name", def->domain_name);
+	set_text(json, "uuid", def->uuid);
+	set_text(json, "nics", def->nics);
+	set_text(json, "disks", def->disks);
+	set_text(json, "rumprun_config", def->rumprun_config);
 	set_address(json, "ipv4", &def->ipv4);
 	set_address(json, "ipv6", &def->ipv6);
 	set_text(json, "last_error", service->load.failures ? service->last_error : NULL);

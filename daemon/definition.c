@@ -10,12 +10,17 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/devices.h"
 #include "base/units.h"
+#include "daemon/alias.h"
 #include "daemon/daemon.h"
 
 #define MEMORY_MIN (1ull << 20)
 #define MEMORY_MAX (1ull << 42)
 #define VCPUS_MAX  64
+
+#define XEN_SCRIPTS        "/etc/xen/scripts/"
+#define RUMPRUN_CONFIG_MAX 3072
 
 /* --- from JSON --- */
 
@@ -74,6 +79,70 @@ static int read_image(void *to, size_t size, const json_t *value, struct error *
 		return error_set(err, -EINVAL,
 			"write an absolute path, or the bare name of an image of ours such as "
 			"website");
+	return read_line(to, size, value, err);
+}
+
+/* Words that `check` understands; none of them is as good as no such key. */
+static int read_words(char **to, const json_t *value,
+	int (*check)(const char *text, struct error *err), struct error *err)
+{
+	const char *text = json_string_value(value);
+	if (!text)
+		return error_set(err, -EINVAL, "write a string of words between blanks");
+	int rc = check(text, err);
+	if (rc < 0)
+		return rc;
+	free(*to);
+	*to = NULL;
+	return text[strspn(text, " ")] ? read_line(to, 0, value, err) : 0;
+}
+
+static int read_nics(void *to, size_t size, const json_t *value, struct error *err)
+{
+	(void)size;
+	return read_words(to, value, nics_check, err);
+}
+
+static int read_disks(void *to, size_t size, const json_t *value, struct error *err)
+{
+	(void)size;
+	return read_words(to, value, disks_check, err);
+}
+
+static int read_aliases(void *to, size_t size, const json_t *value, struct error *err)
+{
+	(void)size;
+	const char *text = json_string_value(value);
+	if (!text)
+		return error_set(err, -EINVAL, "write a string of names between blanks");
+	char *aliases = aliases_parse(text, err);
+	if (!aliases)
+		return -EINVAL;
+	free(*(char **)to);
+	*(char **)to = aliases[0] ? aliases : NULL;
+	if (!aliases[0])
+		free(aliases);
+	return 0;
+}
+
+static int read_uuid(void *to, size_t size, const json_t *value, struct error *err)
+{
+	const char *text = json_string_value(value);
+	if (!text || !uuid_is_one(text))
+		return error_set(
+			err, -EINVAL, "write a UUID such as 6e696eb7-09f4-484c-981b-8d34efa0304d");
+	return read_line(to, size, value, err);
+}
+
+static int read_domain_name(void *to, size_t size, const json_t *value, struct error *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-_.+";
+	const char *text = json_string_value(value);
+	if (!text || !*text || strlen(text) > 63 || strspn(text, allowed) != strlen(text) ||
+		strspn(text, "0123456789") == strlen(text))
+		return error_set(err, -EINVAL,
+			"write at most 63 letters, digits and - _ . +, and not only digits");
 	return read_line(to, size, value, err);
 }
 
@@ -140,11 +209,18 @@ static const struct field fields[] = {
 	FIELD(image, read_image),
 	FIELD(initrd, read_path),
 	FIELD(cmdline, read_line),
+	FIELD(kernel_line, read_line),
 	FIELD(domain_xml, read_text),
 	FIELD(memory, read_memory),
 	FIELD(vcpus, read_vcpus),
 	FIELD(ipv4, read_ipv4),
 	FIELD(ipv6, read_ipv6),
+	FIELD(aliases, read_aliases),
+	FIELD(domain_name, read_domain_name),
+	FIELD(uuid, read_uuid),
+	FIELD(nics, read_nics),
+	FIELD(disks, read_disks),
+	FIELD(rumprun_config, read_path),
 };
 
 static int parse_field(
@@ -156,7 +232,7 @@ static int parse_field(
 		int rc = fields[i].read((char *)def + fields[i].offset, fields[i].size, value, err);
 		return rc < 0 ? error_prefix(err, rc, "%s", key) : 0;
 	}
-	char known[256] = "";
+	char known[512] = "";
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		strcat(known, i ? ", " : "");
 		strcat(known, fields[i].key);
@@ -183,6 +259,30 @@ int definition_parse(
 
 /* --- whether it can be served --- */
 
+/* Keys that say more of the guest's domain than most backends can take. */
+static int check_domain(struct daemon *daemon, const struct store_service *def,
+	const struct launcher_ops *ops, struct error *err)
+{
+	const struct {
+		const char *key, *value;
+	} keys[] = {{"domain_name", def->domain_name}, {"uuid", def->uuid}, {"nics", def->nics},
+		{"disks", def->disks}, {"rumprun_config", def->rumprun_config}};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && !ops->takes_domain; i++)
+		if (keys[i].value)
+			return error_set(err, -ENOTSUP,
+				"%s: backend %s knows no such thing, libxl does", keys[i].key,
+				ops->name);
+	struct nic_text first;
+	const char *nics = def->nics;
+	if (nics && daemon->link && nic_next(&nics, &first, err) > 0 &&
+		strcmp(first.bridge, daemon->config->network.bridge) != 0)
+		return error_set(err, -EINVAL,
+			"nics: the first is to be on %s, where its address is routed to: begin "
+			"with that, or set network.bridge to %s",
+			daemon->config->network.bridge, first.bridge);
+	return 0;
+}
+
 static int check_backend(struct daemon *daemon, const struct store_service *def,
 	const struct policy *policy, struct error *err)
 {
@@ -198,7 +298,14 @@ static int check_backend(struct daemon *daemon, const struct store_service *def,
 		return error_set(err, -EINVAL,
 			"domain_xml: has no {kernel}, so image would not be used: give one of the "
 			"two");
-	return backend_check_policy(backend, policy, err);
+	if (def->kernel_line && def->cmdline)
+		return error_set(err, -EINVAL,
+			"kernel_line: is the whole command line: write what cmdline has into it");
+	if (def->kernel_line && def->domain_xml)
+		return error_set(err, -EINVAL,
+			"kernel_line: domain_xml has the guest's own: write it there");
+	int rc = check_domain(daemon, def, backend->ops, err);
+	return rc < 0 ? rc : backend_check_policy(backend, policy, err);
 }
 
 int definition_check(struct daemon *daemon, const struct store_service *def, struct error *err)
@@ -209,6 +316,8 @@ int definition_check(struct daemon *daemon, const struct store_service *def, str
 			"a name in one",
 			def->name);
 	int free = dns_check_service_name(daemon->dns, def->name, err);
+	if (free >= 0)
+		free = aliases_check(&daemon->registry, def, err);
 	if (free < 0)
 		return free;
 	struct policy_entry *policy = policy_by_name(&daemon->registry, def->policy);
@@ -292,11 +401,67 @@ static int check_file(const char *key, const char *path, struct stat *info, stru
 	return 0;
 }
 
+/* A script of the hypervisor's own is named without its folder. */
+static int check_scripts(const char *nics, struct error *err)
+{
+	struct nic_text nic;
+	while (nics && nic_next(&nics, &nic, err) > 0) {
+		char path[sizeof(nic.script) + sizeof(XEN_SCRIPTS)];
+		snprintf(path, sizeof(path), "%s%s", nic.script[0] == '/' ? "" : XEN_SCRIPTS,
+			nic.script);
+		if (nic.script[0] && access(path, X_OK) < 0)
+			return error_set(
+				err, -EINVAL, "nics: cannot run %s: %s", path, strerror(errno));
+	}
+	return 0;
+}
+
+static int check_disks(const char *disks, struct error *err)
+{
+	struct disk_text disk;
+	struct stat info;
+	while (disks && disk_next(&disks, &disk, err) > 0) {
+		if (stat(disk.path, &info) < 0)
+			return error_set(err, -EINVAL, "disks: cannot use %s: %s", disk.path,
+				strerror(errno));
+		if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
+			return error_set(err, -EINVAL,
+				"disks: %s is neither a file nor a block device", disk.path);
+	}
+	return 0;
+}
+
+/* What rumprun reads is JSON in a value of xenstore's, which can be no longer. */
+static int check_rumprun(const char *path, struct error *err)
+{
+	struct stat info;
+	json_error_t where;
+	int rc = path ? check_file("rumprun_config", path, &info, err) : 0;
+	if (rc < 0 || !path)
+		return rc;
+	if (info.st_size > RUMPRUN_CONFIG_MAX)
+		return error_set(err, -EINVAL,
+			"rumprun_config: %s is longer than the %d bytes that xenstore holds", path,
+			RUMPRUN_CONFIG_MAX);
+	json_t *json = json_load_file(path, 0, &where);
+	if (!json)
+		return error_set(err, -EINVAL, "rumprun_config: %s, line %d: %s", path, where.line,
+			where.text);
+	json_decref(json);
+	return 0;
+}
+
 int definition_check_files(
 	struct store_service *def, const char *image, uint64_t memory, struct error *err)
 {
 	struct stat info;
 	int rc = image ? check_file("image", image, &info, err) : 0;
+	if (rc >= 0)
+		rc = check_scripts(def->nics, err);
+	if (rc >= 0)
+		rc = check_disks(def->disks, err);
+	if (rc >= 0)
+		rc = check_rumprun(def->rumprun_config, err);
 	if (rc < 0 || !def->initrd)
 		return rc;
 	rc = check_file("initrd", def->initrd, &info, err);

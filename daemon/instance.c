@@ -153,78 +153,6 @@ void instance_finish_tap(struct service *service)
 	instance->tap_fd = -1;
 }
 
-/* --- what is started --- */
-
-static size_t add(
-	char *text, size_t size, size_t at, const char *format, const char *a, const char *b)
-{
-	int length = snprintf(text + at, size - at, format, a, b);
-	return length > 0 && (size_t)length < size - at ? at + (size_t)length : at;
-}
-
-static void describe_address(const struct ip_address *address, const struct ip_prefix *network,
-	char text[IP_PREFIX_TEXT], char gateway[IP_ADDRESS_TEXT])
-{
-	struct ip_prefix prefix = {*address, (uint8_t)(ip_address_size(address) * 8)};
-	if (ip_prefix_contains(network, address))
-		prefix.length = network->length;
-	ip_prefix_print(&prefix, text);
-	ip_address_print(&network->address, gateway);
-}
-
-const char *instance_image_path(
-	const struct config *config, const char *image, char *path, size_t size)
-{
-	if (strchr(image, '/'))
-		snprintf(path, size, "%s", image);
-	else
-		snprintf(path, size, "%s/%s.elf", config->images, image);
-	return path;
-}
-
-void instance_spec(
-	const struct service *service, struct guest_spec *spec, struct instance_texts *texts)
-{
-	char *cmdline = texts->cmdline;
-	const size_t size = sizeof(texts->cmdline);
-	static const struct instance none = {.tap_fd = -1};
-	const struct instance *instance = service->instance ? service->instance : &none;
-	const struct config *config = service->daemon->config;
-	const struct store_service *def = &service->def;
-	char address[IP_PREFIX_TEXT], gateway[IP_ADDRESS_TEXT];
-	size_t at = 0;
-	cmdline[0] = '\0';
-	if (ip_address_is_set(&instance->ipv4)) {
-		describe_address(&instance->ipv4, &config->network.address, address, gateway);
-		at = add(cmdline, size, at, "ip=%s gw=%s ", address, gateway);
-	}
-	if (ip_address_is_set(&instance->ipv6)) {
-		describe_address(&instance->ipv6, &config->network.address6, address, gateway);
-		at = add(cmdline, size, at, "ip6=%s gw6=%s ", address, gateway);
-	}
-	at = add(cmdline, size, at, "name=%s%s", def->name, "");
-	if (def->cmdline && def->cmdline[0])
-		add(cmdline, size, at, " %s%s", def->cmdline, "");
-	*spec = (struct guest_spec){
-		.service = def->name,
-		.kernel = def->image ? instance_image_path(config, def->image, texts->kernel,
-					       sizeof(texts->kernel))
-				     : NULL,
-		.initrd = def->initrd,
-		.cmdline = cmdline,
-		.domain_xml = def->domain_xml,
-		.memory = def->memory ? def->memory : config->guest.memory,
-		.vcpus = def->vcpus ? def->vcpus : 1,
-		.tap = instance->tap[0] ? instance->tap : NULL,
-		.bridge = config->network.bridge,
-		.tap_fd = instance->tap_fd,
-		.from_template = service->policy->policy.start == POLICY_START_SNAPSHOT,
-		.mac = service->mac,
-		.ipv4 = instance->ipv4,
-		.ipv6 = instance->ipv6,
-	};
-}
-
 /* --- its link --- */
 
 int instance_link_up(struct service *service, struct error *err)
@@ -265,14 +193,30 @@ void instance_link_down(struct service *service)
 
 /* --- readiness --- */
 
-static void on_ready(void *ctx, uint64_t at)
+static void is_ready(struct service *service, uint64_t at)
 {
-	struct service *service = ctx;
 	summon_stage(service->summon, STAGE_READY, at);
 	service_post(service, EVENT_READY);
 }
 
 static void on_delay(void *ctx)
+{
+	is_ready(ctx, clock_monotonic());
+}
+
+/* It has been seen; once or again. */
+static void on_ready(void *ctx, uint64_t at)
+{
+	struct service *service = ctx;
+	uint64_t settle = service->policy->policy.ready_settle;
+	if (settle == 0)
+		is_ready(service, at);
+	else if (!service->instance->delay)
+		timer_start(&service->daemon->loop, &service->instance->delay, settle, on_delay,
+			service);
+}
+
+static void on_waited(void *ctx)
 {
 	on_ready(ctx, clock_monotonic());
 }
@@ -317,7 +261,7 @@ static int watch_delay(struct service *service, struct error *err)
 {
 	(void)err;
 	return timer_start(&service->daemon->loop, &service->instance->delay,
-		service->policy->policy.ready_delay, on_delay, service);
+		service->policy->policy.ready_delay, on_waited, service);
 }
 
 static int (*const watches[])(struct service *service, struct error *err) = {
@@ -326,6 +270,7 @@ static int (*const watches[])(struct service *service, struct error *err) = {
 	[POLICY_READY_FRAME] = watch_frame,
 	[POLICY_READY_TCP] = watch_tcp,
 	[POLICY_READY_DELAY] = watch_delay,
+	[POLICY_READY_KEY] = watch_nothing, /* its backend does */
 };
 
 int instance_watch(struct service *service, struct error *err)
@@ -361,7 +306,8 @@ void instance_said_ready(struct service *service, uint64_t boot_ns)
 	struct instance *instance = service->instance;
 	struct summon *summon = service->summon;
 	uint64_t now = clock_monotonic();
-	if (!instance->limit || instance->ready != POLICY_READY_GUEST)
+	if (!instance->limit ||
+		(instance->ready != POLICY_READY_GUEST && instance->ready != POLICY_READY_KEY))
 		return;
 	if (boot_ns > 0 && summon && boot_ns <= now - summon->began)
 		summon_stage(summon, STAGE_FIRST_INSTRUCTION, now - boot_ns);
@@ -393,15 +339,4 @@ void instance_output(struct service *service, const uint8_t *data, size_t length
 	summon_stage(service->summon, STAGE_CONSOLE, clock_monotonic());
 	control_announce_output(service->daemon->control, service, data, length);
 	console_write(service->console, data, length, on_line, service);
-}
-
-bool instance_has_template(const struct service *service)
-{
-	struct instance_texts texts;
-	struct guest_spec spec;
-	const struct backend *backend = service->backend;
-	if (service->policy->policy.start != POLICY_START_SNAPSHOT || !backend->ops->has_template)
-		return false;
-	instance_spec(service, &spec, &texts);
-	return backend->ops->has_template(backend->launcher, &spec);
 }

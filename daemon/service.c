@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "daemon/alias.h"
 #include "daemon/console.h"
 #include "daemon/control.h"
 #include "daemon/daemon.h"
@@ -58,6 +59,7 @@ void registry_finish(struct registry *registry)
 		HASH_DEL(registry->policies, entry);
 		free(entry);
 	}
+	aliases_finish(registry);
 	free(registry->by_id);
 	free(registry->queue);
 	uv_close((uv_handle_t *)&registry->later, NULL);
@@ -346,6 +348,7 @@ static void publish(struct service *service)
 		    &err) < 0)
 		log_line(&service->daemon->log, LOG_ERROR, service_about(service),
 			"its name cannot be answered: %s", err.message);
+	aliases_publish(service);
 }
 
 int registry_put_policy(struct registry *registry, const struct policy *policy, struct error *err)
@@ -410,8 +413,11 @@ static bool boots_differently(const struct store_service *a, const struct store_
 {
 	return !same_text(a->image, b->image) || !same_text(a->initrd, b->initrd) ||
 	       !same_text(a->cmdline, b->cmdline) || !same_text(a->domain_xml, b->domain_xml) ||
-	       a->memory != b->memory || a->vcpus != b->vcpus ||
-	       strcmp(a->backend, b->backend) != 0;
+	       !same_text(a->kernel_line, b->kernel_line) ||
+	       !same_text(a->domain_name, b->domain_name) || !same_text(a->uuid, b->uuid) ||
+	       !same_text(a->nics, b->nics) || !same_text(a->disks, b->disks) ||
+	       !same_text(a->rumprun_config, b->rumprun_config) || a->memory != b->memory ||
+	       a->vcpus != b->vcpus || strcmp(a->backend, b->backend) != 0;
 }
 
 static bool moved(const struct store_service *a, const struct store_service *b)
@@ -485,6 +491,7 @@ int registry_put_service(
 void registry_remove_service(struct registry *registry, struct service *service)
 {
 	dns_remove_service(service->daemon->dns, service->def.id);
+	aliases_remove(service);
 	door_dismiss(service->daemon, &service->def);
 	HASH_DEL(registry->by_name, service);
 	/* Its own policy may be removed before the guest is gone; this one never is. */

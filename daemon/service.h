@@ -49,6 +49,7 @@ struct service {
 	struct console *console;       /* or NULL before the first byte */
 	struct door door;              /* packets that wait for the guest */
 	struct budget wakes;           /* starts that queries have caused */
+	unsigned aliases;              /* that the DNS server knows */
 	struct timer *consider;        /* looks again when backoff is over */
 	unsigned unasked;              /* starts for nobody's query, in a row */
 	uint64_t unasked_at;           /* the last of them (monotonic) */
@@ -70,6 +71,8 @@ struct registry {
 	uint32_t id_limit;
 	struct policy_entry *policies;
 	uint32_t last_generation;
+	struct alias *aliases; /* daemon/alias.h */
+	uint32_t last_alias;
 	struct service_event *queue; /* events that wait their turn */
 	size_t queue_count, queue_size;
 	bool busy;       /* effects run, or a DNS callback: events wait */

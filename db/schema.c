@@ -100,6 +100,14 @@ static const char *const migrations[] = {
 	"  new_state TEXT NOT NULL,"
 	"  detail TEXT NOT NULL) STRICT;"
 	"CREATE INDEX transition_service ON transition (service, id);",
+
+	"ALTER TABLE service ADD COLUMN kernel_line TEXT;"
+	"ALTER TABLE service ADD COLUMN aliases TEXT;"
+	"ALTER TABLE service ADD COLUMN domain_name TEXT;"
+	"ALTER TABLE service ADD COLUMN uuid TEXT;"
+	"ALTER TABLE service ADD COLUMN nics TEXT;"
+	"ALTER TABLE service ADD COLUMN disks TEXT;"
+	"ALTER TABLE service ADD COLUMN rumprun_config TEXT;",
 };
 enum { VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 

@@ -14,12 +14,44 @@
 
 /* --- the struct --- */
 
+#define TEXT(name, what)                                                                           \
+	{                                                                                          \
+		offsetof(struct store_service, name), what                                         \
+	}
+
+/* All that is text of any length, in the order of the columns. */
+static const struct text {
+	size_t offset;
+	const char *what;
+} texts[] = {
+	TEXT(image, "image"),
+	TEXT(initrd, "initrd"),
+	TEXT(cmdline, "command line"),
+	TEXT(domain_xml, "domain XML"),
+	TEXT(kernel_line, "kernel line"),
+	TEXT(aliases, "aliases"),
+	TEXT(domain_name, "domain name"),
+	TEXT(uuid, "UUID"),
+	TEXT(nics, "nics"),
+	TEXT(disks, "disks"),
+	TEXT(rumprun_config, "rumprun configuration"),
+};
+#define TEXT_COUNT (sizeof(texts) / sizeof(texts[0]))
+
+static char **text_of(struct store_service *service, size_t i)
+{
+	return (char **)((char *)service + texts[i].offset);
+}
+
+static const char *text_in(const struct store_service *service, size_t i)
+{
+	return *(char *const *)((const char *)service + texts[i].offset);
+}
+
 void store_service_finish(struct store_service *service)
 {
-	free(service->image);
-	free(service->initrd);
-	free(service->cmdline);
-	free(service->domain_xml);
+	for (size_t i = 0; i < TEXT_COUNT; i++)
+		free(*text_of(service, i));
 	*service = (struct store_service){0};
 }
 
@@ -28,23 +60,19 @@ static inline void cleanup_service(struct store_service *service)
 	store_service_finish(service);
 }
 
-static int copy_text(char **to, const char *from)
-{
-	*to = from ? strdup(from) : NULL;
-	return from && !*to ? -ENOMEM : 0;
-}
-
 int store_service_copy(struct store_service *to, const struct store_service *from)
 {
+	bool whole = true;
 	*to = *from;
-	to->image = to->initrd = to->cmdline = to->domain_xml = NULL;
-	if (copy_text(&to->image, from->image) < 0 || copy_text(&to->initrd, from->initrd) < 0 ||
-		copy_text(&to->cmdline, from->cmdline) < 0 ||
-		copy_text(&to->domain_xml, from->domain_xml) < 0) {
-		store_service_finish(to);
-		return -ENOMEM;
+	for (size_t i = 0; i < TEXT_COUNT; i++) {
+		const char *text = text_in(from, i);
+		char *copy = text ? strdup(text) : NULL;
+		*text_of(to, i) = copy;
+		whole = whole && (copy || !text);
 	}
-	return 0;
+	if (!whole)
+		store_service_finish(to);
+	return whole ? 0 : -ENOMEM;
 }
 
 /* --- what may be stored --- */
@@ -92,14 +120,8 @@ static int check_service(const struct store_service *service, struct error *err)
 		rc = error_set(err, -EINVAL,
 			"service %s: a backend of 1 to %d characters is needed", service->name,
 			STORE_BACKEND_MAX);
-	if (rc == 0)
-		rc = check_text("image", service->image, err);
-	if (rc == 0)
-		rc = check_text("initrd", service->initrd, err);
-	if (rc == 0)
-		rc = check_text("command line", service->cmdline, err);
-	if (rc == 0)
-		rc = check_text("domain XML", service->domain_xml, err);
+	for (size_t i = 0; rc == 0 && i < TEXT_COUNT; i++)
+		rc = check_text(texts[i].what, text_in(service, i), err);
 	if (rc == 0)
 		rc = check_family(&service->ipv4, AF_INET, "IPv4", err);
 	if (rc == 0)
@@ -141,10 +163,8 @@ static void bind_definition(struct query *query, const struct store_service *ser
 	bind_text(query, service->name);
 	bind_text(query, service->backend);
 	bind_text(query, service->policy);
-	bind_text(query, service->image);
-	bind_text(query, service->initrd);
-	bind_text(query, service->cmdline);
-	bind_text(query, service->domain_xml);
+	for (size_t i = 0; i < TEXT_COUNT; i++)
+		bind_text(query, text_in(service, i));
 	bind_u64(query, service->memory);
 	bind_u64(query, service->vcpus);
 }
@@ -329,10 +349,8 @@ static int take_service(struct query *query, struct store_service *service, stru
 	take_text(query, service->name, sizeof(service->name));
 	take_text(query, service->backend, sizeof(service->backend));
 	take_text(query, service->policy, sizeof(service->policy));
-	service->image = take_copy(query);
-	service->initrd = take_copy(query);
-	service->cmdline = take_copy(query);
-	service->domain_xml = take_copy(query);
+	for (size_t i = 0; i < TEXT_COUNT; i++)
+		*text_of(service, i) = take_copy(query);
 	service->memory = take_u64(query, INT64_MAX);
 	service->vcpus = (uint32_t)take_u64(query, UINT32_MAX);
 	service->pinned = take_u64(query, 1);

@@ -16,6 +16,11 @@
 	"SELECT summon, service, at, generation, event, old_state, new_state, 0, 0, detail "       \
 	"FROM transition "
 
+/* In the order of the table in service.c. */
+#define SERVICE_TEXTS                                                                              \
+	"image, initrd, cmdline, domain_xml, kernel_line, aliases, domain_name, uuid, nics, "      \
+	"disks, rumprun_config"
+
 const struct statement_text statement_texts[STATEMENT_COUNT] = {
 	[META_PUT] = {"write the database's identity", "meta",
 		"INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING"},
@@ -23,18 +28,19 @@ const struct statement_text statement_texts[STATEMENT_COUNT] = {
 		"SELECT value FROM meta WHERE key = ?"},
 
 	[SERVICE_INSERT] = {"store the service", "service",
-		"INSERT INTO service (name, backend, policy, image, initrd, cmdline, domain_xml, "
-		"memory, vcpus, pinned, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+		"INSERT INTO service (name, backend, policy, " SERVICE_TEXTS ", "
+		"memory, vcpus, pinned, created_at) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
 		"RETURNING id"},
 	[SERVICE_UPDATE] = {"store the service", "service",
-		"UPDATE service SET name = ?, backend = ?, policy = ?, image = ?, initrd = ?, "
-		"cmdline = ?, domain_xml = ?, memory = ?, vcpus = ? WHERE id = ?"},
+		"UPDATE service SET (name, backend, policy, " SERVICE_TEXTS ", memory, vcpus) = "
+		"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?"},
 	[SERVICE_DELETE] = {"remove the service", "service", "DELETE FROM service WHERE id = ?"},
 	[SERVICE_PIN] = {"pin the service", "service",
 		"UPDATE service SET pinned = ? WHERE id = ?"},
 	[SERVICE_ID] = {"look for the service", "service", "SELECT id FROM service WHERE name = ?"},
 	[SERVICE_EACH] = {"read the services", "service",
-		"SELECT id, name, backend, policy, image, initrd, cmdline, domain_xml, memory, "
+		"SELECT id, name, backend, policy, " SERVICE_TEXTS ", memory, "
 		"vcpus, pinned, created_at, "
 		"(SELECT address FROM address WHERE service = id AND length(address) = 4), "
 		"(SELECT address FROM address WHERE service = id AND length(address) = 16) "

@@ -41,6 +41,12 @@ struct store_service {
 	char *initrd;                     /* a path */
 	char *cmdline;                    /* the user's words, behind ours */
 	char *domain_xml;                 /* the user's own template, the text itself */
+	char *kernel_line;                /* the whole command line, instead of ours and cmdline */
+	char *aliases;                    /* its other names, between blanks; each lower case */
+	char *domain_name;                /* what the hypervisor calls it; this and the */
+	char *uuid;                       /* following are for backends that know such */
+	char *nics, *disks;               /* base/devices.h */
+	char *rumprun_config;             /* a path */
 	uint64_t memory;                  /* bytes; 0: the daemon's default */
 	uint32_t vcpus;                   /* 0: 1 */
 	struct ip_address ipv4, ipv6;     /* unique among all services, also past ones */

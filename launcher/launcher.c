@@ -39,7 +39,7 @@ const struct launcher_ops *launcher_backend_find(const char *name)
 const char *launcher_capabilities_print(unsigned mask, char text[80])
 {
 	static const char *const names[] = {
-		"prepare", "suspend", "shutdown", "console", "outlive", "snapshot"};
+		"prepare", "suspend", "shutdown", "console", "outlive", "snapshot", "key"};
 	char *end = text;
 	*end = '\0';
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -50,6 +50,7 @@ enum launcher_capability {
 	LAUNCHER_CAN_CONSOLE = 8,   /* OUTPUT */
 	LAUNCHER_CAN_OUTLIVE = 16,  /* guests survive the daemon; `list` finds them */
 	LAUNCHER_CAN_SNAPSHOT = 32, /* keep memory on disk, with nothing running; resume restores */
+	LAUNCHER_CAN_KEY = 64, /* READY when spec.ready_key is in the guest's xenstore folder */
 };
 /* "prepare, suspend" of a mask, for a person; `text` holds at least 80 bytes. */
 const char *launcher_capabilities_print(unsigned mask, char text[80]);
@@ -63,6 +64,16 @@ enum launcher_tap {
 			       * size and offloads are as the kernel makes a tap, the backend sets them */
 	LAUNCHER_TAP_MADE,    /* none: the hypervisor makes the device, and the backend gives it the
 			       * name and makes it a port of spec.bridge */
+};
+
+/* What the user wants of the guest's domain besides; for backends with `takes_domain`. NULL: nothing
+ * of that kind. */
+struct guest_domain {
+	const char *name; /* what the hypervisor calls it */
+	const char *uuid; /* base/devices.h, as for the next two */
+	const char *nics; /* its interfaces; the first is the one of spec.tap and spec.mac */
+	const char *disks;
+	const char *rumprun_config; /* path of the JSON text that a rumprun kernel reads */
 };
 
 /* What is to be started. Borrowed for the call of `start`; a backend copies what it keeps. */
@@ -82,6 +93,8 @@ struct guest_spec {
 	 * for addresses and name) was when it became ready; keep this one's state where there is
 	 * none. A backend that cannot does not look at it. */
 	bool from_template;
+	const char *ready_key; /* LAUNCHER_CAN_KEY: READY when it is there; NULL: nobody asks */
+	struct guest_domain domain;
 	struct mac_address mac;
 	struct ip_address ipv4, ipv6;
 };
@@ -155,6 +168,7 @@ struct launcher_ops {
 	const char *name;
 	const char *summary; /* one line, for `summonctl check` */
 	bool needs_image;    /* a service must have an image or a domain_xml */
+	bool takes_domain;   /* spec.domain */
 	enum launcher_tap tap;
 	/* 0 where its guests run well on this host; else why not. It may take some ms, and is for the
 	 * time before the loop runs. NULL: there is no need to ask. */

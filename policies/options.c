@@ -13,7 +13,7 @@ static const struct word start_words[] = {{"cold", POLICY_START_COLD},
 	{"snapshot", POLICY_START_SNAPSHOT}, {0}};
 static const struct word ready_words[] = {{"guest", POLICY_READY_GUEST},
 	{"console", POLICY_READY_CONSOLE}, {"frame", POLICY_READY_FRAME}, {"tcp", POLICY_READY_TCP},
-	{"delay", POLICY_READY_DELAY}, {0}};
+	{"delay", POLICY_READY_DELAY}, {"key", POLICY_READY_KEY}, {0}};
 static const struct word deadline_words[] = {
 	{"address", POLICY_DEADLINE_ADDRESS}, {"servfail", POLICY_DEADLINE_SERVFAIL}, {0}};
 static const struct word answer_words[] = {
@@ -55,7 +55,7 @@ const struct policy_option policy_options[] = {
 		"How many empty machines are kept ready for its services together, where the "
 		"backend knows such (vmm)",
 		&shells_range),
-	OPTION(ready, KIND_WORD, "guest", "guest | console | frame | tcp | delay",
+	OPTION(ready, KIND_WORD, "guest", "guest | console | frame | tcp | delay | key",
 		"How it is known that the guest can serve", ready_words),
 	OPTION(ready_line, KIND_TEXT, "summond: ready",
 		"up to 255 printable ASCII characters, as in \"summond: ready\"",
@@ -66,6 +66,14 @@ const struct policy_option policy_options[] = {
 		"The TCP port that accepts when the guest is ready (ready tcp)", &port_range),
 	OPTION(ready_delay, KIND_DURATION, "1s", "a duration from 0 to 1h, as in 500ms",
 		"How long after its start the guest counts as ready (ready delay)", &delay_span),
+	OPTION(ready_key, KIND_TEXT, "data/summond-ready",
+		"up to 255 printable ASCII characters, as in \"data/status\"",
+		"The key in its folder of xenstore that is there when the guest is ready (ready "
+		"key)",
+		NULL),
+	OPTION(ready_settle, KIND_DURATION, "0", "a duration from 0 to 1h, as in 100ms",
+		"How much later than that the guest counts as ready, however it is known",
+		&delay_span),
 	OPTION(ready_timeout, KIND_DURATION, "10s", "a duration from 1ms to 1h, as in 10s",
 		"When a start that is not ready counts as failed", &timeout_span),
 	OPTION(hold, KIND_DURATION, "1.2s",

@@ -30,6 +30,7 @@ enum policy_ready {
 	POLICY_READY_FRAME,   /* the first frame from the guest's MAC is seen on its link */
 	POLICY_READY_TCP,     /* ready_port of its address accepts a connection */
 	POLICY_READY_DELAY,   /* ready_delay after it was started */
+	POLICY_READY_KEY,     /* ready_key of its xenstore folder is there */
 };
 
 enum policy_retire {
@@ -95,6 +96,7 @@ enum policy_need {
 	POLICY_NEEDS_SHUTDOWN = 4,
 	POLICY_NEEDS_CONSOLE = 8,
 	POLICY_NEEDS_SNAPSHOT = 16,
+	POLICY_NEEDS_KEY = 32,
 };
 
 /* Times in nanoseconds; 0 means "never" for idle_after and max_life. The fields are the options of
@@ -108,6 +110,8 @@ struct policy {
 	char ready_line[POLICY_VALUE_MAX + 1];
 	uint16_t ready_port;
 	uint64_t ready_delay;
+	char ready_key[POLICY_VALUE_MAX + 1];
+	uint64_t ready_settle;  /* between what is seen of it and its counting as ready */
 	uint64_t ready_timeout; /* from the start of the boot; then the start has failed */
 	uint64_t hold;          /* how long an answer is held at most */
 	enum policy_deadline at_deadline;

@@ -2,6 +2,7 @@
 #include "policies/policy.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Whether the options of a policy fit together, and what it asks of a backend. */
 
@@ -18,6 +19,23 @@ static bool hold_outlives_start(const struct policy *p)
 static bool delay_outlives_start(const struct policy *p)
 {
 	return p->ready == POLICY_READY_DELAY && p->ready_delay >= p->ready_timeout;
+}
+
+static bool settling_outlives_start(const struct policy *p)
+{
+	return p->ready_settle >= p->ready_timeout;
+}
+
+/* What xenstore takes as a path that does not begin at its root. */
+static bool key_is_no_path(const struct policy *p)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789-_/@";
+	const char *key = p->ready_key;
+	size_t length = strlen(key);
+	return p->ready == POLICY_READY_KEY &&
+	       (length == 0 || strspn(key, allowed) != length || key[0] == '/' ||
+		       key[length - 1] == '/' || strstr(key, "//"));
 }
 
 static bool backoff_starts_above_max(const struct policy *p)
@@ -89,6 +107,11 @@ static const struct rule {
 		"nothing left to wait for"},
 	{delay_outlives_start, {"ready_delay", "ready_timeout"},
 		"keep ready_delay below ready_timeout, or every start fails"},
+	{settling_outlives_start, {"ready_settle", "ready_timeout"},
+		"keep ready_settle below ready_timeout, or every start fails"},
+	{key_is_no_path, {"ready", "ready_key"},
+		"write a key relative to /local/domain/N/ of letters, digits, - _ and /, as in "
+		"data/status"},
 	{backoff_starts_above_max, {"backoff_first", "backoff_max"},
 		"backoff_first may not be longer than backoff_max"},
 	{min_life_above_max, {"min_life", "max_life"},
@@ -160,6 +183,8 @@ unsigned policy_needs(const struct policy *policy)
 		needs |= POLICY_NEEDS_SHUTDOWN;
 	if (policy->ready == POLICY_READY_CONSOLE || policy->ready == POLICY_READY_GUEST)
 		needs |= POLICY_NEEDS_CONSOLE;
+	if (policy->ready == POLICY_READY_KEY)
+		needs |= POLICY_NEEDS_KEY;
 	return needs;
 }
 
@@ -176,6 +201,8 @@ const char *policy_need_reason(enum policy_need need)
 		return "start snapshot, retire snapshot or tiers snapshot";
 	case POLICY_NEEDS_CONSOLE:
 		return "ready guest or console";
+	case POLICY_NEEDS_KEY:
+		return "ready key";
 	}
 	return "an unknown option";
 }

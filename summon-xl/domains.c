@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "summon-xl/helper.h"
+#include "summon-xl/keys.h"
 
 #define READS_PER_TURN 4
 
@@ -37,6 +38,7 @@ void domain_remove(struct helper *helper, struct domain *domain)
 	*place = domain->next;
 	if (domain->death)
 		libxl_evdisable_domain_death(helper->ctx, domain->death);
+	key_forget(helper, domain);
 	if (domain->console >= 0)
 		close(domain->console);
 	free(domain);
@@ -46,7 +48,9 @@ int domain_watch(struct helper *helper, struct domain *domain, struct error *err
 {
 	xl_log_clear(&helper->log);
 	int rc = libxl_evenable_domain_death(helper->ctx, domain->domid, 0, &domain->death);
-	return rc ? xl_log_error(&helper->log, err, -EIO, "its end cannot be watched", rc) : 0;
+	if (rc)
+		return xl_log_error(&helper->log, err, -EIO, "its end cannot be watched", rc);
+	return key_watch(helper, domain, err);
 }
 
 void domain_listen(struct helper *helper, struct domain *domain, bool last)

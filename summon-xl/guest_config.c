@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/devices.h"
 #include "summon-xl/kind.h"
 
 #define MIB                (1024ull * 1024)
@@ -20,7 +21,9 @@ int start_request_read(
 	const char *text, size_t size, struct start_request *request, struct error *err)
 {
 	const char **texts[XL_START_TEXTS] = {&request->service, &request->kernel, &request->initrd,
-		&request->device, &request->bridge, &request->cmdline};
+		&request->device, &request->bridge, &request->cmdline, &request->name,
+		&request->uuid, &request->nics, &request->disks, &request->rumprun_config,
+		&request->ready_key};
 	if (size < sizeof(request->head))
 		return error_set(err, -EINVAL, "a START that is too short");
 	memcpy(&request->head, text, sizeof(request->head));
@@ -70,38 +73,111 @@ static void fill_build(libxl_ctx *ctx, const struct start_request *request,
 	build->cmdline = copy(request->cmdline);
 }
 
-static int add_nic(
-	const struct start_request *request, libxl_domain_config *config, struct error *err)
+/* ---- devices ---- */
+
+/* Interfaces after the first have MACs that follow from its own, which is locally administered. */
+static void set_mac(libxl_device_nic *nic, const struct start_request *request, int index)
 {
-	if (!request->device[0])
-		return 0;
-	libxl_device_nic *nic = calloc(1, sizeof(*nic));
-	if (!nic)
-		return error_set(err, -ENOMEM, "out of memory");
-	libxl_device_nic_init(nic);
 	memcpy(nic->mac, request->head.mac, sizeof(nic->mac));
+	nic->mac[1] = (uint8_t)(nic->mac[1] + index);
+}
+
+static int add_nic(const struct start_request *request, const struct nic_text *text,
+	libxl_domain_config *config, struct error *err)
+{
+	int index = config->num_nics;
+	libxl_device_nic *nics =
+		reallocarray(config->nics, (size_t)index + 1, sizeof(*config->nics));
+	if (!nics)
+		return error_set(err, -ENOMEM, "out of memory");
+	config->nics = nics;
+	config->num_nics++;
+	libxl_device_nic *nic = &nics[index];
+	libxl_device_nic_init(nic);
+	set_mac(nic, request, index);
 	nic->nictype = LIBXL_NIC_TYPE_VIF;
-	nic->bridge = copy(request->bridge);
-	/* The network device is ours to bring up (vif.h). libxl insists on a script (it can only be
-	 * told to run none for all domains of a host at once): this is the quickest. */
-	nic->script = strdup("/bin/true");
-	config->nics = nic;
-	config->num_nics = 1;
+	nic->bridge = copy(text->bridge);
+	/* The network device is ours to bring up (vif.h), or the user's script's. libxl insists on a
+	 * script (it can only be told to run none for all domains of a host at once): this is the
+	 * quickest. */
+	nic->script = strdup(text->script[0] ? text->script : "/bin/true");
+	if (text->script[0] && index == 0)
+		nic->ifname = copy(request->device);
 	return 0;
 }
 
-static int add_marks(
-	const struct start_request *request, libxl_domain_create_info *create, struct error *err)
+static int add_nics(
+	const struct start_request *request, libxl_domain_config *config, struct error *err)
 {
-	char **pairs = calloc(5, sizeof(*pairs));
+	struct nic_text nic = {0};
+	const char *at = request->nics;
+	int r = 0;
+	if (!request->nics[0] && request->device[0]) {
+		snprintf(nic.bridge, sizeof(nic.bridge), "%s", request->bridge);
+		return add_nic(request, &nic, config, err);
+	}
+	while (r >= 0 && (r = nic_next(&at, &nic, err)) > 0)
+		r = add_nic(request, &nic, config, err);
+	return r;
+}
+
+static int add_disks(
+	const struct start_request *request, libxl_domain_config *config, struct error *err)
+{
+	struct disk_text text;
+	const char *at = request->disks;
+	int r;
+	while ((r = disk_next(&at, &text, err)) > 0) {
+		libxl_device_disk *disks =
+			reallocarray(config->disks, (size_t)config->num_disks + 1, sizeof(*disks));
+		if (!disks)
+			return error_set(err, -ENOMEM, "out of memory");
+		config->disks = disks;
+		libxl_device_disk *disk = &disks[config->num_disks++];
+		libxl_device_disk_init(disk);
+		disk->pdev_path = copy(text.path);
+		disk->vdev = copy(text.device);
+		disk->format = LIBXL_DISK_FORMAT_RAW;
+		disk->backend = LIBXL_DISK_BACKEND_PHY; /* a file by way of a loop device */
+		disk->readwrite = !text.read_only;
+	}
+	return r;
+}
+
+/* ---- whose it is ---- */
+
+static int add_marks(const struct start_request *request, uint64_t identity, struct guest_id id,
+	libxl_domain_create_info *create, struct error *err)
+{
+	char owner[LIBXL_UUID_FMTLEN + 1];
+	libxl_uuid uuid;
+	identity_uuid(identity, id, &uuid);
+	snprintf(owner, sizeof(owner), LIBXL_UUID_FMT, LIBXL_UUID_BYTES(uuid));
+	const char *const marks[] = {MARK_OWNER, owner, MARK_SERVICE, request->service, MARK_DEVICE,
+		request->device, MARK_READY_KEY, request->ready_key};
+	const size_t count = sizeof(marks) / sizeof(marks[0]);
+	char **pairs = calloc(count + 1, sizeof(*pairs));
 	if (!pairs)
 		return error_set(err, -ENOMEM, "out of memory");
-	pairs[0] = strdup(MARK_SERVICE);
-	pairs[1] = strdup(request->service);
-	pairs[2] = strdup(MARK_DEVICE);
-	pairs[3] = strdup(request->device);
+	for (size_t i = 0; i < count; i++)
+		pairs[i] = strdup(marks[i]);
 	create->xsdata = pairs;
 	return 0;
+}
+
+static int name_it(const struct start_request *request, uint64_t identity, struct guest_id id,
+	libxl_domain_create_info *create, struct error *err)
+{
+	identity_uuid(identity, id, &create->uuid);
+	if (request->uuid[0] && libxl_uuid_from_string(&create->uuid, request->uuid) < 0)
+		return error_set(err, -EINVAL, "'%.40s' is no UUID", request->uuid);
+	if (request->name[0])
+		create->name = copy(request->name);
+	else if (asprintf(&create->name, "summond-%0*" PRIx32 "-%" PRIu32 "-%" PRIu32,
+			 NAME_IDENTITY_SIZE, (uint32_t)(identity >> 32), id.slot,
+			 id.generation) < 0)
+		create->name = NULL;
+	return create->name ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
 int guest_config_make(libxl_ctx *ctx, const struct start_request *request, uint64_t identity,
@@ -118,11 +194,11 @@ int guest_config_make(libxl_ctx *ctx, const struct start_request *request, uint6
 		return r;
 	libxl_domain_create_info *create = &config->c_info;
 	create->type = kind == XL_KIND_PV ? LIBXL_DOMAIN_TYPE_PV : LIBXL_DOMAIN_TYPE_PVH;
-	identity_uuid(identity, id, &create->uuid);
-	if (asprintf(&create->name, "summond-%0*" PRIx32 "-%" PRIu32 "-%" PRIu32,
-		    NAME_IDENTITY_SIZE, (uint32_t)(identity >> 32), id.slot, id.generation) < 0)
-		return error_set(err, -ENOMEM, "out of memory");
 	fill_build(ctx, request, &config->b_info, create->type);
-	r = add_marks(request, create, err);
-	return r < 0 ? r : add_nic(request, config, err);
+	r = name_it(request, identity, id, create, err);
+	if (r == 0)
+		r = add_marks(request, identity, id, create, err);
+	if (r == 0)
+		r = add_nics(request, config, err);
+	return r < 0 ? r : add_disks(request, config, err);
 }

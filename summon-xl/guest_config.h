@@ -12,6 +12,7 @@
 struct start_request {
 	struct xl_start head;
 	const char *service, *kernel, *initrd, *device, *bridge, *cmdline;
+	const char *name, *uuid, *nics, *disks, *rumprun_config, *ready_key;
 };
 
 /* -EINVAL where it is not whole. */
@@ -20,9 +21,11 @@ int start_request_read(
 
 /* What summon-xl writes down in xenstore, below the domain's own folder, where the guest can read
  * but not write. MADE comes last: a domain without it is unfinished, and of no use to anybody. */
-#define MARK_SERVICE "summond/service"
-#define MARK_DEVICE  "summond/device"
-#define MARK_MADE    "summond/started-at" /* nanoseconds of real time */
+#define MARK_OWNER     "summond/owner" /* for those with a UUID of the user's: ours in its place */
+#define MARK_SERVICE   "summond/service"
+#define MARK_DEVICE    "summond/device"
+#define MARK_READY_KEY "summond/ready-key"
+#define MARK_MADE      "summond/started-at" /* nanoseconds of real time */
 
 /* Fills a configuration, for libxl_domain_config_dispose() in any case. */
 int guest_config_make(libxl_ctx *ctx, const struct start_request *request, uint64_t identity,

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <xenstore.h>
 
 #include "summon-xl/identity.h"
 #include "summon-xl/log.h"
@@ -17,6 +18,8 @@
  * The main process: it alone reads the socket, knows the domains and hears of their ends. It never
  * waits for libxl but in its own poll().
  */
+#define KEY_MAX 255
+
 struct domain {
 	struct domain *next;
 	struct guest_id id;
@@ -33,11 +36,14 @@ struct domain {
 	int console;
 	size_t poll_place; /* of the console */
 	libxl_evgen_domain_death *death;
+	char key[KEY_MAX + 1]; /* that tells that it is ready (keys.h); "": none */
+	bool key_watched;
 };
 
 struct helper {
 	struct outbox outbox;
 	libxl_ctx *ctx; /* for events */
+	struct xs_handle *store;
 	struct xl_log log;
 	struct work work;
 	struct domain *domains;
@@ -61,7 +67,7 @@ struct domain *domain_find(const struct helper *helper, struct guest_id id);
 struct domain *domain_add(struct helper *helper, struct guest_id id);
 /* Forgets it, with its console and its events. */
 void domain_remove(struct helper *helper, struct domain *domain);
-/* From now on its end is heard of. */
+/* From now on its end is heard of, and its key. */
 int domain_watch(struct helper *helper, struct domain *domain, struct error *err);
 /* Passes on what its console has; all of it, where it is the last time. */
 void domain_listen(struct helper *helper, struct domain *domain, bool last);

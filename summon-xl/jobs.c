@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/devices.h"
 #include "base/units.h"
 #include "summon-xl/console.h"
 #include "summon-xl/guest_config.h"
@@ -17,6 +18,9 @@
 #include "summon-xl/worker.h"
 
 #define HEAD_SIZE offsetof(struct xl_message, text)
+
+/* xenstore takes 4096 bytes with their path. */
+#define RUMPRUN_CONFIG_MAX 3072
 
 struct job {
 	const struct xl_message *request;
@@ -67,14 +71,50 @@ static bool domain_read(
 
 /* ---- start ---- */
 
+/* Those interfaces that no script of the user's has set up. */
+static int attach_nics(struct worker *worker, const struct start_request *request, struct job *job)
+{
+	struct nic_text nic;
+	const char *at = request->nics;
+	int r = 0;
+	if (!request->nics[0] && request->device[0])
+		return vif_attach(worker->store, job->domid, 0, request->device, request->bridge,
+			&job->error);
+	for (unsigned index = 0; r >= 0 && (r = nic_next(&at, &nic, &job->error)) > 0; index++)
+		if (!nic.script[0])
+			r = vif_attach(worker->store, job->domid, index,
+				index == 0 ? request->device : "", nic.bridge, &job->error);
+	return r;
+}
+
+/* rumprun (platform/xen/xen/_rumprun_config.c of its source) reads its configuration there. */
+static int write_rumprun_config(
+	struct worker *worker, const struct start_request *request, struct job *job)
+{
+	char text[RUMPRUN_CONFIG_MAX + 1];
+	const char *path = request->rumprun_config;
+	if (!path[0])
+		return 0;
+	CLEANUP(fclose) FILE *file = fopen(path, "re");
+	size_t size = file ? fread(text, 1, sizeof(text), file) : 0;
+	if (!file || ferror(file))
+		return error_set(
+			&job->error, -EINVAL, "rumprun_config %s: %s", path, strerror(errno));
+	if (size > RUMPRUN_CONFIG_MAX || memchr(text, '\0', size))
+		return error_set(&job->error, -EINVAL,
+			"rumprun_config %s: is no text of at most %d bytes", path,
+			RUMPRUN_CONFIG_MAX);
+	text[size] = '\0';
+	return domain_write(worker, job->domid, "rumprun/cfg", text, &job->error);
+}
+
 /* All that a new domain needs besides itself; it is paused. */
 static int furnish(struct worker *worker, const struct start_request *request, struct job *job)
 {
 	char now[24];
-	int r = 0;
-	if (request->device[0])
-		r = vif_attach(
-			worker->store, job->domid, request->device, request->bridge, &job->error);
+	int r = attach_nics(worker, request, job);
+	if (r == 0)
+		r = write_rumprun_config(worker, request, job);
 	if (r == 0)
 		r = console_find(worker->ctx, job->domid, job->answer.text,
 			sizeof(job->answer.text), &job->error);
@@ -144,12 +184,23 @@ static void destroy(struct worker *worker, struct job *job)
 
 /* ---- list ---- */
 
+static bool owns(struct worker *worker, const libxl_dominfo *info, struct guest_id *id)
+{
+	char owner[LIBXL_UUID_FMTLEN + 1];
+	libxl_uuid uuid;
+	if (identity_owns(worker->identity, &info->uuid, id))
+		return true;
+	return domain_read(worker, info->domid, MARK_OWNER, owner, sizeof(owner)) &&
+	       libxl_uuid_from_string(&uuid, owner) == 0 &&
+	       identity_owns(worker->identity, &uuid, id);
+}
+
 /* Fills the answer, where the domain is ours and whole. */
 static bool inspect(struct worker *worker, const libxl_dominfo *info, struct job *job)
 {
-	char started_at[24], service[256], device[16], console[128] = "";
+	char started_at[24], service[256], device[16], key[256] = "", console[128] = "";
 	struct guest_id id;
-	if (!identity_owns(worker->identity, &info->uuid, &id) || info->dying)
+	if (info->dying || !owns(worker, info, &id))
 		return false;
 	if (!domain_read(worker, info->domid, MARK_MADE, started_at, sizeof(started_at)) ||
 		!domain_read(worker, info->domid, MARK_SERVICE, service, sizeof(service)) ||
@@ -158,6 +209,7 @@ static bool inspect(struct worker *worker, const libxl_dominfo *info, struct job
 		libxl_domain_destroy(worker->ctx, info->domid, NULL);
 		return false;
 	}
+	domain_read(worker, info->domid, MARK_READY_KEY, key, sizeof(key));
 	/* Without its console it serves all the same. */
 	console_find(worker->ctx, info->domid, console, sizeof(console), NULL);
 	job->answer.code = (int32_t)info->domid;
@@ -166,7 +218,7 @@ static bool inspect(struct worker *worker, const libxl_dominfo *info, struct job
 	job->answer.flags = (info->paused ? XL_PAUSED : 0u) | (info->cpu_time ? XL_HAS_RUN : 0u);
 	job->answer.started_at = strtoull(started_at, NULL, 10);
 	job->answer_size = (size_t)snprintf(job->answer.text, sizeof(job->answer.text),
-		"%s%c%s%c%s%c", service, 0, device, 0, console, 0);
+		"%s%c%s%c%s%c%s%c", service, 0, device, 0, console, 0, key, 0);
 	return true;
 }
 

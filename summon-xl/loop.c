@@ -6,11 +6,12 @@
 #include <sys/time.h>
 
 #include "summon-xl/helper.h"
+#include "summon-xl/keys.h"
 
 #define HEAD_SIZE         offsetof(struct xl_message, text)
 #define REQUESTS_PER_TURN 64
 
-enum { PLACE_SOCKET, PLACE_WORKERS, PLACES = PLACE_WORKERS + WORKERS_MAX };
+enum { PLACE_SOCKET, PLACE_KEYS, PLACE_WORKERS, PLACES = PLACE_WORKERS + WORKERS_MAX };
 
 static bool make_room(struct helper *helper, size_t count)
 {
@@ -24,7 +25,7 @@ static bool make_room(struct helper *helper, size_t count)
 	return true;
 }
 
-/* The socket, the workers, the consoles; then what libxl wants. */
+/* The socket, xenstore, the workers, the consoles; then what libxl wants. */
 static int collect(struct helper *helper, size_t *own, int *libxl_count, int *timeout)
 {
 	struct timeval now;
@@ -37,6 +38,8 @@ static int collect(struct helper *helper, size_t *own, int *libxl_count, int *ti
 		(short)((helper->leaving ? 0 : POLLIN) | (helper->outbox.first ? POLLOUT : 0));
 	helper->polls[PLACE_SOCKET] =
 		(struct pollfd){.fd = wanted ? helper->outbox.socket : -1, .events = wanted};
+	helper->polls[PLACE_KEYS] =
+		(struct pollfd){.fd = keys_descriptor(helper), .events = POLLIN};
 	for (unsigned i = 0; i < WORKERS_MAX; i++)
 		helper->polls[PLACE_WORKERS + i] = (struct pollfd){
 			.fd = i < helper->work.count ? helper->work.workers[i].socket : -1,
@@ -109,6 +112,8 @@ static void take_all(struct helper *helper, size_t own, int libxl_count)
 	gettimeofday(&now, NULL);
 	libxl_osevent_afterpoll(helper->ctx, libxl_count, helper->polls + own, now);
 	take_events(helper);
+	if (helper->polls[PLACE_KEYS].revents)
+		keys_take(helper);
 	for (unsigned i = 0; i < helper->work.count; i++)
 		take_answers(helper, i);
 	outbox_flush(&helper->outbox);

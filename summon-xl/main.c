@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "summon-xl/helper.h"
+#include "summon-xl/keys.h"
 
 static const char usage[] =
 	"usage: summon-xl --identity=TEXT --lock=FILE [--workers=NUMBER]\n"
@@ -86,11 +87,14 @@ static int run(const struct options *options, struct error *err)
 	if (r == 0)
 		r = open_events(&helper, err);
 	if (r == 0)
+		r = keys_open(&helper, err);
+	if (r == 0)
 		r = helper_run(&helper, err);
 	work_finish(&helper.work);
 	while (helper.domains)
 		domain_remove(&helper, helper.domains);
 	outbox_finish(&helper.outbox);
+	keys_close(&helper);
 	libxl_ctx_free(helper.ctx);
 	free(helper.polls);
 	return r;

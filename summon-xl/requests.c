@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "summon-xl/console.h"
+#include "summon-xl/guest_config.h"
 #include "summon-xl/helper.h"
 
 /* ---- requests ---- */
@@ -32,10 +33,13 @@ static void start(struct helper *helper, struct guest_id id, const struct xl_mes
 	size_t text_size)
 {
 	struct domain *domain = domain_find(helper, id) ? NULL : domain_add(helper, id);
+	struct start_request wanted;
 	if (!domain) {
 		fail(helper, id, -EEXIST, "there is such a domain");
 		return;
 	}
+	if (start_request_read(request->text, text_size, &wanted, NULL) == 0)
+		snprintf(domain->key, sizeof(domain->key), "%s", wanted.ready_key);
 	domain->run = !(request->flags & XL_PAUSED);
 	domain->busy = work_submit(&helper->work, request, text_size);
 	if (!domain->busy) {
@@ -90,11 +94,12 @@ void request_take(struct helper *helper, struct xl_message *request, size_t text
 
 /* ---- what has become of them ---- */
 
-/* Passed on, but for the console and the domain's number, which are our own business. */
-static void found(struct helper *helper, struct xl_message *answer, size_t text_size)
+/* Passed on, but for the console, the key and the domain's number, which are our own business. */
+static void found(struct helper *helper, struct xl_message *answer)
 {
 	const char *device = answer->text + strlen(answer->text) + 1;
 	const char *console = device + strlen(device) + 1;
+	const char *key = console + strlen(console) + 1;
 	struct domain *domain =
 		domain_add(helper, (struct guest_id){answer->slot, answer->generation});
 	if (!domain) {
@@ -104,8 +109,9 @@ static void found(struct helper *helper, struct xl_message *answer, size_t text_
 	domain->domid = (uint32_t)answer->code;
 	domain->made = true;
 	domain->console = console_open(console);
+	snprintf(domain->key, sizeof(domain->key), "%s", key);
 	answer->code = 0;
-	outbox_send(&helper->outbox, answer, text_size - strlen(console) - 1);
+	outbox_send(&helper->outbox, answer, (size_t)(console - answer->text));
 	if (domain_watch(helper, domain, NULL) < 0)
 		helper->leaving = true;
 }
@@ -160,7 +166,7 @@ void request_done(struct helper *helper, struct xl_message *answer, size_t text_
 {
 	struct guest_id id = {answer->slot, answer->generation};
 	if (answer->type == XL_FOUND) {
-		found(helper, answer, text_size);
+		found(helper, answer);
 		return;
 	}
 	if (answer->type == XL_LISTED) {

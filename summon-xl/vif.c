@@ -46,26 +46,34 @@ static int make_port(int fd, struct ifreq *device, const char *bridge, struct er
 	return 0;
 }
 
-int vif_attach(struct xs_handle *store, uint32_t domid, const char *name, const char *bridge,
-	struct error *err)
+/* `name`: what it is to be called, and afterwards what it is. */
+static int rename_device(int fd, const char *made, const char *name, struct error *err)
 {
-	char path[96];
+	struct ifreq device = {0};
+	snprintf(device.ifr_name, sizeof(device.ifr_name), "%s", made);
+	snprintf(device.ifr_newname, sizeof(device.ifr_newname), "%s", name);
+	return ioctl(fd, SIOCSIFNAME, &device) < 0 ? fail(err, "network device", made) : 0;
+}
+
+int vif_attach(struct xs_handle *store, uint32_t domid, unsigned index, const char *name,
+	const char *bridge, struct error *err)
+{
+	char path[96], made[IFNAMSIZ];
 	struct ifreq device = {0};
 	CLEANUP(close) int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return fail(err, "a socket for", name);
-	snprintf(device.ifr_name, sizeof(device.ifr_name), "vif%" PRIu32 ".0", domid);
-	snprintf(device.ifr_newname, sizeof(device.ifr_newname), "%s", name);
-	if (ioctl(fd, SIOCSIFNAME, &device) < 0)
-		return fail(err, "network device", device.ifr_name);
-	device = (struct ifreq){0};
-	snprintf(device.ifr_name, sizeof(device.ifr_name), "%s", name);
-	forget_ipv6(name);
-	int r = make_port(fd, &device, bridge, err);
+	snprintf(made, sizeof(made), "vif%" PRIu32 ".%u", domid, index);
+	int r = name[0] ? rename_device(fd, made, name, err) : 0;
 	if (r < 0)
 		return r;
-	snprintf(path, sizeof(path), "/local/domain/0/backend/vif/%" PRIu32 "/0/hotplug-status",
-		domid);
+	snprintf(device.ifr_name, sizeof(device.ifr_name), "%s", name[0] ? name : made);
+	forget_ipv6(device.ifr_name);
+	r = make_port(fd, &device, bridge, err);
+	if (r < 0)
+		return r;
+	snprintf(path, sizeof(path), "/local/domain/0/backend/vif/%" PRIu32 "/%u/hotplug-status",
+		domid, index);
 	if (!xs_write(store, XBT_NULL, path, "connected", strlen("connected")))
 		return fail(err, "xenstore", path);
 	return 0;

@@ -19,7 +19,8 @@
  *
  * A job is a message of the protocol, whose `code` is the domain's number; so are its answers:
  *   START   DONE, code: the domain's number, text: the path of its console; it is paused
- *   LIST    FOUND, code: likewise, text: service, NUL, device, NUL, console, NUL; then LISTED
+ *   LIST    FOUND, code: likewise, text: service, device, console and ready key, each with its
+ *           NUL; then LISTED
  *   others  DONE
  * or FAILED.
  */

@@ -18,7 +18,7 @@ enum exit_code {
 	EXIT_SUMMON_FAILED = 5,
 };
 
-#define OPTIONS_MAX   16
+#define OPTIONS_MAX   24
 #define ARGUMENTS_MAX 64
 
 struct command_option {

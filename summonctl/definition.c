@@ -7,12 +7,13 @@
 
 #include "base/address.h"
 #include "base/cleanup.h"
+#include "base/devices.h"
 #include "base/units.h"
 #include "summonctl/site.h"
 
 #define XML_MAX (1u << 20)
 
-enum form { TEXT, IMAGE, EXISTING, CONTENT, SIZE, NUMBER, IPV4, IPV6 };
+enum form { TEXT, IMAGE, EXISTING, CONTENT, SIZE, NUMBER, IPV4, IPV6, DISKS };
 
 static const struct {
 	const char *option, *member;
@@ -28,6 +29,13 @@ static const struct {
 	{"backend", "backend", TEXT},
 	{"policy", "policy", TEXT},
 	{"xml", "domain_xml", CONTENT},
+	{"kernel-line", "kernel_line", TEXT},
+	{"aliases", "aliases", TEXT},
+	{"domain-name", "domain_name", TEXT},
+	{"uuid", "uuid", TEXT},
+	{"nics", "nics", TEXT},
+	{"disks", "disks", DISKS},
+	{"rumprun-config", "rumprun_config", EXISTING},
 };
 #define MEMBER_COUNT (sizeof(members) / sizeof(members[0]))
 
@@ -86,6 +94,31 @@ static int make_address(const char *value, int family, json_t **out, struct erro
 	return 0;
 }
 
+/* PATH@DEVICE ...: each path is made absolute. */
+static int make_disks(const char *folder, const char *value, json_t **out, struct error *err)
+{
+	CLEANUP(free) char *words = strdup(value), *disks = strdup("");
+	char *rest = NULL;
+	if (!words || !disks)
+		return error_set(err, -ENOMEM, "no memory");
+	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		char *at = strrchr(word, '@'), *more = NULL;
+		if (!at)
+			return error_set(err, -EINVAL, "'%s': write PATH@DEVICE", word);
+		*at++ = '\0';
+		CLEANUP(free) char *joined = path_from(folder, word);
+		CLEANUP(free) char *path = joined ? realpath(joined, NULL) : NULL;
+		if (!path)
+			return error_set(err, -errno, "%s: %s", word, strerror(errno));
+		if (asprintf(&more, "%s%s%s@%s", disks, disks[0] ? " " : "", path, at) < 0)
+			return error_set(err, -ENOMEM, "no memory");
+		free(disks);
+		disks = more;
+	}
+	*out = json_string(disks);
+	return disks_check(disks, err);
+}
+
 static int make_value(
 	enum form form, const char *value, const char *folder, json_t **out, struct error *err)
 {
@@ -116,6 +149,8 @@ static int make_value(
 		return make_address(value, AF_INET, out, err);
 	case IPV6:
 		return make_address(value, AF_INET6, out, err);
+	case DISKS:
+		return make_disks(folder, value, out, err);
 	}
 	return -EINVAL;
 }
@@ -128,8 +163,10 @@ int definition_set(json_t *definition, const char *option, const char *value, co
 			continue;
 		json_t *made = NULL;
 		int rc = make_value(members[i].form, value, folder, &made, err);
-		if (rc < 0)
+		if (rc < 0) {
+			json_decref(made);
 			return rc;
+		}
 		if (!made)
 			return error_set(err, -EINVAL, "is not UTF-8");
 		json_object_set_new(definition, members[i].member, made);

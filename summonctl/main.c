@@ -23,6 +23,13 @@ static const struct command_option add_options[] = {
 	{"backend", 0, "NAME", "what runs it: libvirt, sim ..."},
 	{"policy", 0, "NAME", "when it is woken and retired"},
 	{"xml", 0, "FILE", "a libvirt domain of your own"},
+	{"kernel-line", 0, "WORDS", "the whole command line, instead of ours and --cmdline"},
+	{"aliases", 0, "NAMES", "other names of the same guest, between blanks"},
+	{"domain-name", 0, "NAME", "what Xen calls its domain (libxl, as all below)"},
+	{"uuid", 0, "UUID", "of its domain"},
+	{"nics", 0, "LIST", "its interfaces: BRIDGE or BRIDGE@SCRIPT each"},
+	{"disks", 0, "LIST", "its disks: PATH@DEVICE or PATH@DEVICE:ro each"},
+	{"rumprun-config", 0, "FILE", "JSON text for a rumprun kernel"},
 	{0},
 };
 static const struct command_option apply_options[] = {

@@ -55,7 +55,7 @@ static unsigned libxl_capabilities(const struct launcher *launcher)
 {
 	(void)launcher;
 	return LAUNCHER_CAN_PREPARE | LAUNCHER_CAN_SUSPEND | LAUNCHER_CAN_SHUTDOWN |
-	       LAUNCHER_CAN_CONSOLE | LAUNCHER_CAN_OUTLIVE;
+	       LAUNCHER_CAN_CONSOLE | LAUNCHER_CAN_OUTLIVE | LAUNCHER_CAN_KEY;
 }
 
 static int libxl_list(struct launcher *launcher, struct error *err)
@@ -91,13 +91,14 @@ static int make_start(
 {
 	struct xl_start head = {
 		.memory = spec->memory, .vcpus = spec->vcpus, .kind = (uint32_t)xl->kind};
-	const char *texts[XL_START_TEXTS] = {or_nothing(spec->service), spec->kernel,
-		or_nothing(spec->initrd), or_nothing(spec->tap), or_nothing(spec->bridge),
-		or_nothing(spec->cmdline)};
+	const struct guest_domain *domain = &spec->domain;
+	const char *texts[XL_START_TEXTS] = {spec->service, spec->kernel, spec->initrd, spec->tap,
+		spec->bridge, spec->cmdline, domain->name, domain->uuid, domain->nics,
+		domain->disks, domain->rumprun_config, spec->ready_key};
 	size_t size = sizeof(head);
 	memcpy(head.mac, spec->mac.bytes, sizeof(head.mac));
 	for (size_t i = 0; i < XL_START_TEXTS; i++)
-		size += strlen(texts[i]) + 1;
+		size += strlen(or_nothing(texts[i])) + 1;
 	if (size > XL_TEXT_MAX)
 		return error_set(
 			err, -E2BIG, "the name, paths and command line are too long together");
@@ -108,7 +109,7 @@ static int make_start(
 	memcpy(guest->start, &head, sizeof(head));
 	char *end = guest->start + sizeof(head);
 	for (size_t i = 0; i < XL_START_TEXTS; i++)
-		end = stpcpy(end, texts[i]) + 1;
+		end = stpcpy(end, or_nothing(texts[i])) + 1;
 	return 0;
 }
 
@@ -248,6 +249,7 @@ const struct launcher_ops libxl_launcher_ops = {
 	.name = "libxl",
 	.summary = "Xen, through libxenlight: PVH and PV guests, from dom0",
 	.needs_image = true,
+	.takes_domain = true,
 	.tap = LAUNCHER_TAP_MADE,
 	.create = libxl_create,
 	.destroy = libxl_destroy,

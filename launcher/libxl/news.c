@@ -164,6 +164,12 @@ static void on_output(struct xl *xl, const struct said *said)
 				.length = said->size});
 }
 
+static void on_key(struct xl *xl, const struct said *said)
+{
+	if (xl_guest_find(xl, id_of(said)))
+		xl_emit(xl, id_of(said), (struct launcher_event){.type = LAUNCHER_READY});
+}
+
 static void on_exited(struct xl *xl, const struct said *said)
 {
 	static const enum launcher_exit exits[] = {
@@ -193,6 +199,7 @@ void xl_take(struct xl *xl, const struct xl_message *message, size_t text_size)
 		{XL_FAILED, on_failed},
 		{XL_OUTPUT, on_output},
 		{XL_EXITED, on_exited},
+		{XL_READY, on_key},
 	};
 	for (size_t i = 0; i < sizeof(takers) / sizeof(takers[0]); i++)
 		if (takers[i].type == message->type)

@@ -32,15 +32,14 @@ enum xl_type {
 	XL_PAUSE,    /* stop running, keep memory; also of one that is paused */
 	XL_SHUTDOWN, /* ask the guest to power off; DONE: it was asked */
 	XL_DESTROY,  /* answered by EXITED, or FAILED */
-	XL_SAVE,     /* memory to a file, the domain ends without EXITED; text: the path */
-	XL_RESTORE,  /* struct xl_start, with the file's path in place of the kernel's */
 
 	/* answers and news */
 	XL_DONE = 64,
-	XL_FAILED, /* code, text; the domain is as it was; after START or RESTORE there is none */
+	XL_FAILED, /* code, text; the domain is as it was; after START there is none */
 	XL_OUTPUT, /* text: bytes of the console, in order, cut anywhere */
 	XL_EXITED, /* code: enum xl_exit; text: why, where it crashed; the domain is no more */
 	XL_FOUND,  /* flags, started_at; text: service, NUL, network device ("": none), NUL */
+	XL_READY,  /* the key that START named is there */
 	XL_LISTED, /* code, text: 0 and facts about the host, or an error */
 };
 
@@ -58,14 +57,17 @@ enum xl_flag {
 };
 
 /* What the text of START begins with. It is followed by XL_START_TEXTS texts that each end with
- * NUL: the service's name, the kernel's path, the initrd's ("": none), the network device's name
- * ("": none), the bridge that this becomes a port of, the command line. */
+ * NUL, and may be "" for none: the service's name; the kernel's path; the initrd's; the name of the
+ * first network device, or that libxl is to give; the bridge that this becomes a port of; the
+ * command line; the domain's name and UUID, if not ours; network interfaces and disks
+ * (base/devices.h); the path of what goes to rumprun/cfg in xenstore; the key that tells that the
+ * guest is ready. Without interfaces a network device's name stands for one on the bridge. */
 struct xl_start {
 	uint64_t memory; /* bytes */
 	uint32_t vcpus, kind;
 	uint8_t mac[6], unused[2];
 };
-#define XL_START_TEXTS 6
+#define XL_START_TEXTS 12
 
 struct xl_message {
 	uint32_t type; /* enum xl_type */

@@ -39,7 +39,8 @@ class State:
     def put_service(self, name, definition):
         for key in definition:
             if key not in ("backend", "policy", "image", "initrd", "cmdline", "memory", "vcpus",
-                           "ipv4", "ipv6", "domain_xml"):
+                           "ipv4", "ipv6", "domain_xml", "kernel_line", "aliases", "domain_name",
+                           "uuid", "nics", "disks", "rumprun_config"):
                 raise Failure(400, f"{key}: unknown member")
         if definition.get("policy", "default") not in self.policies:
             raise Failure(400, f"there is no policy {definition['policy']}")

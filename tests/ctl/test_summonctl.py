@@ -90,6 +90,14 @@ def services(case):
     assert (case.state.services[NAME]["memory"], case.state.services[NAME]["vcpus"]) == ("64MiB", 2)
     has(case.run("add", NAME, "--image", "echo", "--xml", case.write("x.xml", "<domain/>")), "changed")
     assert case.state.services[NAME]["domain_xml"] == "<domain/>"
+    disk = case.write("disk.img", "x")
+    case.run("add", NAME, "--image", "echo", "--kernel-line", "", "--aliases", "a.example.test", "--nics",
+             "br0 br1@vif-nat", "--disks", f"{disk}@xvda {os.path.relpath(disk)}@xvdb:ro")
+    kept = case.state.services[NAME]
+    assert (kept["kernel_line"], kept["aliases"], kept["nics"]) == ("", "a.example.test", "br0 br1@vif-nat")
+    assert kept["disks"] == f"{disk}@xvda {disk}@xvdb:ro"
+    has(case.run("add", NAME, "--disks", f"{disk}@vda", code=2), "--disks: ", "is no disk")
+    has(case.run("add", NAME, "--disks", "/nonexistent@xvda", code=2), "--disks: /nonexistent: No such")
     case.run("add", "b.example.test", "--image", "echo")
     lines = case.run("list").splitlines()
     assert re.match(r"NAME +STATE +SINCE +ADDRESS +BACKEND +POLICY$", lines[0]), lines

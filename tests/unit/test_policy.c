@@ -39,6 +39,8 @@ static void defaults_suit_a_web_site(void **state)
 	assert_string_equal(p.ready_line, "summond: ready");
 	assert_int_equal(p.ready_port, 80);
 	assert_int_equal(p.ready_delay, NS_PER_S);
+	assert_string_equal(p.ready_key, "data/summond-ready");
+	assert_int_equal(p.ready_settle, 0);
 	assert_int_equal(p.ready_timeout, 10 * NS_PER_S);
 	assert_int_equal(p.hold, 1200 * NS_PER_MS);
 	assert_int_equal(p.at_deadline, POLICY_DEADLINE_ADDRESS);
@@ -297,6 +299,16 @@ static void options_that_do_not_fit(void **state)
 		{{{"ready_timeout", "1200ms"}}, NULL},
 		{{{"ready", "delay"}, {"ready_delay", "10s"}}, "every start fails"},
 		{{{"ready_delay", "10s"}}, NULL},
+		{{{"ready_settle", "10s"}}, "ready_settle '10s' and ready_timeout '10s'"},
+		{{{"ready_settle", "9s"}}, NULL},
+		{{{"ready", "key"}}, NULL},
+		{{{"ready", "key"}, {"ready_key", "data/x_1-y"}}, NULL},
+		{{{"ready", "key"}, {"ready_key", ""}}, "ready_key"},
+		{{{"ready", "key"}, {"ready_key", "/data"}}, "relative to /local/domain/N/"},
+		{{{"ready", "key"}, {"ready_key", "data/"}}, "ready_key"},
+		{{{"ready", "key"}, {"ready_key", "a//b"}}, "ready_key"},
+		{{{"ready", "key"}, {"ready_key", "a b"}}, "ready_key"},
+		{{{"ready", "frame"}, {"ready_key", "a b"}}, NULL},
 		{{{"backoff_first", "61s"}}, "backoff_first '61s' and backoff_max '1min'"},
 		{{{"backoff_first", "60s"}}, NULL},
 		{{{"max_life", "9s"}}, "min_life '10s' and max_life '9s'"},

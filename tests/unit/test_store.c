@@ -21,7 +21,9 @@ static void put_and_read(void **state)
 	char image[] = "hello", cmdline[] = "a=b 'c'; DROP TABLE service", xml[] = "<domain/>";
 	struct store_service s = service("web.example", "10.77.0.5");
 	struct found found = {0};
+	char line[] = "", aliases[] = "a.example b.example", disks[] = "/a@xvda", rump[] = "/r";
 	s.image = image, s.cmdline = cmdline, s.domain_xml = xml;
+	s.kernel_line = line, s.aliases = aliases, s.disks = disks, s.rumprun_config = rump;
 	s.ipv6 = ip("fd00::5"), s.pinned = true, s.vcpus = 2;
 	assert_int_equal(store_put_service(store, &s, NULL), 0);
 	assert_int_equal(s.id, 1);
@@ -39,6 +41,13 @@ static void put_and_read(void **state)
 	assert_null(r->initrd);
 	assert_string_equal(r->cmdline, cmdline);
 	assert_string_equal(r->domain_xml, xml);
+	assert_string_equal(r->kernel_line, line);
+	assert_string_equal(r->aliases, aliases);
+	assert_null(r->domain_name);
+	assert_null(r->uuid);
+	assert_null(r->nics);
+	assert_string_equal(r->disks, disks);
+	assert_string_equal(r->rumprun_config, rump);
 	assert_int_equal(r->memory, 32u << 20);
 	assert_int_equal(r->vcpus, 2);
 	assert_true(r->pinned);

@@ -345,6 +345,36 @@ static void full_disk(void **state)
 	store_close(store);
 }
 
+/* What version 1 did not have is not given, and can be from now on. */
+static void an_older_file_is_migrated(void **state)
+{
+	struct scratch *scratch = *state;
+	struct store *store = open_store(scratch);
+	struct store_service s = service("old.example", "10.77.0.5");
+	struct found found = {0};
+	char aliases[] = "other.example";
+	assert_int_equal(store_put_service(store, &s, NULL), 0);
+	store_close(store);
+	tamper(scratch, "ALTER TABLE service DROP COLUMN kernel_line;"
+			"ALTER TABLE service DROP COLUMN aliases;"
+			"ALTER TABLE service DROP COLUMN domain_name;"
+			"ALTER TABLE service DROP COLUMN uuid;"
+			"ALTER TABLE service DROP COLUMN nics;"
+			"ALTER TABLE service DROP COLUMN disks;"
+			"ALTER TABLE service DROP COLUMN rumprun_config;"
+			"PRAGMA user_version = 1");
+	store = open_store(scratch);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_string_equal(found.last.name, "old.example");
+	assert_null(found.last.aliases);
+	s.aliases = aliases;
+	assert_int_equal(store_put_service(store, &s, NULL), 0);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_string_equal(found.last.aliases, aliases);
+	store_service_finish(&found.last);
+	store_close(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +392,7 @@ int main(void)
 		SCRATCH_TEST(hostile_schema),
 		SCRATCH_TEST(only_differences_are_stored),
 		SCRATCH_TEST(full_disk),
+		SCRATCH_TEST(an_older_file_is_migrated),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
