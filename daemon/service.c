@@ -12,6 +12,7 @@
 #include "daemon/console.h"
 #include "daemon/control.h"
 #include "daemon/daemon.h"
+#include "daemon/definition.h"
 #include "daemon/effects.h"
 #include "daemon/idle.h"
 #include "daemon/instance.h"
@@ -403,23 +404,6 @@ static int make_room(struct registry *registry, uint32_t id, struct error *err)
 	return 0;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-/* Whether a guest of the old definition is no guest of the new one. */
-static bool boots_differently(const struct store_service *a, const struct store_service *b)
-{
-	return !same_text(a->image, b->image) || !same_text(a->initrd, b->initrd) ||
-	       !same_text(a->cmdline, b->cmdline) || !same_text(a->domain_xml, b->domain_xml) ||
-	       !same_text(a->kernel_line, b->kernel_line) ||
-	       !same_text(a->domain_name, b->domain_name) || !same_text(a->uuid, b->uuid) ||
-	       !same_text(a->nics, b->nics) || !same_text(a->disks, b->disks) ||
-	       !same_text(a->rumprun_config, b->rumprun_config) || a->memory != b->memory ||
-	       a->vcpus != b->vcpus || strcmp(a->backend, b->backend) != 0;
-}
-
 static bool moved(const struct store_service *a, const struct store_service *b)
 {
 	return !ip_address_equal(&a->ipv4, &b->ipv4) || !ip_address_equal(&a->ipv6, &b->ipv6);
@@ -432,7 +416,7 @@ static int replace(struct service *service, const struct store_service *def, str
 	if (store_service_copy(&copy, def) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	service->unasked = 0;
-	bool differs = boots_differently(&service->def, def);
+	bool differs = definition_boots_differently(&service->def, def);
 	bool stale = moved(&service->def, def) || (service->state != STATE_AWAKE && differs);
 	service->policy->services--;
 	service->policy = policy_by_name(registry, def->policy);
