@@ -27,7 +27,7 @@ struct dns_query_id {
 };
 
 enum dns_reply {
-	DNS_REPLY_ADDRESS, /* the record of the asked type; NODATA where the service has none */
+	DNS_REPLY_ADDRESS, /* the records of the asked type */
 	DNS_REPLY_SERVFAIL,
 	DNS_REPLY_REFUSED,
 	DNS_REPLY_TRUNCATED, /* no record and TC, so that the client asks again over TCP */
@@ -54,7 +54,9 @@ struct dns_ede {
 
 struct dns_ask {
 	uint32_t service; /* the number given to dns_put_service */
-	uint16_t qtype;   /* 1 A or 28 AAAA, whichever the service has; other types are not asked */
+	uint16_t
+		qtype; /* 1 A or 28 AAAA, whichever the service has; 65 HTTPS, where its zone's file
+			 * has that for its name; other types are not asked */
 	bool tcp;
 	bool verified; /* the client is where it says: it came over TCP, or has a good cookie */
 	uint64_t received_at; /* CLOCK_MONOTONIC ns */
@@ -63,7 +65,7 @@ struct dns_ask {
 				 * answered SERVFAIL and that is all */
 };
 
-/* Runs on the loop thread, for each query of a service's name and an address type it has. Must not
+/* Runs on the loop thread, for each query of a service's name and a type of dns_ask.qtype. Must not
  * call back into the server but for dns_query_waiting. *ede is empty; fill it to explain. */
 typedef enum dns_reply (*dns_ask_fn)(void *ctx, const struct dns_ask *ask, struct dns_ede *ede);
 

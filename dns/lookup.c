@@ -88,6 +88,23 @@ static void say_no_type(struct search *search, const struct node *node)
 	say_nothing(search, search->zone, types, secure_types(node, types));
 }
 
+static bool was_said(const struct answer *answer, const struct block *block)
+{
+	for (unsigned i = 0; i < answer->count; i++)
+		if (answer->part[i].block == block)
+			return true;
+	return false;
+}
+
+static void add_addresses(
+	struct search *search, const struct node *node, struct part_owner owner, bool optional)
+{
+	for (int slot = NODE_A; slot <= NODE_AAAA; slot++)
+		if (node->block[slot] && !was_said(search->out, node->block[slot]) &&
+			answer_add(search->out, node->block[slot], owner, SECTION_ADDITIONAL))
+			search->out->part[search->out->count - 1].optional = optional;
+}
+
 /* The addresses of a name server: what is within a delegation must be said (RFC 9471), anything
  * else is a help. */
 static void add_glue(struct search *search, const uint8_t *target, struct part_owner owner,
@@ -97,13 +114,8 @@ static void add_glue(struct search *search, const uint8_t *target, struct part_o
 	bool exact;
 	name_fold(target, &name);
 	const struct node *node = table_closest(&search->names->table, &name, &exact);
-	if (!exact || node->service || node->zone != search->zone)
-		return;
-	for (int slot = NODE_A; slot <= NODE_AAAA; slot++)
-		if (node->block[slot] &&
-			answer_add(search->out, node->block[slot], owner, SECTION_ADDITIONAL))
-			search->out->part[search->out->count - 1].optional =
-				!cut || node->cut != cut;
+	if (exact && !node->service && node->zone == search->zone)
+		add_addresses(search, node, owner, !cut || node->cut != cut);
 }
 
 /* What is known of the names of a set of NS records, which is this part, from 1. */
@@ -140,10 +152,41 @@ static void refer(struct search *search, const struct node *cut)
 	add_all_glue(search, ns, 1, cut);
 }
 
+/* The part that was said last, from 1. */
+static uint8_t last_part(const struct search *search)
+{
+	return search->out->count - (search->secure ? 1 : 0);
+}
+
 static void say_servers(struct search *search, const struct rrset *set)
 {
 	say(search, set->block);
-	add_all_glue(search, set, search->out->count - (search->secure ? 1 : 0), NULL);
+	add_all_glue(search, set, last_part(search), NULL);
+}
+
+static bool is_binding(uint16_t type)
+{
+	return type == DNS_TYPE_SVCB || type == DNS_TYPE_HTTPS;
+}
+
+/* SVCB and HTTPS, with the addresses of what they lead to (RFC 9460 section 4.1). Where that is the
+ * name itself and a service's, the service is asked first, as for its addresses. */
+static void say_bindings(struct search *search, const struct rrset *set, const struct node *node)
+{
+	say(search, set->block);
+	const uint8_t part = last_part(search);
+	size_t at = 0;
+	if (search->query->type == DNS_TYPE_HTTPS)
+		search->out->service = node->service;
+	for (uint32_t i = 0; i < set->count; i++) {
+		const uint8_t *data = record_data(set->records[i]), *target = data + 2;
+		const struct part_owner owner = {part, (uint16_t)(at + BLOCK_RECORD_FIXED + 2)};
+		if (target[0] != 0)
+			add_glue(search, target, owner, NULL);
+		else if (wire_get16(data) != 0 && (!node->service || search->out->service))
+			add_addresses(search, node, search->owner, true);
+		at += BLOCK_RECORD_FIXED + set->records[i]->data_size;
+	}
 }
 
 /* The DS of a zone is its parent's to give, where the parent is ours too (RFC 4035 section
@@ -212,6 +255,8 @@ static const struct rrset *find_type(struct search *search, const struct node *n
 		say_no_type(search, node);
 	else if (type == DNS_TYPE_NS && set->type == type)
 		say_servers(search, set);
+	else if (is_binding(set->type))
+		say_bindings(search, set, node);
 	else
 		say(search, set->block);
 	return set && set->type != type ? set : NULL;
@@ -237,14 +282,6 @@ static const struct rrset *find_name(struct search *search, const struct node *n
 	return find_type(search, exact ? node : node->wildcard);
 }
 
-static bool was_said(const struct answer *answer, const struct block *block)
-{
-	for (unsigned i = 0; i < answer->count; i++)
-		if (answer->part[i].block == block)
-			return true;
-	return false;
-}
-
 /* Follows aliases within the zone (RFC 6604: the RCODE is that of the last name); `target` is room
  * for the name that is looked for then. */
 static void follow(struct search *search, const struct rrset *alias, struct name *target)
@@ -252,8 +289,7 @@ static void follow(struct search *search, const struct rrset *alias, struct name
 	search->name = target;
 	for (int links = 0; alias && links < MAX_LINKS && search->out->count > 0; links++) {
 		bool exact;
-		uint8_t last = search->out->count - (search->secure ? 1 : 0);
-		search->owner = (struct part_owner){last, BLOCK_RECORD_FIXED};
+		search->owner = (struct part_owner){last_part(search), BLOCK_RECORD_FIXED};
 		name_fold(record_data(alias->records[0]), target);
 		const struct node *node = table_closest(&search->names->table, target, &exact);
 		if (node->zone != search->zone)

@@ -76,6 +76,26 @@ def test_an_alias_wakes_its_service(summond):
     assert summond.state("real.example.test") == "awake"
 
 
+def test_https_wakes_where_the_policy_lets_it(summond):
+    summond.file.write_text(TEXT + "www HTTPS 1 . alpn=h2\nno HTTPS 1 . alpn=h2\n"
+                            "other SVCB 1 . alpn=h2\n")
+    reload(summond, "configuration reloaded")
+    summond.policy("addresses", wake_on="A AAAA")
+    summond.add("www.example.test")
+    summond.add("no.example.test", policy="addresses")
+    summond.add("other.example.test")
+    summond.add("none.example.test")
+    for name, rdtype in (("no", "HTTPS"), ("other", "SVCB"), ("none", "HTTPS"), ("www", "SVCB")):
+        answer = summond.dig(f"{name}.example.test", rdtype)
+        assert answer.status == "NOERROR"
+        assert summond.state(f"{name}.example.test") == "asleep"
+    answer = summond.dig("www.example.test", "HTTPS")
+    assert 'HTTPS\t1 . alpn="h2"' in answer.text, answer.text
+    # So that the next query need not be sent.
+    assert answer.addresses == [summond.service("www.example.test")["ipv4"]]
+    assert summond.state("www.example.test") == "awake"
+
+
 def test_a_service_cannot_have_a_name_of_the_zone(summond):
     status, body = summond.call("PUT", "/v1/services/ns1.example.test", {})
     assert status == 409, body

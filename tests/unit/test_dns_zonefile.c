@@ -192,21 +192,66 @@ static void delegations_refer(void **state)
 static void services_have_other_records(void **state)
 {
 	struct world *world = *state;
-	use(world, HEAD_OK "www TXT hi\nwww HTTPS 1 . alpn=h2\n");
+	use(world, HEAD_OK "www TXT hi\nwww SVCB 1 . alpn=h2\n");
 	assert_int_equal(
 		names_put_service(&world->responder.names, 70, "www.file", &v4, NULL, 5, NULL), 0);
 	expect(world, HEAD "03'www'04'file'00 0010 0001",
 		"1234 8500 0001 0001 0000 0000 03'www'04'file'00 0010 0001"
 		"c00c 0010 0001 0000012c 0003 02'hi'");
-	expect(world, HEAD "03'www'04'file'00 0041 0001",
-		"1234 8500 0001 0001 0000 0000 03'www'04'file'00 0041 0001"
-		"c00c 0041 0001 0000012c 000a 0001 00 0001 0003 02'h2'");
+	/* Nobody asked whether the address may be said. */
+	expect(world, HEAD "03'www'04'file'00 0040 0001",
+		"1234 8500 0001 0001 0000 0000 03'www'04'file'00 0040 0001"
+		"c00c 0040 0001 0000012c 000a 0001 00 0001 0003 02'h2'");
 	assert_int_equal(world->daemon.count, 0);
 	assert_int_equal(rcode_of(world, "www.file"), DNS_RCODE_NOERROR);
 	assert_int_equal(world->daemon.count, 1);
 	names_remove_service(&world->responder.names, 70);
 	expect(world, HEAD "03'www'04'file'00 0001 0001",
 		"1234 8500 0001 0000 0001 0000 03'www'04'file'00 0001 0001" FILE_SOA("10"));
+}
+
+static void bindings_come_with_addresses(void **state)
+{
+	struct world *world = *state;
+	use(world,
+		HEAD_OK "www HTTPS 1 . alpn=h2\nhost A 192.0.2.7\n"
+			"alias HTTPS 0 host\nalias HTTPS 0 host.other.\nmany HTTPS 1 .\n"
+			"many HTTPS 2 .\nmany A 192.0.2.6\n*.wild HTTPS 1 .\n*.wild A 192.0.2.5\n"
+			"to CNAME www\nat HTTPS 1 www\n");
+	assert_int_equal(
+		names_put_service(&world->responder.names, 70, "www.file", &v4, NULL, 5, NULL), 0);
+	/* A service is asked, as for its addresses. */
+	expect(world, HEAD "03'www'04'file'00 0041 0001",
+		"1234 8500 0001 0001 0000 0001 03'www'04'file'00 0041 0001"
+		"c00c 0041 0001 0000012c 000a 0001 00 0001 0003 02'h2'"
+		"c00c 0001 0001 00000005 0004 0a4d0005");
+	assert_int_equal(world->daemon.count, 1);
+	assert_int_equal(world->daemon.asked.qtype, 65);
+	assert_int_equal(world->daemon.asked.service, 70);
+	world->daemon.reply = DNS_REPLY_SERVFAIL;
+	expect(world, HEAD "03'www'04'file'00 0041 0001",
+		"1234 8102 0001 0000 0000 0000 03'www'04'file'00 0041 0001");
+	/* By way of an alias, too; not where a record of another name leads to it. */
+	expect(world, HEAD "02'to'04'file'00 0041 0001",
+		"1234 8102 0001 0000 0000 0000 02'to'04'file'00 0041 0001");
+	assert_int_equal(world->daemon.count, 3);
+	expect(world, HEAD "02'at'04'file'00 0041 0001",
+		"1234 8500 0001 0001 0000 0000 02'at'04'file'00 0041 0001"
+		"c00c 0041 0001 0000012c 000c 0001 03'www'04'file'00");
+	expect(world, HEAD "05'alias'04'file'00 0041 0001",
+		"1234 8500 0001 0002 0000 0001 05'alias'04'file'00 0041 0001"
+		"c00c 0041 0001 0000012c 000d 0000 04'host'04'file'00"
+		"c00c 0041 0001 0000012c 000e 0000 04'host'05'other'00"
+		"c02a 0001 0001 0000012c 0004 c0000207");
+	expect(world, HEAD "04'many'04'file'00 0041 0001",
+		"1234 8500 0001 0002 0000 0001 04'many'04'file'00 0041 0001"
+		"c00c 0041 0001 0000012c 0003 0001 00 c00c 0041 0001 0000012c 0003 0002 00"
+		"c00c 0001 0001 0000012c 0004 c0000206");
+	expect(world, HEAD "01'x'04'wild'04'file'00 0041 0001",
+		"1234 8500 0001 0001 0000 0001 01'x'04'wild'04'file'00 0041 0001"
+		"c00c 0041 0001 0000012c 0003 0001 00"
+		"c00c 0001 0001 0000012c 0004 c0000205");
+	assert_int_equal(world->daemon.count, 3);
 }
 
 #define REVERSE(host) host "01'0'02'77'02'10'07'in-addr'04'arpa'00"
@@ -279,6 +324,7 @@ int main(void)
 		TEST(wildcards_never_wake),
 		TEST(delegations_refer),
 		TEST(services_have_other_records),
+		TEST(bindings_come_with_addresses),
 		TEST(addresses_have_names),
 		TEST(serials_change_with_records),
 		TEST(sets_have_a_limit),
