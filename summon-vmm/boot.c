@@ -96,7 +96,7 @@ static int fill_boot_page(struct monitor *m, const struct order *order, struct e
 	boot->features = m->rings.has_header ? SUMMON_FEATURE_OFFLOAD : 0;
 	memcpy(boot->mac, order->head.mac, sizeof(boot->mac));
 	if (getrandom(boot->seed, sizeof(boot->seed), 0) != sizeof(boot->seed))
-		return error_set(err, -EIO, "no random seed for the guest");
+		return error_set(err, -EIO, "no random seed for the guest: %s", strerror(errno));
 	return 0;
 }
 

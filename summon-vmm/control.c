@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#define TRIES     4
 #define HEAD_SIZE offsetof(struct control_message, text)
 
 static int make_asynchronous(int fd, int owner, int flags)
@@ -64,18 +66,26 @@ static bool somebody_connects(const struct control *control)
 	return ppoll(&poll, 1, &now, NULL) > 0;
 }
 
-void control_take_connection(struct control *control)
+int control_take_connection(struct control *control, struct error *err)
 {
 	if (!somebody_connects(control))
-		return;
+		return 0;
 	int fd = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC);
 	if (fd < 0)
-		return;
+		return error_set(err, -errno, "a connection: %s", strerror(errno));
 	drop_peer(control);
 	control->peer = fd;
 	/* Only what is sent waits; requests are asked for with MSG_DONTWAIT. */
 	if (make_asynchronous(fd, control->owner, O_RDWR) < 0)
-		drop_peer(control);
+		return error_set(err, -errno, "a connection: %s", strerror(errno));
+	return 0;
+}
+
+void control_reach(struct control *control, int listener)
+{
+	control->listener = listener;
+	if (control->peer < 0)
+		control_take_connection(control, NULL);
 }
 
 static void take_descriptors(struct control_request *request, struct msghdr *message)
@@ -88,6 +98,21 @@ static void take_descriptors(struct control_request *request, struct msghdr *mes
 	memcpy(request->fds, CMSG_DATA(c), request->fd_count * sizeof(int));
 }
 
+/* The kernel may be short of memory for a moment. */
+static bool is_worth_another_try(unsigned *tries)
+{
+	return errno == EINTR || ((errno == ENOMEM || errno == ENOBUFS) && --*tries > 0);
+}
+
+/* Whoever has asked for something would wait for ever. */
+static void tell_deafness(struct control *control)
+{
+	const struct control_message head = {.type = CONTROL_FAILED, .code = -errno};
+	char why[128];
+	int size = snprintf(why, sizeof(why), "a request cannot be read: %s", strerror(errno));
+	control_send(control, &head, why, (size_t)size);
+}
+
 /* The size of a packet; 0 where the peer is gone, or not one who knows what to say. */
 static ssize_t take_packet(struct control *control, struct control_request *request)
 {
@@ -98,11 +123,16 @@ static ssize_t take_packet(struct control *control, struct control_request *requ
 		.msg_control = room,
 		.msg_controllen = sizeof(room)};
 	ssize_t size;
+	unsigned tries = TRIES;
 	do
 		size = recvmsg(control->peer, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (size < 0 && errno == EINTR);
+	while (size < 0 && is_worth_another_try(&tries));
+	if (size < 0 && errno == EAGAIN)
+		return -EAGAIN;
+	if (size < 0 && errno != ECONNRESET)
+		tell_deafness(control);
 	if (size < 0)
-		return errno == EAGAIN ? -EAGAIN : 0;
+		return 0;
 	take_descriptors(request, &message);
 	if (size >= (ssize_t)HEAD_SIZE)
 		return size;
@@ -118,11 +148,18 @@ void control_request_finish(struct control_request *request)
 	request->fd_count = 0;
 }
 
+/* One that cannot interrupt a guest is no use. */
+static void take_next(struct control *control)
+{
+	if (control_take_connection(control, NULL) < 0)
+		drop_peer(control);
+}
+
 bool control_next(struct control *control, struct control_request *request)
 {
 	for (;;) {
 		if (control->peer < 0)
-			control_take_connection(control);
+			take_next(control);
 		if (control->peer < 0)
 			return false;
 		ssize_t size = take_packet(control, request);
@@ -136,7 +173,7 @@ bool control_next(struct control *control, struct control_request *request)
 		}
 		/* A new one means that the old one is forgotten. */
 		int old = control->peer;
-		control_take_connection(control);
+		take_next(control);
 		if (control->peer == old)
 			return false;
 	}
@@ -145,9 +182,10 @@ bool control_next(struct control *control, struct control_request *request)
 static bool send_one(struct control *control, const struct control_message *message, size_t size)
 {
 	ssize_t sent;
+	unsigned tries = TRIES;
 	do
 		sent = send(control->peer, message, HEAD_SIZE + size, MSG_NOSIGNAL);
-	while (sent < 0 && errno == EINTR);
+	while (sent < 0 && is_worth_another_try(&tries));
 	return sent >= 0;
 }
 

@@ -21,8 +21,12 @@ int control_open(struct control *control, int listener, struct error *err);
 /* Has it raise our signal again, after a change of user. */
 int control_own(const struct control *control, struct error *err);
 
-/* Takes in a connection that waits, if one does; control_next() does so too. */
-void control_take_connection(struct control *control);
+/* Takes in a connection that waits, if one does; control_next() does so too. One that it fails for can
+ * still be told so. */
+int control_take_connection(struct control *control, struct error *err);
+
+/* For last words, whatever has failed: to a connection that waits on `listener`. */
+void control_reach(struct control *control, int listener);
 
 /* A request, and the descriptors that came with it. */
 struct control_request {

@@ -93,6 +93,8 @@ static int kvm_open(struct cpu *cpu, const struct memory *memory, struct error *
 	if (let_signal_in(kvm->vcpu) < 0)
 		return failed(err, "a CPU's signals");
 	int size = ioctl(kvm->device, KVM_GET_VCPU_MMAP_SIZE, 0);
+	if (size < 0)
+		return failed(err, "its shared page");
 	if (size < (int)sizeof(struct kvm_run))
 		return error_set(err, -ENODEV, "KVM: its shared page is too small");
 	void *run = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE, MAP_SHARED, kvm->vcpu, 0);

@@ -15,6 +15,7 @@
 static int fail(struct monitor *m, const struct error *err)
 {
 	fprintf(stderr, "summon-vmm: %s\n", err->message);
+	control_reach(&m->control, CONTROL_FD);
 	monitor_fail(m, err);
 	return EXIT_FAILURE;
 }
@@ -24,9 +25,9 @@ static int serve(struct monitor *m, const struct options *options)
 	const struct cpu_ops *cpu = options->cpu ? options->cpu : cpu_all[0];
 	struct error err = ERROR_INIT;
 	if (sandbox_close_inherited(CONTROL_FD, &err) < 0 ||
-		control_open(&m->control, CONTROL_FD, &err) < 0)
+		control_open(&m->control, CONTROL_FD, &err) < 0 ||
+		control_take_connection(&m->control, &err) < 0)
 		return fail(m, &err);
-	control_take_connection(&m->control);
 	if (monitor_create(m, cpu, options->memory, &err) < 0 ||
 		sandbox_enter(cpu->in_process ? SANDBOX_SHELL : SANDBOX_MACHINE, &err) < 0 ||
 		control_own(&m->control, &err) < 0)

@@ -71,9 +71,11 @@ static int ask(struct vmm *vmm, struct instance_id id, struct error *err)
 			vmm_names_remove(vmm, id);
 		return 0;
 	}
+	r = vmm_guest_watch(guest, err);
+	if (r < 0)
+		return r;
 	guest->asked = true;
 	vmm->asked++;
-	vmm_guest_watch(guest);
 	return vmm_guest_request(guest, CONTROL_ASK, 0, err);
 }
 

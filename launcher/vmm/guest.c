@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define HEAD_SIZE         offsetof(struct control_message, text)
@@ -36,10 +37,10 @@ void vmm_guest_discard(struct vmm_guest *guest)
 {
 	if (!guest)
 		return;
-	if (guest->socket >= 0)
-		close(guest->socket);
-	if (guest->process >= 0)
-		close(guest->process);
+	const int fds[] = {guest->socket, guest->process, guest->spawn.listener};
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 	free(guest);
 }
 
@@ -347,9 +348,7 @@ static void end_shell(struct vmm_guest *guest)
 {
 	struct vmm *vmm = guest->vmm;
 	unsigned after = guest->is_surplus ? 0 : SHELL_AGAIN_MS;
-	struct sockaddr_un address;
-	if (vmm_shell_address(vmm, guest->number, &address, NULL) == 0)
-		unlink(address.sun_path);
+	vmm_shell_remove_name(vmm, guest->number);
 	vmm_guest_forget(guest);
 	vmm_shells_fill(vmm, after);
 }
@@ -383,7 +382,8 @@ static void on_process(uv_poll_t *poll, int status, int events)
 	if (guest->gone)
 		return;
 	vmm_reap(guest, how, sizeof(how));
-	end(guest, how);
+	/* Whatever it did then, it is we who have ended it. */
+	end(guest, guest->has_hung_up ? "summon-vmm hung up without a word" : how);
 }
 
 static void on_socket(uv_poll_t *poll, int status, int events)
@@ -396,47 +396,80 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 		return;
 	/* A guest that nobody can talk to is no use; mostly, the process is at its end anyway. */
 	uv_poll_stop(&guest->socket_poll);
-	guest->is_unfit = true;
+	guest->is_unfit = guest->has_hung_up = true;
 	vmm_guest_kill(guest);
 }
 
-static void watch(struct vmm_guest *guest, uv_poll_t *poll, int fd, uv_poll_cb seen)
+static int watch(
+	struct vmm_guest *guest, uv_poll_t *poll, int fd, uv_poll_cb seen, struct error *err)
 {
-	uv_poll_init(guest->vmm->loop, poll, fd);
+	int r = uv_poll_init(guest->vmm->loop, poll, fd);
+	if (r < 0)
+		return error_set(err, r, "a monitor cannot be watched: %s", strerror(-r));
 	poll->data = guest;
 	uv_poll_start(poll, UV_READABLE, seen);
 	guest->open_handles++;
+	return 0;
 }
 
-void vmm_guest_watch(struct vmm_guest *guest)
+static int watch_process(struct vmm_guest *guest, struct error *err)
 {
+	int r = watch(guest, &guest->process_poll, guest->process, on_process, err);
+	if (r == 0)
+		return 0;
+	pidfd_send_signal(guest->process, SIGKILL, NULL, 0);
+	if (guest->is_child)
+		waitid(P_PIDFD, (id_t)guest->process, &(siginfo_t){0}, WEXITED);
+	close(guest->process);
+	guest->process = -1;
+	return r;
+}
+
+int vmm_guest_watch(struct vmm_guest *guest, struct error *err)
+{
+	int r = watch(guest, &guest->socket_poll, guest->socket, on_socket, err);
+	if (r < 0) {
+		vmm_guest_discard(guest);
+		return r;
+	}
 	enlist(guest);
 	guest->vmm->open_handles++;
-	watch(guest, &guest->socket_poll, guest->socket, on_socket);
 	uv_timer_init(guest->vmm->loop, &guest->keep_timer);
 	guest->keep_timer.data = guest;
 	guest->open_handles++;
-	if (guest->process >= 0)
-		watch(guest, &guest->process_poll, guest->process, on_process);
+	r = guest->process >= 0 ? watch_process(guest, err) : 0;
+	if (r < 0)
+		vmm_guest_forget(guest);
+	return r;
+}
+
+static void end_unseen(struct vmm_guest *guest)
+{
+	guest->has_ended = true;
+	guest->exit = LAUNCHER_EXIT_CRASHED;
+	guest->error = guest->spawn.error;
+	end(guest, "");
+}
+
+static void take_process(struct vmm_guest *guest)
+{
+	guest->process = guest->spawn.process;
+	guest->is_child = true;
+	if (guest->is_shell)
+		vmm_spawn_done(guest);
+	if (watch_process(guest, &guest->spawn.error) < 0)
+		end_unseen(guest);
+	else if (guest->is_unwanted)
+		vmm_guest_kill(guest);
 }
 
 void vmm_guest_spawned(struct vmm_guest *guest)
 {
-	if (guest->gone) {
-		if (guest->spawn.process >= 0)
-			close(guest->spawn.process); /* it goes on, if it is a guest's */
-	} else if (guest->spawn.process < 0) {
-		guest->has_ended = true;
-		guest->error = guest->spawn.error;
-		end(guest, "");
-	} else {
-		guest->process = guest->spawn.process;
-		guest->is_child = true;
-		if (guest->is_shell)
-			vmm_spawn_done(guest);
-		watch(guest, &guest->process_poll, guest->process, on_process);
-		if (guest->is_unwanted)
-			vmm_guest_kill(guest);
-	}
+	if (!guest->gone && guest->spawn.process >= 0)
+		take_process(guest);
+	else if (!guest->gone)
+		end_unseen(guest);
+	else if (guest->spawn.process >= 0)
+		close(guest->spawn.process); /* it goes on, if it is a guest's */
 	release(guest);
 }

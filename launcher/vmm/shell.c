@@ -12,6 +12,13 @@
 #define AGAIN_MS 5000 /* after one could not be started */
 #define NEXT_MS  2
 
+void vmm_shell_remove_name(const struct vmm *vmm, uint32_t number)
+{
+	struct sockaddr_un address;
+	if (vmm_shell_address(vmm, number, &address, NULL) == 0)
+		unlink(address.sun_path);
+}
+
 static struct vmm_guest *create(struct vmm *vmm, uint64_t memory, struct error *err)
 {
 	struct vmm_guest *shell = vmm_guest_new(vmm);
@@ -26,7 +33,10 @@ static struct vmm_guest *create(struct vmm *vmm, uint64_t memory, struct error *
 		vmm_guest_discard(shell);
 		return NULL;
 	}
-	vmm_guest_watch(shell);
+	if (vmm_guest_watch(shell, err) < 0) {
+		vmm_shell_remove_name(vmm, vmm->shell_number - 1);
+		return NULL;
+	}
 	vmm_spawn_queue(shell);
 	return shell;
 }

@@ -111,7 +111,8 @@ int vmm_spawn(const struct vmm_guest *guest, struct error *err)
 	snprintf(mode, sizeof(mode), "--mode=%s", guest->vmm->mode ? guest->vmm->mode : "");
 	int failure = spawn(guest->vmm->monitor, words, guest->spawn.listener, &child);
 	if (failure < 0)
-		return error_set(err, failure, "%s: %s", guest->vmm->monitor, strerror(-failure));
+		return error_set(err, failure, "%s cannot be started: %s", guest->vmm->monitor,
+			strerror(-failure));
 	int process = pidfd_open(child, 0);
 	if (process >= 0)
 		return process;

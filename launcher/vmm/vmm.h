@@ -103,6 +103,7 @@ struct vmm_guest {
 	bool is_shell;   /* in the list of these; no guest yet */
 	bool is_unfit;   /* a shell at its end */
 	bool is_surplus; /* likewise, because we want it no more */
+	bool has_hung_up;
 	uint32_t number; /* of the shell that it is, or was */
 	uint64_t memory; /* of a shell */
 	uv_poll_t socket_poll, process_poll;
@@ -155,6 +156,7 @@ void vmm_spawn_later(struct vmm *vmm);
 /* shell.c: one that is ready, or a new one, with at least `memory`; watched, and in the list of
  * shells until vmm_guest_adopt(); *ready says which. */
 struct vmm_guest *vmm_shell_take(struct vmm *vmm, uint64_t memory, bool *ready, struct error *err);
+void vmm_shell_remove_name(const struct vmm *vmm, uint32_t number);
 /* Has there be as many as wanted, soon, while nothing more urgent is done. */
 void vmm_shells_fill(struct vmm *vmm, uint64_t after_ms);
 /* Ends those of an earlier life, and removes their sockets; or, at our end, the sockets alone. */
@@ -267,8 +269,8 @@ struct vmm_guest *vmm_guest_find(struct vmm *vmm, struct instance_id id);
 struct vmm_guest *vmm_guest_new(struct vmm *vmm);
 /* Frees one that was never watched. */
 void vmm_guest_discard(struct vmm_guest *guest);
-/* Takes it into the list, of shells if it is one, and begins to listen to it. */
-void vmm_guest_watch(struct vmm_guest *guest);
+/* Takes it into the list, of shells if it is one, and begins to listen to it. On failure it is freed. */
+int vmm_guest_watch(struct vmm_guest *guest, struct error *err);
 /* Its monitor is there, or not, as guest->spawn says. */
 void vmm_guest_spawned(struct vmm_guest *guest);
 /* A shell is the guest of `id` from now on. */
