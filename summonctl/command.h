@@ -77,6 +77,7 @@ uint64_t number_of(const json_t *object, const char *key);
 
 int run_add(struct context *, const struct arguments *);
 int run_apply(struct context *, const struct arguments *);
+int run_import_jitsu(struct context *, const struct arguments *);
 int run_list(struct context *, const struct arguments *);
 int run_show(struct context *, const struct arguments *);
 int run_wake(struct context *, const struct arguments *);

@@ -37,6 +37,25 @@ static const struct command_option apply_options[] = {
 	{"dry-run", 'n', NULL, "only say what would change"},
 	{0},
 };
+/* The letters and long names of most are Jitsu's own. */
+static const struct command_option jitsu_options[] = {
+	{"backend", 'x', "NAME", "libxl, or libvirt; libxl where there is a kernel"},
+	{"delay", 'd', "SECONDS", "before an answer to a name that was asleep (0.1)"},
+	{"ttl", 't', "SECONDS", "of answers; guests go after twice as long without use (60)"},
+	{"mode", 'm', "MODE", "how they go: destroy, suspend or shutdown"},
+	{"bind", 'b', "ADDRESS", "prints what belongs into summond.conf, as all up to --synjitsu"},
+	{"listen", 'l', "PORT", "the DNS server's port"},
+	{"connect", 'c', "URI", "libvirt's"},
+	{"forwarder", 'f', "ADDRESS", "where other names are asked for"},
+	{"port", 'p', "PORT", "its port"},
+	{"persistdb", 0, "PATH", "where Jitsu keeps its database"},
+	{"synjitsu", 0, "UUID", "what answers SYNs for it"},
+	{"to", 0, "NAME", "run the guest with this backend instead"},
+	{"policy", 0, "NAME", "the policy's name, instead of jitsu- and the first dns="},
+	{"xml", 0, "FILE", "the libvirt domain, for a line without kernel="},
+	{"dry-run", 'n', NULL, "only print what would be registered"},
+	{0},
+};
 static const struct command_option list_options[] = {
 	{"names", 0, NULL, "only the names, one a line"},
 	{0},
@@ -67,6 +86,8 @@ static const struct command commands[] = {
 	{"add", "NAME", 1, 1, "Register a service, or change its definition", add_options, run_add},
 	{"apply", "-f FILE", 0, 0, "Set up the services and policies of a file", apply_options,
 		run_apply},
+	{"import-jitsu", "LINE ...", 1, ARGUMENTS_MAX, "Register what a line of Jitsu's says",
+		jitsu_options, run_import_jitsu},
 	{"list", "", 0, 0, "All services", list_options, run_list},
 	{"show", "NAME", 1, 1, "All about one service", NULL, run_show},
 	{"wake", "NAME", 1, 1, "Wake a service", wake_options, run_wake},
