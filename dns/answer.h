@@ -41,6 +41,8 @@ struct answer {
 	bool authoritative;
 	bool truncated;                /* nothing but TC is said */
 	uint8_t count;                 /* of parts */
+	bool may_sign;                 /* in: signatures that are not known yet may be made */
+	bool unsigned_yet;             /* out: it failed for want of one */
 	const struct service *service; /* is to be asked before the parts may be said */
 	struct part part[ANSWER_MAX_PARTS];
 	/* Where blocks of this one answer are: signatures and denials. */

@@ -104,10 +104,12 @@ static bool make(const struct dns_key *key, const uint8_t *digest, uint8_t *out)
 }
 
 static bool obtain(struct signatures *signatures, const struct dns_key *key, const uint8_t *digest,
-	uint8_t *out)
+	bool known_only, uint8_t *out)
 {
 	bool found;
 	struct entry *entry = find(signatures, digest, key->tag, &found);
+	if (!found && known_only)
+		return false;
 	if (!found) {
 		entry->used = 0;
 		if (!make(key, digest, entry->signature))
@@ -211,7 +213,7 @@ size_t sign(struct signatures *signatures, const struct sign_subject *subject,
 		if (!digest_of(signatures, subject, at + BLOCK_RECORD_FIXED, head, digest))
 			return 0;
 		at += BLOCK_RECORD_FIXED + head;
-		if (!obtain(signatures, keys[i], digest, at))
+		if (!obtain(signatures, keys[i], digest, subject->known_only, at))
 			return 0;
 		at += DNSSEC_SIGNATURE_SIZE;
 	}

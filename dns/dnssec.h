@@ -49,14 +49,15 @@ struct sign_subject {
 	const struct block *block;
 	const struct name *owner, *origin;
 	uint32_t ttl;
-	uint32_t now; /* real time, seconds; 0: the clock's */
+	uint32_t now;    /* real time, seconds; 0: the clock's */
+	bool known_only; /* none is made */
 };
 
 /* The largest block of RRSIG records of `keys` keys, with its struct. */
 #define SIGN_MAX_SIZE (BLOCK_RECORD_FIXED + 18 + NAME_MAX_SIZE + DNSSEC_SIGNATURE_SIZE)
 
 /* Writes the data of the RRSIG records of each key into `out` (SIGN_MAX_SIZE bytes a key), as the
- * bytes of a block; returns their size, or 0 where OpenSSL failed. */
+ * bytes of a block; returns their size, or 0 where OpenSSL failed, or one is not known. */
 size_t sign(struct signatures *signatures, const struct sign_subject *subject,
 	struct dns_key *const *keys, size_t count, uint8_t *out);
 

@@ -8,6 +8,9 @@
 #include "base/units.h"
 #include "dns/source.h"
 
+/* No RCODE, and no address. */
+#define ALL_KINDS UINT64_MAX
+
 int limit_init(struct limiter *limiter, uint32_t rate, uint32_t slip)
 {
 	*limiter = (struct limiter){.rate = rate, .slip = slip, .secret = clock_real()};
@@ -16,7 +19,6 @@ int limit_init(struct limiter *limiter, uint32_t rate, uint32_t slip)
 	(void)got;
 	if (rate == 0)
 		return 0;
-	limiter->interval = NS_PER_S / rate;
 	/* Pages of buckets that are never used are never touched. */
 	limiter->buckets = calloc(LIMIT_BUCKETS, sizeof(*limiter->buckets));
 	return limiter->buckets ? 0 : -ENOMEM;
@@ -38,20 +40,37 @@ static enum limit_verdict beyond(
 	return limiter->slip > 0 && bucket->skipped % limiter->slip == 0 ? LIMIT_SLIP : LIMIT_DROP;
 }
 
+bool limit_take(struct limit_bucket *bucket, uint32_t rate, uint64_t now)
+{
+	uint64_t interval = NS_PER_S / rate;
+	uint64_t from = bucket->full_at > now ? bucket->full_at : now;
+	if (from - now > interval * (rate - 1))
+		return false;
+	bucket->full_at = from + interval;
+	return true;
+}
+
+static struct limit_bucket *bucket_of(struct limiter *limiter, uint64_t network, uint64_t kind)
+{
+	/* The odd factor spreads what differs in few bits, as addresses do. */
+	uint64_t hash = source_hash(network ^ kind * 0x9e3779b97f4a7c15u, limiter->secret);
+	struct limit_bucket *bucket = &limiter->buckets[hash % LIMIT_BUCKETS];
+	if (bucket->kind != hash >> 32)
+		*bucket = (struct limit_bucket){.kind = (uint32_t)(hash >> 32)};
+	return bucket;
+}
+
 enum limit_verdict limit_check(
 	struct limiter *limiter, const struct sockaddr *client, uint64_t kind, uint64_t now)
 {
 	if (!limiter->buckets)
 		return LIMIT_PASS;
-	/* The odd factor spreads what differs in few bits, as addresses do. */
-	uint64_t hash =
-		source_hash(source_network(client) ^ kind * 0x9e3779b97f4a7c15u, limiter->secret);
-	struct limit_bucket *bucket = &limiter->buckets[hash % LIMIT_BUCKETS];
-	if (bucket->kind != hash >> 32)
-		*bucket = (struct limit_bucket){.kind = (uint32_t)(hash >> 32)};
-	uint64_t from = bucket->full_at > now ? bucket->full_at : now;
-	if (from - now > limiter->interval * (limiter->rate - 1))
+	uint64_t network = source_network(client);
+	struct limit_bucket *bucket = bucket_of(limiter, network, kind);
+	if (!limit_take(bucket, limiter->rate, now))
 		return beyond(limiter, bucket, client);
-	bucket->full_at = from + limiter->interval;
+	bucket = bucket_of(limiter, network, ALL_KINDS);
+	if (!limit_take(bucket, limiter->rate * LIMIT_KINDS, now))
+		return beyond(limiter, bucket, client);
 	return LIMIT_PASS;
 }

@@ -11,6 +11,11 @@
 
 #define DEFAULT_MAX_WAITING 4096
 
+/* New signatures a second: for one network, and for all clients that may not be where they say.
+ * One takes 40 us, and random names need as many as there are queries. */
+#define SIGN_NETWORK   1000
+#define SIGN_STRANGERS 5000
+
 static uint32_t real_seconds(void)
 {
 	return (uint32_t)(clock_real() / NS_PER_S);
@@ -32,6 +37,8 @@ int responder_init(struct responder *responder, const struct dns_config *config,
 		rc = cookies_init(&responder->cookies, real_seconds());
 	if (rc == 0)
 		rc = limit_init(&responder->limiter, config->rate_limit, config->rate_slip);
+	if (rc == 0)
+		rc = limit_init(&responder->signing, SIGN_NETWORK, 0);
 	if (rc < 0) {
 		responder_finish(responder);
 		return error_set(err, rc,
@@ -51,6 +58,7 @@ void responder_finish(struct responder *responder)
 	chaos_finish(&responder->chaos);
 	access_finish(&responder->access);
 	limit_finish(&responder->limiter);
+	limit_finish(&responder->signing);
 }
 
 static void count(struct dns_counters *counters, const struct answer *answer)
@@ -102,10 +110,18 @@ static void exchange_begin(struct exchange *exchange, struct responder *responde
 	exchange->query = query;
 	exchange->ede.present = false;
 	exchange->foreign = false;
+	exchange->answer.may_sign = false;
+	exchange->answer.unsigned_yet = false;
 	exchange->cookie_state = COOKIE_NONE;
 	if (query->cookie_size > 0 && responder->cookie_mode != DNS_COOKIES_OFF)
 		exchange->cookie_state = cookies_check(&responder->cookies, query,
 			&client->source.any, real_seconds(), exchange->cookie);
+}
+
+/* The client is where it says. */
+static bool is_verified(const struct exchange *exchange)
+{
+	return exchange->client->tcp || exchange->cookie_state == COOKIE_GOOD;
 }
 
 /* `text` is short. */
@@ -171,7 +187,7 @@ static bool ask_service(struct exchange *exchange, const struct request *request
 		.service = exchange->answer.service->number,
 		.qtype = exchange->query->type,
 		.tcp = request->client->tcp,
-		.verified = request->client->tcp || exchange->cookie_state == COOKIE_GOOD,
+		.verified = is_verified(exchange),
 		.received_at = request->received_at,
 		.source = &request->client->source.any,
 		.id = request->may_wait ? waiting_next(waiting, request->client) : WAITING_NONE,
@@ -247,7 +263,7 @@ static uint64_t kind_of(const struct exchange *exchange)
 static bool keeps_limit(struct exchange *exchange, uint64_t now)
 {
 	struct responder *responder = exchange->responder;
-	if (exchange->client->tcp || exchange->cookie_state == COOKIE_GOOD)
+	if (is_verified(exchange))
 		return true;
 	switch (limit_check(
 		&responder->limiter, &exchange->client->source.any, kind_of(exchange), now)) {
@@ -265,9 +281,38 @@ static bool keeps_limit(struct exchange *exchange, uint64_t now)
 	return true;
 }
 
-static void answer_ordinary(struct exchange *exchange)
+/* Whoever asks for names at random has new signatures made by it. */
+static bool may_sign(struct exchange *exchange, uint64_t now)
+{
+	struct responder *responder = exchange->responder;
+	const struct sockaddr *source = &exchange->client->source.any;
+	const struct prefixes *exempt = responder->limiter.exempt;
+	return (exempt && prefixes_match(exempt, source)) ||
+	       (limit_check(&responder->signing, source, 0, now) == LIMIT_PASS &&
+		       (is_verified(exchange) ||
+			       limit_take(&responder->strangers, SIGN_STRANGERS, now)));
+}
+
+/* The answer wants signatures that nobody had yet. */
+static void answer_signed(struct exchange *exchange, uint64_t now)
+{
+	struct responder *responder = exchange->responder;
+	exchange->answer.may_sign = may_sign(exchange, now);
+	if (exchange->answer.may_sign) {
+		answer_find(&responder->names, exchange->query, &exchange->answer);
+	} else if (exchange->client->tcp) {
+		explain(exchange, DNS_EDE_NOT_READY, "too many new signatures for this network");
+	} else {
+		responder->counters.slipped++;
+		truncate_answer(exchange);
+	}
+}
+
+static void answer_ordinary(struct exchange *exchange, uint64_t now)
 {
 	answer_find(&exchange->responder->names, exchange->query, &exchange->answer);
+	if (exchange->answer.unsigned_yet)
+		answer_signed(exchange, now);
 	exchange->foreign = exchange->answer.rcode == DNS_RCODE_REFUSED;
 	if (exchange->foreign)
 		explain(exchange, DNS_EDE_NOT_AUTHORITATIVE, "not in a zone of this server");
@@ -317,7 +362,7 @@ size_t respond(struct responder *responder, const struct request *request, uint8
 	if (rcode != 0)
 		answer_special(&exchange, (uint16_t)rcode);
 	else if (has_cookie(&exchange) && has_access(&exchange))
-		answer_ordinary(&exchange);
+		answer_ordinary(&exchange, request->received_at);
 	if (exchange.answer.service && !ask_service(&exchange, request))
 		return 0;
 	if (is_foreign(&exchange) && !forward_query(&exchange, request))
@@ -336,8 +381,9 @@ size_t respond_later(struct responder *responder, const struct waiting_query *en
 		return forward_pass(&entry->query, late->passed, late->passed_size, limit, out);
 	exchange_begin(&exchange, responder, &entry->client, &entry->query);
 	/* The tables may have changed meanwhile: what they say now is what is said, but for a
-	 * service that nobody asked about. */
-	answer_ordinary(&exchange);
+	 * service that nobody asked about. Those who wait are few. */
+	exchange.answer.may_sign = true;
+	answer_ordinary(&exchange, 0);
 	if (exchange.answer.service && exchange.answer.service->number != entry->service)
 		reply = DNS_REPLY_SERVFAIL;
 	if (late->ede && late->ede->present)

@@ -32,6 +32,8 @@ struct responder {
 	struct chaos chaos;
 	struct access access;
 	struct limiter limiter;
+	struct limiter signing;        /* of signatures for one network */
+	struct limit_bucket strangers; /* of signatures for all who may not be where they say */
 	struct cookies cookies;
 	enum dns_cookie_mode cookie_mode;
 	char nsid[CHAOS_MAX_TEXT + 1]; /* "": none */

@@ -40,11 +40,13 @@ void secure_sign(const struct secure *secure, const struct name *owner, uint32_t
 		.owner = owner,
 		.origin = &zone->origin,
 		.ttl = ttl ? ttl : wire_get32(part->block->bytes + 6),
+		.known_only = !out->may_sign,
 	};
 	size_t keys = part->block->type == DNS_TYPE_DNSKEY ? zone->key_count : 1;
 	struct block *block = begin_block(out, keys * SIGN_MAX_SIZE, &bytes);
 	size_t size = block ? sign(secure->signatures, &subject, zone->keys, keys, bytes) : 0;
 	if (size == 0) {
+		out->unsigned_yet = !out->may_sign;
 		fail(secure);
 		return;
 	}

@@ -129,7 +129,8 @@ static void on_written(uv_write_t *write, int status)
 	pump(connection);
 }
 
-/* Writes at once what the kernel takes, and leaves the rest to the loop. */
+/* Writes at once what the kernel takes, and leaves the rest to the loop. So it does with all of a
+ * transfer, however fast its client reads: others have their turn before the next part is made. */
 static void flush(struct tcp_connection *connection)
 {
 	size_t left = connection->out_end - connection->out_begin;
@@ -137,7 +138,7 @@ static void flush(struct tcp_connection *connection)
 		return;
 	uv_stream_t *stream = (uv_stream_t *)&connection->handle;
 	uv_buf_t buf = uv_buf_init((char *)connection->out + connection->out_begin, (unsigned)left);
-	int rc = uv_try_write(stream, &buf, 1);
+	int rc = connection->transfer ? 0 : uv_try_write(stream, &buf, 1);
 	if (rc < 0 && rc != UV_EAGAIN) {
 		connection_close(connection);
 		return;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <arpa/inet.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -252,6 +253,54 @@ static void sleeping_or_awake_is_the_same(void **state)
 	assert_memory_equal(first, later, answer);
 }
 
+/* How many of `count` queries for random names get signatures; the others, TC or SERVFAIL. */
+static unsigned flood(struct signed_world *test, const char *address, bool tcp, unsigned count)
+{
+	static unsigned names;
+	struct client *client = &test->world->client;
+	unsigned good = 0;
+	client->source.in.sin_addr.s_addr = inet_addr(address);
+	client->tcp = tcp ? (struct tcp_connection *)(uintptr_t)8 : NULL;
+	for (unsigned i = 0; i < count; i++) {
+		char name[32];
+		snprintf(name, sizeof(name), "n%u.file", names++);
+		ldns_pkt *packet = query(test, name, 1, DNS_OPT_FLAG_DO);
+		bool is_signed = ldns_pkt_nscount(packet) == 4;
+		assert_true(is_signed || ldns_pkt_nscount(packet) == 0);
+		if (!is_signed && tcp)
+			assert_int_equal(ldns_pkt_get_rcode(packet), LDNS_RCODE_SERVFAIL);
+		else
+			assert_int_equal(ldns_pkt_get_rcode(packet), LDNS_RCODE_NOERROR);
+		assert_int_equal(ldns_pkt_tc(packet), !is_signed && !tcp);
+		good += is_signed;
+		ldns_pkt_free(packet);
+	}
+	client->tcp = NULL;
+	return good;
+}
+
+static void new_signatures_are_limited(void **state)
+{
+	struct signed_world *test = *state;
+	char address[32];
+	unsigned strangers = 1000;
+	ldns_pkt_free(query(test, "www.file", 1, DNS_OPT_FLAG_DO));
+	assert_int_equal(flood(test, "192.0.2.1", false, 1500), 1000);
+	/* What is known is said to anyone. */
+	ldns_pkt *packet = query(test, "www.file", 1, DNS_OPT_FLAG_DO);
+	assert_int_equal(ldns_pkt_ancount(packet), 2);
+	ldns_pkt_free(packet);
+	assert_int_equal(flood(test, "192.0.2.1", true, 10), 0);
+	for (int i = 0; i < 10; i++) {
+		snprintf(address, sizeof(address), "192.0.%d.1", 10 + i);
+		strangers += flood(test, address, false, 600);
+	}
+	assert_in_range(strangers, 4990, 5000);
+	/* Who is where it says is not among them. */
+	assert_int_equal(flood(test, "192.0.30.1", false, 10), 0);
+	assert_int_equal(flood(test, "192.0.31.1", true, 1500), 1000);
+}
+
 static void keys_take_turns(void **state)
 {
 	struct signed_world *test = *state;
@@ -350,6 +399,7 @@ int main(void)
 		TEST(denials_say_what_there_is),
 		TEST(long_names_are_denied),
 		TEST(sleeping_or_awake_is_the_same),
+		TEST(new_signatures_are_limited),
 		TEST(keys_take_turns),
 		TEST(signatures_hold_a_week),
 		TEST(keys_are_kept_in_files),

@@ -49,6 +49,21 @@ static void a_network_has_its_rate(void **state)
 	limit_finish(&limiter);
 }
 
+/* Many names make no larger flood. */
+static void all_kinds_have_a_rate(void **state)
+{
+	(void)state;
+	struct limiter limiter;
+	uint64_t now = 1000 * NS_PER_S;
+	unsigned good = 0;
+	assert_int_equal(limit_init(&limiter, 10, 2), 0);
+	for (uint64_t kind = 1; kind <= 1000; kind++)
+		good += check(&limiter, "192.0.2.1", kind, now) == LIMIT_PASS;
+	assert_int_equal(good, 10 * LIMIT_KINDS);
+	assert_int_equal(passed(&limiter, "192.0.3.1", 1, now, 100), 10);
+	limit_finish(&limiter);
+}
+
 static void some_slip_through(void **state)
 {
 	(void)state;
@@ -215,6 +230,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_network_has_its_rate),
+		cmocka_unit_test(all_kinds_have_a_rate),
 		cmocka_unit_test(some_slip_through),
 		cmocka_unit_test(networks_may_be_exempt),
 		cmocka_unit_test(without_a_limit),
