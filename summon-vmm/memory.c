@@ -11,6 +11,9 @@
 #include "guest-kernel/include/summon_abi.h"
 #include "summon-vmm/file.h"
 
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14; musl 1.2.3 does not know it */
+#define MADV_POPULATE_WRITE 23
+#endif
 #define USUAL_IMAGE (384ull << 10)
 /* A mapping, and the first touch of each of its pages, costs more than copies of so few. */
 #define MAP_LEAST   (64ull << 10)
