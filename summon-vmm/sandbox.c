@@ -296,11 +296,16 @@ static int limit_resources(void)
 	return 0;
 }
 
+#ifndef CLOSE_RANGE_UNSHARE /* musl 1.2.3 does not know it */
+static int close_range(unsigned first, unsigned last, int flags)
+{
+	return (int)syscall(SYS_close_range, first, last, flags);
+}
+#endif
+
 int sandbox_close_inherited(int last, struct error *err)
 {
-	return syscall(SYS_close_range, (unsigned)last + 1, UINT32_MAX, 0) < 0
-		       ? failed(err, "close_range")
-		       : 0;
+	return close_range((unsigned)last + 1, UINT32_MAX, 0) < 0 ? failed(err, "close_range") : 0;
 }
 
 int sandbox_enter(enum sandbox_of whose, struct error *err)
