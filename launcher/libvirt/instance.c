@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "launcher/libvirt/saved.h"
+#include "launcher/libvirt/traces.h"
 
 /* A bound, not a limit to plan with. */
 #define QUEUE_MAX 64
@@ -125,6 +126,7 @@ static void exit_now(void *ctx)
 	struct instance_id id = instance->id;
 	struct launcher_event event = {
 		.type = LAUNCHER_EXITED, .exit = instance->exit, .error = instance->error};
+	traces_remove(instance);
 	instance_remove(instance);
 	virt_emit(virt, id, event);
 }
@@ -215,6 +217,7 @@ static void start_fails(struct instance *instance, const struct error *error)
 	struct virt *virt = instance->virt;
 	struct instance_id id = instance->id;
 	struct launcher_event event = {.type = LAUNCHER_START_FAILED, .error = *error};
+	traces_remove(instance);
 	instance_remove(instance);
 	virt_emit(virt, id, event);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "launcher/libvirt/traces.h"
 
 void virt_emit(struct virt *virt, struct instance_id id, struct launcher_event event)
 {
@@ -88,6 +89,7 @@ static void list_told(struct virt *virt)
 	bool first = virt->list_asked && !virt->listed;
 	if (first) {
 		virt->listed = true;
+		traces_sweep(virt);
 		virt_tell(virt, LAUNCHER_LISTED, NULL);
 	}
 	if (virt->lost) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,8 +147,12 @@ int kvm_probe(struct error *err)
 	pid_t child = fork();
 	if (child < 0)
 		return error_set(err, -errno, "fork: %s", strerror(errno));
-	if (child == 0)
+	if (child == 0) {
+		/* Nothing of ours outlives us in it: the doorbell and the sockets are the next one's. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close_range(STDERR_FILENO + 1, UINT32_MAX, 0);
 		_exit(guest_run());
+	}
 	int status = child_wait(child);
 	if (status < 0)
 		return error_set(err, -ETIME, "KVM: guest code does not come to its end in 500 ms");

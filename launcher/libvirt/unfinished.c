@@ -17,6 +17,8 @@
 #include "launcher/libvirt/domain_xml.h"
 
 #define KILL_LIMIT_MS 5000
+#define FOLDER_SIZE   512
+#define PATH_SIZE     (FOLDER_SIZE + 256 + 2)
 
 CLEANUP_DEFINE(doc, xmlDocPtr, xmlFreeDoc)
 CLEANUP_DEFINE(xpath, xmlXPathContextPtr, xmlXPathFreeContext)
@@ -116,20 +118,64 @@ static void remains_remove(const char *root, int run, const struct status *statu
 	}
 }
 
+static bool is_status(const char *name)
+{
+	const char *suffix = strrchr(name, '.');
+	return suffix && strcmp(suffix, ".xml") == 0;
+}
+
+/* Whether a status file names the folder, or is one that cannot be read. */
+static bool is_used(const char *run, const char *lib_dir)
+{
+	CLEANUP(closedir) DIR *dir = opendir(run);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		char path[PATH_SIZE];
+		struct status status;
+		snprintf(path, sizeof(path), "%s/%s", run, entry->d_name);
+		if (is_status(entry->d_name) &&
+			(!status_read(path, &status) || strcmp(status.lib_dir, lib_dir) == 0))
+			return true;
+	}
+	return !dir;
+}
+
+/* Folders of domains whose status file was not written yet, or not any more: "domain-<number>-<the
+ * beginning of its name>", src/conf/domain_conf.c. */
+static void unused_remove(const char *root, const char *run)
+{
+	char lib[FOLDER_SIZE];
+	unsigned number;
+	int end;
+	snprintf(lib, sizeof(lib), "%s/lib/qemu", root);
+	CLEANUP(closedir) DIR *dir = opendir(lib);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		char path[PATH_SIZE];
+		end = 0;
+		sscanf(entry->d_name, "domain-%u-summond-%n", &number, &end);
+		snprintf(path, sizeof(path), "%s/%s", lib, entry->d_name);
+		if (end > 0 && !is_used(run, path))
+			folder_remove(path);
+	}
+}
+
 void unfinished_remove(const char *root, const char *identity)
 {
-	char folder[512], path[sizeof(folder) + 256 + 2];
+	char folder[FOLDER_SIZE], path[PATH_SIZE];
 	struct status status;
 	snprintf(folder, sizeof(folder), "%s/run/qemu", root);
 	CLEANUP(closedir) DIR *dir = opendir(folder);
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
 		const char *suffix = strrchr(entry->d_name, '.');
+		/* What libvirt was writing when its process, which is ours, was killed. */
+		if (suffix && strcmp(suffix, ".new") == 0)
+			unlinkat(dirfd(dir), entry->d_name, 0);
 		snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-		if (!suffix || strcmp(suffix, ".xml") != 0 || !status_read(path, &status) ||
+		if (!is_status(entry->d_name) || !status_read(path, &status) ||
 			!status.unfinished || strcmp(status.identity, identity) != 0 ||
 			strncmp(entry->d_name, status.name, (size_t)(suffix - entry->d_name)) != 0)
 			continue;
 		qemu_kill((pid_t)status.pid, status.name);
 		remains_remove(root, dirfd(dir), &status);
 	}
+	unused_remove(root, folder);
 }

@@ -8,7 +8,8 @@
  * driver lists the domain and waits for ever for its start to end; it cannot even be destroyed.
  * (libvirtd outlives us, and finishes or undoes what it began.)
  *
- * Before the driver under `root` is opened: ends what is left of such domains of this identity.
+ * Before the driver under `root` is opened: ends what is left of such domains of this identity, and
+ * removes what was being written, and the folders of domains that no status file tells of.
  * Blocks, for as long as a QEMU takes to be killed. What cannot be read is left as it is.
  */
 void unfinished_remove(const char *root, const char *identity);

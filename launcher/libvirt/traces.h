@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef LAUNCHER_LIBVIRT_TRACES_H
+#define LAUNCHER_LIBVIRT_TRACES_H
+
+#include "launcher/libvirt/instance.h"
+
+/*
+ * What a guest that has ended would leave in our folders: its console's socket, and the log that the
+ * embedded driver writes for each domain. Every start has a name of its own, so that both would pile up.
+ * Why a guest did not start, libvirt's error says.
+ */
+void traces_remove(const struct instance *instance);
+/* Of those that ended while no daemon was there: once the guests that there are, are known. */
+void traces_sweep(const struct virt *virt);
+
+#endif
