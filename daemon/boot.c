@@ -194,6 +194,8 @@ static bool keep_route(void *ctx, const struct ip_address *address)
 				ip_address_equal(address, &instance->ipv6)))
 			return true;
 	}
+	/* Its guest ended while nobody looked; neighbours may still have its MAC. */
+	doorbell_announce(daemon->doorbell, address, NULL);
 	return false;
 }
 

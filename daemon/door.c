@@ -214,11 +214,29 @@ static bool is_known(void *ctx, const struct ip_address *address)
 	return find(ctx, address);
 }
 
+/* Of guests that were found at rest: who put them there may have died before it could tell. */
+static void announce_resting(struct daemon *daemon)
+{
+	for (uint32_t id = 0; id < daemon->registry.id_limit; id++) {
+		const struct service *service = daemon->registry.by_id[id];
+		const struct instance *instance = service ? service->instance : NULL;
+		if (!instance || instance->open)
+			continue;
+		const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
+		for (size_t i = 0; i < 2; i++)
+			if (ip_address_is_set(addresses[i]))
+				doorbell_announce(daemon->doorbell, addresses[i], NULL);
+	}
+}
+
 void door_settle(struct daemon *daemon)
 {
 	struct error err = ERROR_INIT;
-	if (daemon->doorbell && doorbell_prune(daemon->doorbell, is_known, daemon, &err) < 0)
+	if (!daemon->doorbell)
+		return;
+	if (doorbell_prune(daemon->doorbell, is_known, daemon, &err) < 0)
 		log_line(&daemon->log, LOG_WARNING, LOG_ABOUT_NOTHING, "%s", err.message);
+	announce_resting(daemon);
 }
 
 void door_look(struct daemon *daemon)

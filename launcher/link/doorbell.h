@@ -36,6 +36,7 @@ struct doorbell_config {
 	void *ctx;
 };
 
+/* May wait, for a second at most, for a device that the forked child of a killed daemon still holds. */
 int doorbell_create(uv_loop_t *loop, struct link *link, const struct doorbell_config *config,
 	struct doorbell **out, struct error *err);
 /* The device and the routes to it stay, so that packets are lost rather than sent elsewhere until

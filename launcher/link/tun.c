@@ -9,19 +9,29 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "launcher/link/device.h"
 
 #define TUN_PATH "/dev/net/tun"
 
+/* What was forked by a daemon that was killed may hold its device until it has begun its program. */
+#define ATTACH_TRIES   50
+#define ATTACH_STEP_US 20000
+
 static int attach(int fd, const char *name, struct error *err)
 {
 	struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
 	memcpy(request.ifr_name, name, strlen(name));
-	if (ioctl(fd, TUNSETIFF, &request) == 0)
+	int code = -EBUSY;
+	for (int i = 0; code == -EBUSY && i < ATTACH_TRIES; i++) {
+		if (i > 0)
+			usleep(ATTACH_STEP_US);
+		code = ioctl(fd, TUNSETIFF, &request) < 0 ? -errno : 0;
+	}
+	if (code == 0)
 		return 0;
-	int code = -errno;
 	const char *advice = code == -EPERM   ? "; run as root or with CAP_NET_ADMIN"
 			     : code == -EBUSY ? "; does another summond run?"
 			     : code == -EINVAL
