@@ -4,6 +4,7 @@
 
 usage: client.py tcp ADDRESS PORT | udp ADDRESS PORT COUNT | ping ADDRESS
        client.py soak PORT COUNT SEED MIN MAX ADDRESS...
+       client.py visits PORT SEED ADDRESS...    until its standard input ends
 """
 import json
 import random
@@ -120,4 +121,27 @@ def soak(port, count, seed, shortest, longest, *addresses):
     return found
 
 
-print(json.dumps({"soak": soak, "tcp": tcp, "udp": udp, "ping": ping}[sys.argv[1]](*sys.argv[2:])))
+def visits(port, seed, *addresses):
+    """One connection after another to each address, with the times at which it began and ended."""
+    over = threading.Event()
+    found = []
+
+    def live(address):
+        pauses = random.Random(f"{seed} {address}")
+        while not over.wait(pauses.uniform(0, 0.8)):
+            begun = time.time()
+            answer = tcp(address, port)
+            found.append({"address": address, "begun": begun, "ended": time.time(), **answer})
+
+    threads = [threading.Thread(target=live, args=(address,)) for address in addresses]
+    for thread in threads:
+        thread.start()
+    sys.stdin.read()
+    over.set()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+MODES = {"soak": soak, "tcp": tcp, "udp": udp, "ping": ping, "visits": visits}
+print(json.dumps(MODES[sys.argv[1]](*sys.argv[2:])))

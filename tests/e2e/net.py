@@ -49,13 +49,15 @@ class Here:
     def start(self, *words):
         """A client (see client.py); finish() tells what became of it."""
         return subprocess.Popen(self.command("/usr/bin/python3", CLIENT, *words),
-                                stdout=subprocess.PIPE, text=True)
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(self, *words):
         return finish(self.start(*words))
 
 
 def finish(process, limit=HANG):
+    if process.stdin and process.stdin.closed:
+        process.stdin = None
     text = process.communicate(timeout=limit)[0]
     assert process.returncode == 0, text
     return json.loads(text)
@@ -235,6 +237,7 @@ def live(ready, service, prefixes, gateways, say):
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.unshare(CLONE_NEWNET) < 0:
             raise OSError(ctypes.get_errno(), "unshare")
+        no_probes([])
         ip("tuntap", "add", "eth0", "mode", "tap")
         ip("link", "set", "lo", "up")
         ip("link", "set", "eth0", "address", service["mac"])

@@ -243,6 +243,22 @@ def test_a_removed_service_lets_its_clients_go(summond):
     assert finish(client)["error"] == errno.EHOSTUNREACH
 
 
+@pytest.mark.parametrize("key", ["ipv4", "ipv6"])
+def test_what_waits_is_lost_once_when_the_daemon_is_killed(summond, places, guests, key):
+    """The clients' own retransmissions ring at the next daemon, and are served."""
+    serve(summond)
+    address = summond.add(NAME, policy="ring", cmdline="sim.create_delay=1s")[key]
+    clients = [place.start("tcp", address, 80) for place in places.values()]
+    wait_for(lambda: door(summond)["waiting"] == 3, "all of them to wait")
+    summond.kill()
+    summond.start()
+    guests.append(adopt_sim_guest(summond, NAME))
+    answers = [finish(client) for client in clients]
+    assert [answer["body"] for answer in answers] == ["hello from a guest\n"] * 3
+    assert all(answer["retransmissions"] for answer in answers)
+    assert len(summond.summons(NAME)) == 1
+
+
 def test_the_host_wakes_nothing_by_itself(summond):
     serve(summond, ring_tcp="any", ring_udp="any", ring_ping="yes")
     ip("link", "set", "summon-bell", "down")

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: ISC
+"""The daemon and its helpers, killed with -9 at random moments while clients come and go: each time all is
+brought back, no client is lost but those of a guest that was killed, and in the end nothing is left over.
+E2E_KILLS=500 makes it so many kills, E2E_SEED repeats their choice, E2E_LOG is where the daemon's log goes."""
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from datetime import datetime
+
+import pytest
+from harness import BACKEND, BUILD, MODE, Summond, ask, wait_for
+from net import Here, Host, finish, ip, sysctl
+from space import check_same, helpers, picture, settled, ways
+
+KILLS = int(os.environ.get("E2E_KILLS", "25"))
+SEED = int(os.environ.get("E2E_SEED", str(time.time_ns() % 1000000)))
+CONFIG = """network { address6 = "fd77::1/64"; pool = "10.77.0.0/17"; pool6 = "fd77::/112" }
+wake { per_source = none; per_service = none; total = none }"""
+# Ways to start and to rest, in turn.
+WAYS = [("cold", "destroy"), ("cold", "shutdown"), ("prepared", "destroy"), ("suspended", "suspend"),
+        ("snapshot", "snapshot"), ("cold", "suspend"), ("cold", "snapshot"), ("snapshot", "destroy")]
+CABLES = ("behind", "beside")
+AT_REST = {"asleep", "prepared", "suspended"}
+# How long after a guest was killed its clients may still hear of that: backoff, and a stall.
+AFTERMATH = 2
+
+
+def add_services(summond):
+    services = []
+    for number, (start, retire) in enumerate(WAYS):
+        name = f"{start}-{retire}"
+        summond.policy(name, start=start, retire=retire, idle_after="300ms", min_life="0", ttl="0",
+                       ring_tcp="7", ring_rate="none", ready_timeout="30s", backoff_first="10ms",
+                       backoff_max="10ms", shutdown_grace="1s")
+        services.append(summond.add(f"s{number}.example.test", image="echo", policy=name))
+    return services
+
+
+@pytest.fixture(scope="module")
+def summond():
+    if BACKEND == "vmm" and subprocess.run(
+            [BUILD / "summon-vmm" / "summon-vmm", "--check", f"--mode={MODE}"],
+            stdout=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip(f"summon-vmm has no mode {MODE} here")
+    with Summond(CONFIG).start() as daemon:
+        yield daemon
+        if "E2E_LOG" in os.environ:
+            shutil.copy(daemon.log_path, os.environ["E2E_LOG"])
+    ip("link", "del", "summon-bell", check=False)
+
+
+@pytest.fixture(scope="module")
+def places(summond):
+    behind = Host("behind", ["192.168.50.2/24", "fd50::2/64"],
+                  gateways=["192.168.50.1/24", "fd50::1/64"])
+    sysctl("ipv4/conf/behind/forwarding", 1)
+    sysctl("ipv6/conf/all/forwarding", 1)
+    beside = Host("beside", ["10.77.200.1/16", "fd77::200:1/64"], bridge="summon0")
+    yield [Here(), behind, beside]
+    behind.close()
+    beside.close()
+
+
+def put_to_rest(summond, services):
+    """Nothing is awake."""
+    for service in services:
+        summond.call("POST", f"/v1/services/{service['name']}/retire", {"how": "destroy"})
+    wait_for(lambda: {summond.state(service["name"]) for service in services} <= AT_REST,
+             "all to rest")
+
+
+def remove_all(summond, services):
+    for service in services:
+        summond.call("DELETE", f"/v1/services/{service['name']}")
+    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
+
+
+class Killer:
+    """Kills at random moments, and starts what it killed again."""
+
+    def __init__(self, summond):
+        self.summond = summond
+        self.rng = random.Random(SEED)
+        self.daemon_kills = []  # (when, until it served again)
+        self.guest_kills = []   # when
+
+    def kill_helper(self):
+        victims = sorted(helpers())
+        if not victims:
+            return False
+        try:
+            os.kill(self.rng.choice(victims), signal.SIGKILL)
+        except ProcessLookupError:
+            return False
+        self.guest_kills.append(time.time())
+        return True
+
+    def kill_daemon(self):
+        at = time.time()
+        self.summond.kill()
+        # Who starts it anew does not wait for it: the next kill may come while it begins.
+        self.summond.start(wait=False)
+        self.daemon_kills.append(at)
+
+    def run(self, count):
+        done = 0
+        while done < count:
+            time.sleep(self.rng.choice([self.rng.uniform(0, 0.2), self.rng.uniform(0, 1.5)]))
+            what = self.rng.random()
+            if what > 0.7 and self.kill_helper():
+                done += 1
+            if what < 0.8:
+                self.kill_daemon()
+                done += 1
+        wait_for(self.summond.is_serving, "summond to serve")
+
+
+def query_all(summond, names, over, answers):
+    """Asks for each name in turn, until it is over; a daemon that is not there says nothing."""
+    while not over.wait(0.05):
+        for name in names:
+            try:
+                answers.append(ask(name, summond.port, patience=2))
+            except (OSError, AssertionError) as error:
+                answers.append(type(error).__name__)
+
+
+def served_again(log):
+    """When a daemon began to serve, by its log."""
+    return [datetime.fromisoformat(line.split()[0].replace("Z", "+00:00")).timestamp()
+            for line in log.splitlines() if " serving " in line]
+
+
+def judge(visits, killer, serving):
+    """Clients of a guest that was killed may know of it, until a daemon has looked after it; all others
+    were served."""
+    troubles = [(at, AFTERMATH + next((then for then in serving if then > at), at))
+                for at in killer.guest_kills]
+    served, excused, again = 0, 0, 0
+    for visit in visits:
+        good = visit["error"] == 0 and visit["body"] == "are you there?"
+        served += good
+        excused += not good
+        assert good or any(begin <= visit["ended"] and visit["begun"] <= end
+                           for begin, end in troubles), visit
+        again += bool(visit.get("retransmissions"))
+    return served, excused, again
+
+
+def visit_all(summond, services):
+    for service in services:
+        for key in ("ipv4", "ipv6"):
+            answer = Here().ask("tcp", service[key], 7)
+            assert answer["error"] == 0, (service["name"], answer)
+        assert summond.dig(service["name"]).addresses == [service["ipv4"]]
+
+
+def besiege(summond, places, services):
+    """Clients everywhere, of everything, while it is killed; what has become of them."""
+    killer = Killer(summond)
+    clients = [place.start("visits", 7, SEED, *[service[key] for service in services])
+               for place in places for key in ("ipv4", "ipv6")]
+    over, answers = threading.Event(), []
+    asker = threading.Thread(target=query_all, args=(
+        summond, [service["name"] for service in services], over, answers))
+    asker.start()
+    try:
+        killer.run(KILLS)
+    finally:
+        over.set()
+        asker.join()
+        for client in clients:
+            client.stdin.close()
+        visits = [visit for client in clients for visit in finish(client)]
+    return killer, visits, answers
+
+
+def test_kills(summond, places):
+    print(f"E2E_SEED={SEED} E2E_KILLS={KILLS}")
+    services = add_services(summond)
+    visit_all(summond, services)  # so that what is made at first is there
+    remove_all(summond, services)
+    empty = settled(lambda: picture(summond, others=CABLES))
+    summond.kill(signal.SIGTERM)
+    stopped = settled(lambda: picture(summond, others=CABLES))
+    summond.start()
+    services = add_services(summond)
+    put_to_rest(summond, services)
+    resting = settled(lambda: ways(others=CABLES))
+
+    killer, visits, answers = besiege(summond, places, services)
+    served, excused, again = judge(visits, killer, served_again(summond.log()))
+    addresses = [answer for answer in answers if answer[0].isdigit()]
+    assert set(addresses) <= {service["ipv4"] for service in services}
+    print(f"{len(killer.daemon_kills)} kills of the daemon, {len(killer.guest_kills)} of helpers; "
+          f"{served} visits served, {excused} met a guest's end, {again} sent something again; "
+          f"{len(addresses)} of {len(answers)} queries answered")
+
+    put_to_rest(summond, services)
+    check_same(lambda: ways(others=CABLES), resting, "routes are not as before")
+    visit_all(summond, services)
+    remove_all(summond, services)
+    check_same(lambda: picture(summond, others=CABLES), empty, "left over, or lost")
+    summond.kill(signal.SIGTERM)
+    check_same(lambda: picture(summond, others=CABLES), stopped, "left over, or lost, by the end")
+    summond.start()
