@@ -15,6 +15,7 @@
 #include "launcher/link/tap.h"
 
 #define SPARE_TAPS_MOST 1024
+#define LIST_TRIES      8
 
 struct link {
 	struct netlink netlink;
@@ -177,24 +178,42 @@ static bool is_orphan(const struct link *link, const struct device *device)
 	       tap_list_find(&link->spares.list, device->name) == link->spares.list.count;
 }
 
-static int remove_orphan(void *ctx, const struct device *device)
+struct orphans {
+	const struct link *link;
+	struct tap_list list;
+};
+
+static int gather_orphan(void *ctx, const struct device *device)
 {
-	struct link *link = ctx;
-	if (!is_orphan(link, device))
-		return 0;
+	struct orphans *orphans = ctx;
 	struct tap tap = {.index = device->index, .fd = -1};
-	remover_add(&link->remover, &tap);
-	return 0;
+	return is_orphan(orphans->link, device) ? tap_list_add(&orphans->list, &tap) : 0;
+}
+
+/* They are deleted after the last look: a list of devices that are being deleted is none. Other
+ * devices may come and go meanwhile. */
+static int remove_orphans(struct link *link, struct error *err)
+{
+	struct orphans orphans = {.link = link};
+	int rc = -EINTR;
+	for (int tries = 0; rc == -EINTR && tries < LIST_TRIES; tries++) {
+		orphans.list.count = 0;
+		rc = device_each(&link->netlink, gather_orphan, &orphans);
+	}
+	for (size_t i = 0; i < orphans.list.count; i++)
+		remover_add(&link->remover, &orphans.list.items[i]);
+	tap_list_finish(&orphans.list);
+	/* What was missed is found the next time. */
+	return rc < 0 && rc != -EINTR ? netlink_error(&link->netlink, err, rc,
+						"cannot list this host's network devices")
+				      : 0;
 }
 
 int link_taps_settle(struct link *link, struct error *err)
 {
-	int rc = device_each(&link->netlink, remove_orphan, link);
-	/* The deletions change what is being listed; what was missed is found the next time. */
-	if (rc < 0 && rc != -EINTR)
-		return netlink_error(
-			&link->netlink, err, rc, "cannot list this host's network devices");
-	rc = spares_fill(&link->spares, &link->netlink, err);
+	int rc = remove_orphans(link, err);
+	if (rc >= 0)
+		rc = spares_fill(&link->spares, &link->netlink, err);
 	link->settled = rc == 0;
 	return rc;
 }
