@@ -123,13 +123,29 @@ def test_the_probe_is_not_its_own_client(summond, places, options, key):
     assert summond.service(NAME)["doorbell"]["woke"] == 1
 
 
-@pytest.mark.parametrize("start,retire", [("prepared", "destroy"), ("suspended", "suspend")])
-def test_tiers_are_woken_too(summond, places, start, retire):
+@pytest.mark.parametrize("start,retire,rests", [
+    ("prepared", "destroy", {"prepared"}), ("suspended", "suspend", {"suspended"}),
+    ("cold", "suspend", {"asleep", "suspended"}), ("cold", "snapshot", {"asleep", "suspended"}),
+    ("snapshot", "destroy", {"asleep", "suspended"}), ("snapshot", "snapshot", {"asleep", "suspended"})])
+def test_tiers_are_woken_too(summond, places, start, retire, rests):
     address = serve(summond, ring_tcp="7", image="echo", start=start, retire=retire)["ipv4"]
-    rest = "prepared" if start == "prepared" else "suspended"
     answers = []
-    for place in PLACES:
-        summond.wait_state(NAME, rest)
+    for place in (*PLACES, "host"):
+        summond.wait_state(NAME, *rests)
         answers.append(places[place].ask("tcp", address, 7))
         check_connected(summond, *answers)
+        answers.append(places[place].ask("tcp", address, 7))  # it is awake
+        check_connected(summond, *answers)
         summond.call("POST", f"/v1/services/{NAME}/retire", {"how": retire})
+
+
+def test_a_cached_answer_leads_to_who_fell_asleep(summond, places):
+    """The client keeps the address; the guest has been retired as idle, and is there again."""
+    serve(summond, ring_tcp="7", image="echo", idle_after="200ms", min_life="0", ttl="0")
+    answers = []
+    for place in PLACES:
+        [address] = summond.dig(NAME).addresses
+        summond.wait_state(NAME, "asleep")
+        answers.append(places[place].ask("tcp", address, 7))
+        check_connected(summond, *answers)
+        summond.wait_state(NAME, "asleep")
