@@ -222,12 +222,17 @@ bool dns_in_zone(const struct dns_server *server, const char *name);
 /* Whether the zones leave the name to a service. -EEXIST, with what they have there. */
 int dns_check_service_name(const struct dns_server *server, const char *name, struct error *err);
 
-/* Adds a service's name or replaces it; compiles its answers. A service has one name; `service` is
- * any number of the caller's, not 0. -EINVAL for a bad name (the message says why), -EEXIST where
+/* Adds a service's name or replaces it; compiles its answers. `service` is any number of the
+ * caller's, not 0. -EINVAL for a bad name (the message says why), -EEXIST where
  * the name belongs to another service, or to a name server with an address of its own. */
 int dns_put_service(struct dns_server *server, uint32_t service, const char *name,
 	const struct ip_address *ipv4, const struct ip_address *ipv6, uint32_t ttl,
 	struct error *err);
+/* All other names of a service: each has its addresses and is asked about as the service, while PTR
+ * records say the name of dns_put_service, which keeps these. Takes the place of those it had; on
+ * error nothing has changed: -ENOENT where there is no such service, the others as above. */
+int dns_set_service_names(struct dns_server *server, uint32_t service, const char *const *names,
+	size_t count, struct error *err);
 void dns_remove_service(struct dns_server *server, uint32_t service);
 
 /* Checks a host name and writes its canonical text: lower case, no final dot, at most 253 letters.

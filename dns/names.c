@@ -25,6 +25,7 @@ static void service_destroy(struct service *service)
 	free(service->block[0]);
 	free(service->block[1]);
 	free(service->ptr);
+	free(service->also);
 	free(service);
 }
 
@@ -51,16 +52,15 @@ static void place_service(struct node *node, const struct service *service)
 	node->block[NODE_AAAA] = service->block[1];
 }
 
-static struct node *node_of(const struct names *names, const struct service *service)
+/* Takes a name away from the service; nothing where it is not the service's. */
+static void displace_name(struct names *names, const struct service *service, const uint8_t *wire)
 {
 	struct name name;
 	bool exact;
-	name_fold(service->name, &name);
-	return table_closest(&names->table, &name, &exact);
-}
-
-static void displace_service(struct names *names, struct node *node)
-{
+	name_fold(wire, &name);
+	struct node *node = table_closest(&names->table, &name, &exact);
+	if (!exact || node->service != service)
+		return;
 	node->service = NULL;
 	node->block[NODE_A] = node->block[NODE_AAAA] = NULL;
 	table_prune(&names->table, node);
@@ -129,22 +129,30 @@ struct placing {
 	struct error *err;
 };
 
+static int place_name_again(
+	struct placing *placing, const struct service *service, const uint8_t *wire)
+{
+	struct name name;
+	name_fold(wire, &name);
+	struct node *node = table_obtain(placing->table, &name);
+	int rc = node ? check_free(node, &name, placing->err)
+		      : error_set(placing->err, -ENOMEM, "out of memory");
+	if (rc == 0)
+		place_service(node, service);
+	return rc;
+}
+
 static void place_again(const void *tree_node, VISIT visit, void *closure)
 {
 	const struct service *service = *(struct service *const *)tree_node;
 	struct placing *placing = closure;
-	struct name name;
 	/* Each is visited once on its way in order, or as a leaf. */
 	if (placing->rc < 0 || (visit != postorder && visit != leaf))
 		return;
-	name_fold(service->name, &name);
-	struct node *node = table_obtain(placing->table, &name);
-	placing->rc = node ? check_free(node, &name, placing->err)
-			   : error_set(placing->err, -ENOMEM, "out of memory");
-	if (placing->rc < 0)
-		return;
-	place_service(node, service);
-	for (int i = 0; i < 2; i++)
+	placing->rc = place_name_again(placing, service, service->name);
+	for (size_t i = 0; placing->rc == 0 && i < service->also_count; i++)
+		placing->rc = place_name_again(placing, service, service->also[i]);
+	for (int i = 0; placing->rc == 0 && i < 2; i++)
 		place_ptr(placing->table, service, &service->address[i]);
 }
 
@@ -249,6 +257,41 @@ int names_check_service(const struct names *names, const char *text, struct erro
 	return exact || node->cut ? check_free(node, &name, err) : 0;
 }
 
+static bool has_name(
+	uint8_t (*const list)[NAME_MAX_SIZE], size_t count, const uint8_t wire[NAME_MAX_SIZE])
+{
+	for (size_t i = 0; i < count; i++)
+		if (name_compare(list[i], wire) == 0)
+			return true;
+	return false;
+}
+
+/* Displaces those of the list that are not kept. */
+static void displace_others(struct names *names, const struct service *service,
+	uint8_t (*const list)[NAME_MAX_SIZE], size_t count, uint8_t (*const keep)[NAME_MAX_SIZE],
+	size_t keep_count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!has_name(keep, keep_count, list[i]))
+			displace_name(names, service, list[i]);
+}
+
+/* The other names of a service stay when it is put again, but for one that is its own name now. */
+static void keep_others(struct names *names, struct service *service, struct service *old)
+{
+	struct name name;
+	bool exact;
+	service->also = STEAL_POINTER(old->also);
+	for (size_t i = 0; i < old->also_count; i++) {
+		uint8_t *wire = service->also[i];
+		if (name_compare(wire, service->name) == 0)
+			continue;
+		name_fold(wire, &name);
+		place_service(table_closest(&names->table, &name, &exact), service);
+		memmove(service->also[service->also_count++], wire, NAME_MAX_SIZE);
+	}
+}
+
 /* The node for the name, where the service may have it. */
 static int claim_node(struct names *names, uint32_t number, const struct name *name,
 	struct node **out, struct error *err)
@@ -297,8 +340,10 @@ int names_put_service(struct names *names, uint32_t number, const char *text,
 	*place = STEAL_POINTER(service);
 	/* The new name first: it may be above the old one, and only be kept by it. */
 	place_service(node, *place);
-	if (old && node_of(names, old) != node)
-		displace_service(names, node_of(names, old));
+	if (old) {
+		keep_others(names, *place, old);
+		displace_name(names, old, old->name);
+	}
 	for (int i = 0; old && i < 2; i++)
 		displace_ptr(&names->table, old, &old->address[i]);
 	for (int i = 0; i < 2; i++)
@@ -307,12 +352,55 @@ int names_put_service(struct names *names, uint32_t number, const char *text,
 	return 0;
 }
 
+static int claim_other(struct names *names, const struct service *service, const char *text,
+	uint8_t wire[NAME_MAX_SIZE], struct error *err)
+{
+	struct name name;
+	struct node *node;
+	int rc = name_parse(text, &name, err);
+	if (rc < 0)
+		return rc;
+	if (name_compare(name.bytes, service->name) == 0)
+		return error_set(err, -EEXIST, "'%.100s' is its own name already", text);
+	rc = claim_node(names, service->number, &name, &node, err);
+	if (rc < 0)
+		return rc;
+	place_service(node, service);
+	memcpy(wire, name.bytes, name.size);
+	return 0;
+}
+
+int names_set_service_names(struct names *names, uint32_t number, const char *const *texts,
+	size_t count, struct error *err)
+{
+	struct service *service = find_service(names, number);
+	if (!service)
+		return error_set(err, -ENOENT, "there is no service of number %u", number);
+	uint8_t(*also)[NAME_MAX_SIZE] = calloc(count + 1, sizeof(*also));
+	if (!also)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (size_t i = 0; i < count; i++) {
+		int rc = claim_other(names, service, texts[i], also[i], err);
+		if (rc == 0)
+			continue;
+		displace_others(names, service, also, i, service->also, service->also_count);
+		free(also);
+		return rc;
+	}
+	displace_others(names, service, service->also, service->also_count, also, count);
+	free(service->also);
+	service->also = also;
+	service->also_count = count;
+	return 0;
+}
+
 void names_remove_service(struct names *names, uint32_t number)
 {
 	struct service *service = find_service(names, number);
 	if (!service)
 		return;
-	displace_service(names, node_of(names, service));
+	displace_name(names, service, service->name);
+	displace_others(names, service, service->also, service->also_count, NULL, 0);
 	for (int i = 0; i < 2; i++)
 		displace_ptr(&names->table, service, &service->address[i]);
 	tdelete(service, &names->services, compare_numbers);

@@ -9,13 +9,15 @@
 #include "dns/zone.h"
 #include "dns/zones.h"
 
-/* A service's name and its compiled answers. */
+/* A service's names and its compiled answers. */
 struct service {
 	uint32_t number;
 	struct ip_address address[2]; /* IPv4, IPv6; or "none" */
 	struct block *block[2];       /* A, AAAA; NULL without */
 	struct block *ptr;            /* its name, for whoever asks for an address */
 	uint8_t name[NAME_MAX_SIZE];
+	uint8_t (*also)[NAME_MAX_SIZE]; /* its other names; also_count of them */
+	size_t also_count;
 };
 
 /* All that can be asked for: the zones, the services, and the table of their names. */
@@ -41,6 +43,8 @@ int names_check_service(const struct names *names, const char *text, struct erro
 int names_put_service(struct names *names, uint32_t number, const char *text,
 	const struct ip_address *ipv4, const struct ip_address *ipv6, uint32_t ttl,
 	struct error *err);
+int names_set_service_names(struct names *names, uint32_t number, const char *const *texts,
+	size_t count, struct error *err);
 void names_remove_service(struct names *names, uint32_t number);
 
 /* The set of a type among a node's static records; NULL: none. */

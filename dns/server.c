@@ -209,6 +209,12 @@ int dns_put_service(struct dns_server *server, uint32_t service, const char *nam
 	return names_put_service(&server->responder.names, service, name, ipv4, ipv6, ttl, err);
 }
 
+int dns_set_service_names(struct dns_server *server, uint32_t service, const char *const *names,
+	size_t count, struct error *err)
+{
+	return names_set_service_names(&server->responder.names, service, names, count, err);
+}
+
 void dns_remove_service(struct dns_server *server, uint32_t service)
 {
 	names_remove_service(&server->responder.names, service);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: ISC */
+#include "tests/dns/world.h"
+
+#define COUNT(list) (sizeof(list) / sizeof((list)[0]))
+
+static const char *const both[] = {"other.example.test", "Deep.under.OTHER.example.test"};
+
+static void expect_service(struct world *world, const char *name, unsigned service)
+{
+	unsigned before = world->daemon.count;
+	assert_int_equal(rcode_of(world, name), DNS_RCODE_NOERROR);
+	assert_int_equal(world->daemon.count, before + 1);
+	assert_int_equal(world->daemon.asked.service, service);
+}
+
+static void expect_nobody(struct world *world, const char *name)
+{
+	unsigned before = world->daemon.count;
+	assert_int_equal(rcode_of(world, name), DNS_RCODE_NXDOMAIN);
+	assert_int_equal(world->daemon.count, before);
+}
+
+static void all_names_are_the_service(void **state)
+{
+	struct world *world = *state;
+	struct names *names = &world->responder.names;
+	size_t nodes = names->table.node_count;
+	assert_int_equal(names_set_service_names(names, 8, both, COUNT(both), NULL), 0);
+	expect_service(world, both[0], 8);
+	expect_service(world, "deep.under.other.example.test", 8);
+	expect_service(world, "a.b.c.example.test", 8);
+	assert_int_equal(rcode_of(world, "under.other.example.test"), DNS_RCODE_NOERROR);
+	expect(world, HEAD "05'other'" EXAMPLE " 0001 0001",
+		"1234 8500 0001 0001 0000 0000 05'other'" EXAMPLE " 0001 0001"
+		" c00c 0001 0001 00000005 0004 0a4d0005");
+	/* One goes, the one beneath it stays. */
+	assert_int_equal(names_set_service_names(names, 8, both + 1, 1, NULL), 0);
+	unsigned asked = world->daemon.count;
+	assert_int_equal(rcode_of(world, both[0]), DNS_RCODE_NOERROR);
+	assert_int_equal(world->daemon.count, asked);
+	expect_service(world, both[1], 8);
+	assert_int_equal(names_set_service_names(names, 8, NULL, 0, NULL), 0);
+	expect_nobody(world, both[0]);
+	expect_service(world, "a.b.c.example.test", 8);
+	assert_int_equal(names->table.node_count, nodes);
+}
+
+static void what_cannot_be_changes_nothing(void **state)
+{
+	struct world *world = *state;
+	struct names *names = &world->responder.names;
+	static const struct {
+		const char *name, *why;
+		int code;
+	} bad[] = {
+		{"www.example.test", "'www.example.test' is the name of another service", -EEXIST},
+		{"A.b.c.example.test", "is its own name already", -EEXIST},
+		{"ns1.example.test", "has an address in its zone", -EEXIST},
+		{"*.example.test", "0x2a", -EINVAL},
+		{"x..y", "x..y", -EINVAL},
+	};
+	assert_int_equal(names_set_service_names(names, 8, both, 1, NULL), 0);
+	size_t nodes = names->table.node_count;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct error err = ERROR_INIT;
+		const char *const list[] = {both[0], "new.example.test", bad[i].name};
+		assert_int_equal(names_set_service_names(names, 8, list, 3, &err), bad[i].code);
+		assert_non_null(strstr(err.message, bad[i].why));
+		expect_service(world, both[0], 8);
+		expect_nobody(world, "new.example.test");
+		assert_int_equal(names->table.node_count, nodes);
+	}
+	assert_int_equal(names_set_service_names(names, 99, both, 1, NULL), -ENOENT);
+	/* Nor is it to be had by another service, by either way. */
+	const struct ip_address v4 = IPV4(10, 0, 0, 1);
+	assert_int_equal(names_put_service(names, 11, both[0], &v4, NULL, 5, NULL), -EEXIST);
+	assert_int_equal(names_set_service_names(names, 9, both, 1, NULL), -EEXIST);
+	assert_int_equal(names->table.node_count, nodes);
+}
+
+static void they_stay_when_the_service_is_put_again(void **state)
+{
+	struct world *world = *state;
+	struct names *names = &world->responder.names;
+	const struct ip_address v4 = IPV4(10, 0, 0, 1);
+	size_t nodes = names->table.node_count;
+	assert_int_equal(names_put_service(names, 11, "x.example.test", &v4, NULL, 5, NULL), 0);
+	assert_int_equal(names_set_service_names(names, 11, both, COUNT(both), NULL), 0);
+	assert_int_equal(names_put_service(names, 11, "x.example.test", &v4, &v6, 9, NULL), 0);
+	expect_service(world, both[1], 11);
+	expect(world, HEAD "05'other'" EXAMPLE " 001c 0001",
+		"1234 8500 0001 0001 0000 0000 05'other'" EXAMPLE " 001c 0001"
+		" c00c 001c 0001 00000009 0010 fd000000000000000000000000000005");
+	/* One of them becomes its own. */
+	assert_int_equal(names_put_service(names, 11, both[0], NULL, &v6, 9, NULL), 0);
+	expect_nobody(world, "x.example.test");
+	assert_int_equal(names_set_service_names(names, 11, NULL, 0, NULL), 0);
+	assert_int_equal(rcode_of(world, "deep.under.other.example.test"), DNS_RCODE_NXDOMAIN);
+	assert_int_equal(rcode_of(world, both[0]), DNS_RCODE_NOERROR);
+	names_remove_service(names, 11);
+	assert_int_equal(names->table.node_count, nodes);
+}
+
+static void zones_change_around_them(void **state)
+{
+	struct world *world = *state;
+	struct names *names = &world->responder.names;
+	static const struct dns_name_server on_other[] = {
+		{"other.example.test", {AF_INET, {1, 2, 3, 4}}, {0}}};
+	const struct dns_zone_config against = {
+		.origin = "test", .servers = on_other, .server_count = 1};
+	struct error err = ERROR_INIT;
+	assert_int_equal(names_set_service_names(names, 8, both, COUNT(both), NULL), 0);
+	assert_int_equal(names_set_zones(names, zones, 2, NULL), 0);
+	expect_service(world, both[0], 8);
+	expect_service(world, "deep.under.other.example.test", 8);
+	assert_int_equal(names_set_zones(names, &against, 1, &err), -EEXIST);
+	assert_non_null(strstr(err.message, "'other.example.test' has an address in its zone"));
+	expect_service(world, both[0], 8);
+	names_remove_service(names, 8);
+	assert_int_equal(names_set_zones(names, &against, 1, NULL), 0);
+}
+
+static void an_address_says_the_services_own_name(void **state)
+{
+	struct world *world = *state;
+	struct names *names = &world->responder.names;
+	const struct dns_zone_config with_reverse[] = {zones[0], zones[1],
+		{.origin = "77.10.in-addr.arpa", .servers = parent_servers, .server_count = 1}};
+	uint8_t query[300], out[ANSWER_MAX_UDP];
+	assert_int_equal(names_set_service_names(names, 7, both, 1, NULL), 0);
+	assert_int_equal(names_set_zones(names, with_reverse, 3, NULL), 0);
+	size_t size = ask_bytes(
+		world, query, bytes_query(query, 1, "5.0.77.10.in-addr.arpa", DNS_TYPE_PTR), out);
+	assert_true(size > 18);
+	static const uint8_t www[] = "\3www\7example\4test";
+	assert_memory_equal(out + size - sizeof(www), www, sizeof(www));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(all_names_are_the_service),
+		TEST(what_cannot_be_changes_nothing),
+		TEST(they_stay_when_the_service_is_put_again),
+		TEST(zones_change_around_them),
+		TEST(an_address_says_the_services_own_name),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
