@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: ISC
+"""A connection that is open and silent keeps its guest awake where the host tracks connections, and
+survives its guest's rest where the guest keeps its memory."""
+import socket
+import subprocess
+
+import pytest
+from harness import BACKEND, BUILD, HANG, Summond, wait_for
+from net import ip
+from track import track_connections
+
+CONFIG = """network { address6 = "fd77::1/64"; pool = "10.77.0.0/17"; pool6 = "fd77::/112" }
+wake { per_source = none; per_service = none; total = none }"""
+NAME, OTHER = "open.example.test", "other.example.test"
+
+
+@pytest.fixture(scope="module")
+def summond():
+    if BACKEND == "vmm" and subprocess.run([BUILD / "summon-vmm" / "summon-vmm", "--check"],
+                                           stdout=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip("KVM cannot run guests here")
+    with Summond(CONFIG).start() as daemon:
+        yield daemon
+    ip("link", "del", "summon-bell", check=False)
+
+
+@pytest.fixture(autouse=True)
+def clean(summond):
+    yield
+    for service in summond.get("/v1/services")["services"]:
+        summond.call("DELETE", f"/v1/services/{service['name']}")
+    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
+
+
+class Connection:
+    """To a guest that says again what it hears."""
+
+    def __init__(self, address):
+        self.socket = socket.create_connection((address, 7), timeout=HANG)
+
+    def say(self, text):
+        self.socket.sendall(text)
+        heard = b""
+        while len(heard) < len(text):
+            more = self.socket.recv(4096)
+            assert more, "the guest has ended it"
+            heard += more
+        assert heard == text
+
+    def close(self):
+        self.socket.close()
+
+
+def serve(summond, name, **options):
+    summond.policy("connected", idle_after="300ms", min_life="0", ttl="0", ring_tcp="7",
+                   ring_rate="none", ready_timeout="30s", **options)
+    return summond.add(name, image="echo", policy="connected")
+
+
+@pytest.mark.parametrize("key", ["ipv4", "ipv6"])
+def test_a_silent_connection_keeps_its_guest_awake(summond, key):
+    try:
+        track_connections()
+    except OSError as error:
+        pytest.skip(f"this kernel tracks no connections: {error}")
+    service = serve(summond, NAME, activity="traffic connections")
+    other = serve(summond, OTHER, activity="traffic connections")
+    kept, brief = Connection(service[key]), Connection(other[key])
+    for connection in (kept, brief):
+        connection.say(b"here I am")
+    [first] = [i for i in summond.get("/v1/instances")["instances"] if i["service"] == NAME]
+    brief.close()
+    for _ in range(3):
+        # Who is not connected any more is retired; whoever is, is not.
+        summond.wait_state(OTHER, "asleep")
+        assert summond.state(NAME) == "awake"
+        brief = Connection(other[key])
+        brief.say(b"once more")
+        brief.close()
+    kept.say(b"still there?")
+    [now] = [i for i in summond.get("/v1/instances")["instances"] if i["service"] == NAME]
+    assert now["generation"] == first["generation"]
+    kept.close()
+    summond.wait_state(NAME, "asleep")
+
+
+@pytest.mark.parametrize("key", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("how", ["suspend"] if BACKEND == "vmm" else ["suspend", "snapshot"])
+def test_a_connection_survives_its_guests_rest(summond, key, how):
+    service = serve(summond, NAME, activity="traffic", retire=how)
+    connection = Connection(service[key])
+    for turn in range(3):
+        connection.say(b"turn %d" % turn)
+        summond.wait_state(NAME, "suspended")
+    connection.say(b"and again")
+    connection.close()
+    assert summond.service(NAME)["doorbell"]["woke"] == 4
+
+
+@pytest.mark.skipif(BACKEND != "vmm", reason="only guests of summon-vmm begin anew from the disk")
+@pytest.mark.parametrize("key", ["ipv4", "ipv6"])
+def test_a_connection_is_reset_where_it_cannot_survive(summond, key):
+    """Its client hears that at once, and connects again."""
+    service = serve(summond, NAME, activity="traffic", retire="snapshot")
+    connection = Connection(service[key])
+    connection.say(b"here I am")
+    summond.wait_state(NAME, "suspended")
+    with pytest.raises((ConnectionResetError, BrokenPipeError)):
+        connection.say(b"and again")
+    connection.close()
+    connection = Connection(service[key])
+    connection.say(b"once more")
+    connection.close()
