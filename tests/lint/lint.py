@@ -31,6 +31,7 @@ ARROWS = {
     'summon-xl': ['summon-xl/include', 'base'],
     'summon-xl/include': [],
     'daemon': ['dns', 'policies', 'db', 'launcher', 'launcher/link', 'base'],
+    'rehearse': ['daemon', 'dns', 'policies', 'db', 'launcher', 'launcher/link', 'base'],
     'summonctl': ['base'],
     'guest-kernel': ['guest-kernel/include'],
     'guest-kernel/include': [],
@@ -51,7 +52,7 @@ LIBRARIES = {
     'xen*': ['summon-xl/*'],
     'netlink/*': ['launcher/link/*'],
     'microhttpd.h': ['daemon/http*.c', 'daemon/http_internal.h'],
-    'uv.h': ['dns/*', 'launcher/*', 'daemon/*', 'summonctl/*', 'guest-kernel/host/*'],
+    'uv.h': ['dns/*', 'launcher/*', 'daemon/*', 'rehearse/*', 'summonctl/*', 'guest-kernel/host/*'],
 }
 
 # Folders whose code returns errors, and never writes or ends the program.

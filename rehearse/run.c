@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: ISC */
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/units.h"
+#include "rehearse/clock.h"
+#include "rehearse/rehearsal.h"
+
+/* The trace through the daemon, event by event, and what is counted of it. */
+
+struct rehearsal *rehearsal_of(struct daemon *daemon)
+{
+	return (struct rehearsal *)(void *)((char *)daemon - offsetof(struct rehearsal, daemon));
+}
+
+struct actor *rehearsal_actor(struct rehearsal *rehearsal, uint32_t service)
+{
+	return &rehearsal->actors[service < rehearsal->actor_count ? service : 0];
+}
+
+/* --- counting --- */
+
+void rehearsal_count(struct rehearsal *rehearsal, uint32_t service, enum figure figure)
+{
+	rehearsal_actor(rehearsal, service)->figures.counts[figure]++;
+}
+
+void rehearsal_refuse(
+	struct rehearsal *rehearsal, uint32_t service, enum figure figure, const char *why)
+{
+	unsigned reason = reasons_find(&rehearsal->reasons, why);
+	rehearsal_count(rehearsal, service, figure);
+	figures_refuse(&rehearsal_actor(rehearsal, service)->figures, reason);
+	figures_refuse(&rehearsal->total, reason);
+}
+
+/* What does not fit into memory is missing in the percentiles alone. */
+void rehearsal_answered(struct rehearsal *rehearsal, uint32_t service, uint64_t waited)
+{
+	spread_add(&rehearsal_actor(rehearsal, service)->figures.answers, waited);
+	spread_add(&rehearsal->total.answers, waited);
+}
+
+void rehearsal_handed_over(struct rehearsal *rehearsal, uint32_t service, uint64_t waited)
+{
+	spread_add(&rehearsal_actor(rehearsal, service)->figures.packets, waited);
+	spread_add(&rehearsal->total.packets, waited);
+}
+
+/* --- time --- */
+
+/* Runs whatever is due. All that happens here happens by timers and in the order of the loop; what
+ * the storage thread does meanwhile is of the journal alone, which nothing here waits for. */
+static void settle(struct daemon *daemon)
+{
+	do
+		uv_run(&daemon->loop, UV_RUN_NOWAIT);
+	while (!daemon->ending && uv_backend_timeout(&daemon->loop) == 0);
+}
+
+/* When the next timer is due (monotonic). libuv's clock has milliseconds, rounded down. */
+static uint64_t next_due(const struct daemon *daemon)
+{
+	int wait = uv_backend_timeout(&daemon->loop);
+	if (wait < 0)
+		return UINT64_MAX;
+	return (uv_now(&daemon->loop) + (uint64_t)wait) * NS_PER_MS;
+}
+
+/* What is due at the same time as an event of the trace comes first. */
+static void pass_until(struct daemon *daemon, uint64_t time)
+{
+	for (;;) {
+		settle(daemon);
+		uint64_t due = next_due(daemon);
+		if (due > time || daemon->ending)
+			break;
+		rehearsal_clock_set(due);
+	}
+	rehearsal_clock_set(time);
+}
+
+/* --- events --- */
+
+static void happen(struct rehearsal *rehearsal, const struct trace_event *event)
+{
+	struct service *service = service_by_name(&rehearsal->daemon.registry, event->name);
+	rehearsal->events++;
+	if (!service)
+		rehearsal->strangers++;
+	else if (event->kind == TRACE_QUERY)
+		rehearsal_query(rehearsal, service, event->number, &event->source);
+	else
+		rehearsal_packet(rehearsal, service, event);
+}
+
+int rehearsal_run(struct rehearsal *rehearsal, struct trace *trace, struct trace_event *event,
+	uint64_t tail, struct error *err)
+{
+	struct daemon *daemon = &rehearsal->daemon;
+	uint64_t now = rehearsal->began = clock_monotonic();
+	rehearsal->began_real = clock_real();
+	settle(daemon); /* until it serves */
+	int more = 1;
+	while (more > 0 && !daemon->ending) {
+		now = rehearsal->began + (event->at - rehearsal->began_real);
+		pass_until(daemon, now);
+		happen(rehearsal, event);
+		more = trace_next(trace, event, err);
+	}
+	if (more >= 0)
+		pass_until(daemon, now + tail);
+	rehearsal->ended = clock_monotonic();
+	if (daemon->ending)
+		return error_set(err, -EINTR, "interrupted");
+	return more;
+}
+
+/* --- the report --- */
+
+static json_t *service_json(struct rehearsal *rehearsal, const struct service *service)
+{
+	const struct figures *figures = &rehearsal_actor(rehearsal, service->def.id)->figures;
+	char memory[SIZE_TEXT];
+	uint64_t bytes =
+		service->def.memory ? service->def.memory : rehearsal->daemon.config->guest.memory;
+	json_t *json = figures_json(figures, &rehearsal->reasons);
+	json_object_set_new(json, "name", json_string(service->def.name));
+	json_object_set_new(json, "policy", json_string(service->def.policy));
+	json_object_set_new(json, "memory", json_string(size_print(bytes, memory)));
+	return json;
+}
+
+/* What is under way at the end. */
+static void close_account(struct rehearsal *rehearsal, const struct service *service)
+{
+	struct figures *figures = &rehearsal_actor(rehearsal, service->def.id)->figures;
+	uint64_t *counts = figures->counts;
+	rehearsal_account(rehearsal, service, service->state);
+	counts[PACKETS_OPEN] = service->door.lot.count;
+	counts[QUERIES_OPEN] = counts[QUERIES] - counts[QUERIES_AT_ONCE] - counts[QUERIES_NO_WAKE] -
+			       counts[QUERIES_WAITED] - counts[QUERIES_DEADLINE] -
+			       counts[QUERIES_FAILED] - counts[QUERIES_REFUSED];
+	figures_sum(&rehearsal->total, figures);
+}
+
+json_t *rehearsal_report(struct rehearsal *rehearsal)
+{
+	const struct registry *registry = &rehearsal->daemon.registry;
+	json_t *services = json_array();
+	for (uint32_t id = 0; id < registry->id_limit; id++) {
+		if (!registry->by_id[id])
+			continue;
+		close_account(rehearsal, registry->by_id[id]);
+		json_array_append_new(services, service_json(rehearsal, registry->by_id[id]));
+	}
+	return json_pack("{s:I, s:I, s:f, s:o, s:o}", "events", (json_int_t)rehearsal->events,
+		"strangers", (json_int_t)rehearsal->strangers, "seconds",
+		(double)(rehearsal->ended - rehearsal->began) / 1e9, "total",
+		figures_json(&rehearsal->total, &rehearsal->reasons), "services", services);
+}
