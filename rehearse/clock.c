@@ -10,7 +10,7 @@
 #include "base/units.h"
 
 /* What clock_gettime() reads cannot be handed to it: the one state of this program that is nobody's.
- * The storage thread reads it, too. */
+ * Threads of libraries may read it, too. */
 static _Atomic uint64_t monotonic_now; /* 0: it has not begun */
 static _Atomic uint64_t real_offset;
 

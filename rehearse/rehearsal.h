@@ -15,6 +15,7 @@
  *   doorbell.c  doorbell.h      packets ring, wait, and are handed over
  *   link.c      link.h, usage.h, conntrack.h, readiness.h
  *   control.c   daemon/control.h  hears of every change of state; there is no API
+ *   storage.c   daemon/storage.h, and of db/history.h the journal
  *
  * They are found by the linker before those in the libraries. A function of these contracts that has
  * no stand-in yet makes the program not link.

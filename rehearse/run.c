@@ -49,8 +49,8 @@ void rehearsal_handed_over(struct rehearsal *rehearsal, uint32_t service, uint64
 
 /* --- time --- */
 
-/* Runs whatever is due. All that happens here happens by timers and in the order of the loop; what
- * the storage thread does meanwhile is of the journal alone, which nothing here waits for. */
+/* Runs whatever is due. All that happens comes from timers, in the order of the loop; no other thread
+ * has a say in it. */
 static void settle(struct daemon *daemon)
 {
 	do
