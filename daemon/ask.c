@@ -89,6 +89,14 @@ static enum dns_reply back_off(const struct service *service, const struct dns_a
 	return fail(ede, DNS_EDE_NETWORK_ERROR, text);
 }
 
+static enum dns_reply broken(const struct service *service, uint64_t wait, struct dns_ede *ede)
+{
+	char text[sizeof(ede->text)];
+	snprintf(text, sizeof(text), "starts of backend %s fail, tried again in %.1f s",
+		service->backend->ops->name, (double)wait / 1e9);
+	return fail(ede, DNS_EDE_NETWORK_ERROR, text);
+}
+
 /* What is said to a client that may not wake; LATER where it may. */
 static enum dns_reply ask_guard(
 	struct service *service, const struct dns_ask *ask, bool starts, struct dns_ede *ede)
@@ -141,5 +149,9 @@ enum dns_reply daemon_ask(void *ctx, const struct dns_ask *ask, struct dns_ede *
 		return fail(ede, DNS_EDE_NETWORK_ERROR,
 			guard_trusts(daemon, ask->source) ? service->backend->failure
 							  : "its backend is not usable");
+	uint64_t again =
+		admit.verdict == ADMIT_WAKE ? admission_breaker(service, ask->received_at) : 0;
+	if (again)
+		return broken(service, again - ask->received_at, ede);
 	return wait_for_it(service, ask, &admit, ede);
 }

@@ -153,13 +153,16 @@ static void on_started(struct service *service, const struct launcher_event *eve
 {
 	(void)event;
 	summon_stage(service->summon, STAGE_CREATED, clock_monotonic());
+	admission_note(service, false);
 	service_post(service, EVENT_STARTED);
 }
 
 static void on_start_failed(struct service *service, const struct launcher_event *event)
 {
-	if (event->error.code != -ECANCELED)
+	if (event->error.code != -ECANCELED) {
 		service_set_error(service, "%s", event->error.message);
+		admission_note(service, true);
+	}
 	service_post(service, EVENT_START_FAILED);
 }
 

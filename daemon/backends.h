@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "launcher/launcher.h"
+#include "policies/breaker.h"
 #include "policies/policy.h"
 
 /* The backends that the configuration asks for, and the way of their events to the services. */
@@ -16,7 +17,8 @@ struct backend {
 	const struct launcher_ops *ops;
 	bool listed; /* guests of an earlier life are known: starts are safe */
 	bool lost;
-	char failure[256]; /* why it is not usable; "" where it is */
+	struct breaker breaker; /* of starts */
+	char failure[256];      /* why it is not usable; "" where it is */
 	struct backend *next;
 };
 

@@ -221,7 +221,7 @@ static void start_serving(struct daemon *daemon)
 		if (service->summon && service->state == STATE_AWAKE)
 			summon_succeed(service);
 		else if (service->summon)
-			service_post(service, EVENT_DEMAND);
+			admission_enter(service);
 		else
 			service_consider(service);
 	}
@@ -352,6 +352,7 @@ void daemon_finish(struct daemon *daemon)
 	control_destroy(daemon->control);
 	journal_finish(&daemon->journal);
 	timer_cancel(&daemon->shells);
+	admission_finish(daemon);
 	backends_finish(&daemon->backends);
 	conntrack_close(&daemon->conntrack);
 	doorbell_destroy(daemon->doorbell, false);

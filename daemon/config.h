@@ -113,6 +113,11 @@ struct config {
 		unsigned waiters_per_service, services;
 		unsigned parked_per_service, parked; /* packets that wait for a guest */
 		uint64_t parked_bytes;
+		uint64_t memory; /* of all guests; 0: no limit */
+		uint64_t evict_idle;
+		unsigned starts;
+		unsigned breaker; /* failures; 0: none */
+		uint64_t breaker_for;
 	} limits;
 	struct {
 		int level; /* enum log_level: 0 debug .. 3 error */

@@ -339,6 +339,22 @@ const struct config_option config_options[] = {
 		.help = "how many packets may wait for guests in all"},
 	{"limits.parked_bytes", SIZE, .value = "16MiB", .min = 65536, .max = 4ull << 30,
 		AT(limits.parked_bytes), .help = "how much memory they may take in all"},
+	{"limits.memory", SIZE, .value = "0", .min = 0, .max = 1ull << 50, AT(limits.memory),
+		RELOAD,
+		.help = "how much memory guests may have together; what is beyond waits, and takes "
+			"that of idle guests; 0 for no limit"},
+	{"limits.evict_idle", DURATION, .value = "5s", .min = 0, .max = 24 * 3600 * NS_PER_S,
+		AT(limits.evict_idle), RELOAD,
+		.help = "how long an awake guest without connections must have been without use "
+			"before its memory may be taken"},
+	{"limits.starts", NUMBER, .value = "64", .min = 1, .max = 100000, AT(limits.starts), RELOAD,
+		.help = "how many guests may be starting at once; others wait for their turn"},
+	{"limits.breaker", NUMBER, .value = "8", .min = 0, .max = 1000, AT(limits.breaker), RELOAD,
+		.help = "after how many failed starts in a row, of several services, a backend is "
+			"left alone for a while; 0 for never"},
+	{"limits.breaker_for", DURATION, .value = "10s", .min = 100 * NS_PER_MS,
+		.max = 3600 * NS_PER_S, AT(limits.breaker_for), RELOAD,
+		.help = "how long; then one start at a time tries whether it works again"},
 	{"log.level", .kind = "word", .set = set_choice, .words = level_words, .value = "info",
 		AT(log.level), RELOAD,
 		.help = "the least that is logged: debug, info, warning or error"},

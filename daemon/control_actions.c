@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "daemon/console.h"
 #include "daemon/control_internal.h"
+#include "daemon/idle.h"
 #include "daemon/instance.h"
 #include "daemon/summon.h"
 
@@ -127,6 +128,17 @@ static bool can_be_kept(const struct service *service, enum policy_retire how)
 		       !service->instance->on_disk);
 }
 
+static void order(struct service *service, enum policy_retire how)
+{
+	static const char why[] = "an operator wants it";
+	if (service->state == STATE_AWAKE) {
+		idle_order(service, how, why);
+		return;
+	}
+	service_set_error(service, "it was retired: %s", why);
+	service_retire(service, how);
+}
+
 void control_retire(void *ctx, struct http_request *request)
 {
 	struct service *service = control_service(ctx, request);
@@ -147,8 +159,7 @@ void control_retire(void *ctx, struct http_request *request)
 		http_respond_error(request, 409, "%s is %s: only an awake guest can be kept",
 			service->def.name, lifecycle_state_name(service->state));
 	} else {
-		service_set_error(service, "it was retired by an operator");
-		service_retire(service, how);
+		order(service, how);
 		http_respond(request, 202,
 			json_pack("{s:s}", "state", lifecycle_state_name(service->state)));
 	}

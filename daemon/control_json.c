@@ -4,6 +4,7 @@
 #include "daemon/instance.h"
 #include "daemon/json_text.h"
 #include "daemon/summon.h"
+#include "daemon/why.h"
 
 json_t *control_time_json(uint64_t real)
 {
@@ -26,6 +27,7 @@ static void set_address(json_t *object, const char *key, const struct ip_address
 json_t *control_service_json(const struct service *service)
 {
 	const struct store_service *def = &service->def;
+	char why[WHY_TEXT];
 	char mac[MAC_ADDRESS_TEXT], memory[SIZE_TEXT];
 	json_t *json = json_pack("{s:s, s:i, s:s, s:s, s:s, s:s, s:b, s:o, s:i, s:i, s:s, s:i}",
 		"name", def->name, "id", (int)def->id, "backend", def->backend, "policy",
@@ -38,6 +40,8 @@ json_t *control_service_json(const struct service *service)
 		"vcpus", def->vcpus ? (int)def->vcpus : 1);
 	if (service->daemon->doorbell)
 		json_object_set_new(json, "doorbell", control_door_json(service));
+	why_explain(service, why);
+	set_text(json, "why", why);
 	set_text(json, "image", def->image);
 	set_text(json, "initrd", def->initrd);
 	set_text(json, "cmdline", def->cmdline);

@@ -48,6 +48,16 @@ static json_t *wake_json(const struct guard_counters *c)
 		(json_int_t)c->over_service, "over_total", (json_int_t)c->over_total);
 }
 
+static json_t *admission_json(const struct admissions *a)
+{
+	const struct admission_counters *c = &a->counters;
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "queued",
+		(json_int_t)a->queued, "starting", (json_int_t)a->starting, "memory",
+		(json_int_t)a->memory, "waited", (json_int_t)c->waited, "expired",
+		(json_int_t)c->expired, "evicted_resting", (json_int_t)c->evicted_resting,
+		"evicted_awake", (json_int_t)c->evicted_awake, "broken", (json_int_t)c->broken);
+}
+
 static json_t *capabilities_json(unsigned mask)
 {
 	json_t *list = json_array();
@@ -85,14 +95,15 @@ void control_get_status(void *ctx, struct http_request *request)
 		awake += service->state == STATE_AWAKE;
 	}
 	http_respond(request, 200,
-		json_pack("{s:s, s:I, s:b, s:i, s:i, s:{s:o, s:o, s:o}, s:o}", "version",
+		json_pack("{s:s, s:I, s:b, s:i, s:i, s:{s:o, s:o, s:o, s:o}, s:o}", "version",
 			SUMMOND_VERSION, "uptime_ns",
 			(json_int_t)(clock_monotonic() - daemon->started_at), "serving",
 			(int)daemon->serving, "services", (int)HASH_COUNT(daemon->registry.by_name),
 			"awake", awake, "counters", "dns",
 			dns_json(dns_server_counters(daemon->dns)), "doorbell",
 			control_doorbell_json(daemon), "wake", wake_json(&daemon->guard.counters),
-			"backends", backends_json(&daemon->backends)));
+			"admission", admission_json(&daemon->admission), "backends",
+			backends_json(&daemon->backends)));
 }
 
 void control_list_instances(void *ctx, struct http_request *request)

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "daemon/addresses.h"
+#include "daemon/admission.h"
 #include "daemon/backends.h"
 #include "daemon/config.h"
 #include "daemon/door.h"
@@ -42,6 +43,7 @@ struct daemon {
 	struct timer *shells; /* until they are reckoned anew */
 	struct dns_server *dns;
 	struct guard guard;
+	struct admissions admission;
 	struct control *control;
 	uint64_t started_at; /* monotonic */
 	uv_signal_t signals[3];

@@ -308,6 +308,18 @@ static int check_backend(struct daemon *daemon, const struct store_service *def,
 	return rc < 0 ? rc : backend_check_policy(backend, policy, err);
 }
 
+static int check_memory(
+	const struct config *config, const struct store_service *def, struct error *err)
+{
+	char needed[SIZE_TEXT], limit[SIZE_TEXT];
+	uint64_t memory = def->memory ? def->memory : config->guest.memory;
+	if (config->limits.memory == 0 || memory <= config->limits.memory)
+		return 0;
+	return error_set(err, -EINVAL,
+		"memory: %s is more than all guests may have together (limits.memory, %s)",
+		size_print(memory, needed), size_print(config->limits.memory, limit));
+}
+
 int definition_check(struct daemon *daemon, const struct store_service *def, struct error *err)
 {
 	if (!dns_in_zone(daemon->dns, def->name))
@@ -327,7 +339,8 @@ int definition_check(struct daemon *daemon, const struct store_service *def, str
 	if (!def->id && HASH_COUNT(daemon->registry.by_name) >= daemon->config->limits.services)
 		return error_set(err, -ENOSPC, "limits.services (%u) is reached",
 			daemon->config->limits.services);
-	return check_backend(daemon, def, &policy->policy, err);
+	int rc = check_memory(daemon->config, def, err);
+	return rc < 0 ? rc : check_backend(daemon, def, &policy->policy, err);
 }
 
 /* --- addresses --- */
@@ -474,22 +487,4 @@ int definition_check_files(
 		return error_set(err, -EINVAL,
 			"memory: the initrd alone takes %" PRIu64 "MiB: give more", mib);
 	return 0;
-}
-
-/* --- whether it has changed --- */
-
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-bool definition_boots_differently(const struct store_service *a, const struct store_service *b)
-{
-	return !same_text(a->image, b->image) || !same_text(a->initrd, b->initrd) ||
-	       !same_text(a->cmdline, b->cmdline) || !same_text(a->domain_xml, b->domain_xml) ||
-	       !same_text(a->kernel_line, b->kernel_line) ||
-	       !same_text(a->domain_name, b->domain_name) || !same_text(a->uuid, b->uuid) ||
-	       !same_text(a->nics, b->nics) || !same_text(a->disks, b->disks) ||
-	       !same_text(a->rumprun_config, b->rumprun_config) || a->memory != b->memory ||
-	       a->vcpus != b->vcpus || strcmp(a->backend, b->backend) != 0;
 }

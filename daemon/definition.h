@@ -33,7 +33,4 @@ void definition_settle(
 int definition_check_files(
 	struct store_service *def, const char *image, uint64_t memory, struct error *err);
 
-/* Whether a guest of `a` is no guest of `b`. */
-bool definition_boots_differently(const struct store_service *a, const struct store_service *b);
-
 #endif

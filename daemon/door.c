@@ -7,6 +7,7 @@
 #include "base/units.h"
 #include "daemon/daemon.h"
 #include "daemon/guard.h"
+#include "daemon/idle.h"
 #include "daemon/instance.h"
 #include "daemon/summon.h"
 
@@ -121,6 +122,8 @@ static enum ring_verdict ask_guard(
 	enum guard_verdict verdict = guard_admit(service->daemon, service, &client, reason);
 	if (verdict == GUARD_PASS)
 		verdict = guard_spend(service->daemon, service, &client, now, reason);
+	if (verdict == GUARD_PASS && admission_breaker(service, now))
+		return RING_BACKOFF;
 	return verdict == GUARD_PASS ? RING_WAKE : verdict == GUARD_SPENT ? RING_RATE : RING_FROM;
 }
 
@@ -130,6 +133,7 @@ static void take(struct service *service, const struct packet *packet)
 	const struct ring ring = {kinds[packet->kind], packet->port, packet->source};
 	struct load load = service_load(service);
 	uint64_t now = clock_monotonic();
+	idle_load(service, &load);
 	if (packet->kind == PACKET_FRAGMENT) {
 		take_fragment(service, packet, &load);
 		return;
@@ -296,6 +300,18 @@ void door_close(struct service *service)
 				"its route stays: %s", err.message);
 		doorbell_announce(daemon->doorbell, addresses[i], NULL);
 	}
+}
+
+void door_confirm(struct service *service)
+{
+	const struct instance *instance = service->instance;
+	struct doorbell *doorbell = service->daemon->doorbell;
+	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
+	if (!doorbell || !instance->tap[0] || instance->open)
+		return;
+	for (size_t i = 0; i < 2; i++)
+		if (ip_address_is_set(addresses[i]))
+			doorbell_announce(doorbell, addresses[i], NULL);
 }
 
 void door_refuse(struct service *service)

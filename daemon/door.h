@@ -39,6 +39,9 @@ void door_open(struct service *service);
 void door_announce(struct service *service);
 /* The reverse; the guest is still reached by what the doorbell passes on. */
 void door_close(struct service *service);
+/* Once more, when the guest is silent: what it said of itself behind its closed door may have been
+ * heard after what we said. */
+void door_confirm(struct service *service);
 /* Hands over what has rung at any door and was not looked at yet. */
 void door_look(struct daemon *daemon);
 

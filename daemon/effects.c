@@ -31,6 +31,7 @@ static int link_is_down(struct service *service, struct error *err)
 {
 	(void)err;
 	instance_link_down(service);
+	door_confirm(service);
 	return 0;
 }
 
@@ -102,6 +103,7 @@ static int deepen(struct service *service, struct error *err)
 static int settle(struct service *service, struct error *err)
 {
 	(void)err;
+	door_confirm(service);
 	tiers_settle(service);
 	return 0;
 }
@@ -183,12 +185,17 @@ static int end_life(struct service *service, struct error *err)
 {
 	(void)err;
 	idle_unwatch(service);
+	/* What came while it was sent away, and was too late for this life. */
+	if (service->summon)
+		admission_enter(service);
 	return 0;
 }
 
 static int drop_instance(struct service *service, struct error *err)
 {
 	(void)err;
+	instance_link_down(service);
+	door_confirm(service);
 	instance_destroy(service, service->instance);
 	service->instance = NULL;
 	service->load.rested_at = 0;

@@ -16,28 +16,40 @@
  * after it was told that the address is the host's now. */
 #define LAST_LOOK_AFTER (10 * NS_PER_MS)
 
+/* How long a guest that is sent away in any case may go on with what it has begun to answer. */
+#define EXCHANGES_END_WITHIN (250 * NS_PER_MS)
+
 static void look(void *ctx);
 
 /* --- what counts as use --- */
 
-static bool carried_traffic(const struct service *service)
+static bool has_flowed(const struct service *service)
 {
 	const struct instance *instance = service->instance;
-	bool used = instance->usage >= 0 && usage_read(instance->usage) > 0;
-	return used && (service->policy->policy.activity & POLICY_ACTIVITY_TRAFFIC);
+	return instance->usage >= 0 && usage_read(instance->usage) > 0;
 }
 
-static bool is_connected(const struct service *service)
+static bool carried_traffic(const struct service *service)
+{
+	bool flowed = has_flowed(service); /* in any case: the count begins anew */
+	return flowed && (service->policy->policy.activity & POLICY_ACTIVITY_TRAFFIC);
+}
+
+bool idle_is_connected(const struct service *service)
 {
 	struct conntrack *conntrack = &service->daemon->conntrack;
 	const struct instance *instance = service->instance;
 	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
-	if (!(service->policy->policy.activity & POLICY_ACTIVITY_CONNECTIONS))
-		return false;
 	for (size_t i = 0; i < 2; i++)
 		if (ip_address_is_set(addresses[i]) && conntrack_count(conntrack, addresses[i]) > 0)
 			return true;
 	return false;
+}
+
+static bool is_connected(const struct service *service)
+{
+	return (service->policy->policy.activity & POLICY_ACTIVITY_CONNECTIONS) &&
+	       idle_is_connected(service);
 }
 
 /* --- looking --- */
@@ -57,44 +69,124 @@ static void look_again(struct service *service, uint64_t check_at, uint64_t now)
 	timer_start(&service->daemon->loop, &service->instance->rest, wait, look, service);
 }
 
-static void retire(struct service *service, const struct rest *rest)
+static const char *const reasons[] = {
+	[REST_IDLE] = "idle",
+	[REST_DONE] = "it asked for it",
+	[REST_MAX_LIFE] = "max_life is over",
+};
+
+static void retire(struct service *service, enum policy_retire how, const char *why)
 {
-	static const char *const reasons[] = {
-		[REST_IDLE] = "idle",
-		[REST_DONE] = "it asked for it",
-		[REST_MAX_LIFE] = "max_life is over",
-	};
-	log_line(&service->daemon->log, LOG_INFO, about(service), "retired: %s",
-		reasons[rest->reason]);
-	service_set_error(service, "it was retired");
-	service_retire(service, rest->how);
+	log_line(&service->daemon->log, LOG_INFO, about(service), "retired: %s", why);
+	service_set_error(service, "it was retired: %s", why);
+	service_retire(service, how);
+}
+
+static void stay(struct service *service, uint64_t check_at, uint64_t now)
+{
+	log_line(&service->daemon->log, LOG_DEBUG, about(service), "is in use after all");
+	service->instance->leaving = LEAVING_NOT;
+	admission_spare(service);
+	door_open(service);
+	look_again(service, check_at, now);
+}
+
+static void look_at_idle(struct service *service, bool used, uint64_t now)
+{
+	struct load load = service_load(service);
+	struct rest rest = decide_rest(&service->policy->policy, &load, now);
+	if (rest.reason == REST_NOT || (rest.reason == REST_DONE && used))
+		stay(service, rest.check_at, now);
+	else if (rest.reason == REST_MAX_LIFE && used)
+		idle_order(service, rest.how, reasons[rest.reason]);
+	else
+		retire(service, rest.how, reasons[rest.reason]);
+}
+
+static void look_at_evicted(struct service *service, bool used, uint64_t now)
+{
+	if (used)
+		stay(service, 0, now);
+	else
+		retire(service, service->instance->leave_how, "its memory is needed");
+}
+
+static void look_last(void *ctx);
+
+static void look_at_ordered(struct service *service, bool used, uint64_t now)
+{
+	struct instance *instance = service->instance;
+	if (used && now < instance->leave_by)
+		timer_start(&service->daemon->loop, &instance->rest, LAST_LOOK_AFTER, look_last,
+			service);
+	else
+		service_retire(service, instance->leave_how);
 }
 
 static void look_last(void *ctx)
 {
+	static void (*const looks[])(struct service * service, bool used, uint64_t now) = {
+		[LEAVING_IDLE] = look_at_idle,
+		[LEAVING_EVICTED] = look_at_evicted,
+		[LEAVING_ORDERED] = look_at_ordered,
+	};
 	struct service *service = ctx;
 	door_look(service->daemon);
 	uint64_t now = clock_monotonic();
-	if (carried_traffic(service) || is_connected(service))
+	/* What is ordered waits for no open connection, which may stay open for ever. */
+	bool ordered = service->instance->leaving == LEAVING_ORDERED;
+	bool used =
+		ordered ? has_flowed(service) : carried_traffic(service) || is_connected(service);
+	if (used)
 		service->load.active_at = now;
-	struct load load = service_load(service);
-	struct rest rest = decide_rest(&service->policy->policy, &load, now);
-	service->instance->retiring = false;
-	if (rest.reason != REST_NOT && (rest.reason != REST_DONE || load.active_at != now)) {
-		retire(service, &rest);
-		return;
-	}
-	log_line(&service->daemon->log, LOG_DEBUG, about(service), "is in use after all");
-	door_open(service);
-	look_again(service, rest.check_at, now);
+	looks[service->instance->leaving](service, used, now);
 }
 
-static void close_and_look(struct service *service)
+static void close_and_look(struct service *service, enum leaving leaving)
 {
-	service->instance->retiring = true;
+	service->instance->leaving = leaving;
 	door_close(service);
 	timer_start(&service->daemon->loop, &service->instance->rest, LAST_LOOK_AFTER, look_last,
 		service);
+}
+
+void idle_order(struct service *service, enum policy_retire how, const char *why)
+{
+	struct instance *instance = service->instance;
+	bool closed = instance->leaving != LEAVING_NOT;
+	if (!closed && !instance->open) {
+		retire(service, how, why);
+		return;
+	}
+	log_line(&service->daemon->log, LOG_INFO, about(service), "is sent away: %s", why);
+	service_set_error(service, "it was retired: %s", why);
+	instance->leave_how = how;
+	if (instance->leaving != LEAVING_ORDERED)
+		instance->leave_by = clock_monotonic() + EXCHANGES_END_WITHIN;
+	close_and_look(service, LEAVING_ORDERED);
+}
+
+void idle_evict(struct service *service, enum policy_retire how)
+{
+	struct instance *instance = service->instance;
+	if (instance->leaving != LEAVING_NOT)
+		return;
+	instance->leave_how = how;
+	if (instance->open)
+		close_and_look(service, LEAVING_EVICTED);
+	else
+		retire(service, how, "its memory is needed");
+}
+
+void idle_load(const struct service *service, struct load *load)
+{
+	if (!service->instance || service->instance->leaving != LEAVING_ORDERED)
+		return;
+	enum policy_retire how = service->instance->leave_how;
+	load->remembers = how == POLICY_RETIRE_SUSPEND || how == POLICY_RETIRE_SNAPSHOT;
+	load->state = service->summon   ? LOAD_STARTING
+		      : load->remembers ? LOAD_ASLEEP
+					: LOAD_STOPPING;
 }
 
 static void look(void *ctx)
@@ -111,10 +203,12 @@ static void look(void *ctx)
 	}
 	if (rest.reason == REST_NOT)
 		look_again(service, rest.check_at, now);
-	else if (rest.reason == REST_MAX_LIFE || !service->instance->open)
-		retire(service, &rest);
+	else if (rest.reason == REST_MAX_LIFE)
+		idle_order(service, rest.how, reasons[rest.reason]);
+	else if (!service->instance->open)
+		retire(service, rest.how, reasons[rest.reason]);
 	else
-		close_and_look(service);
+		close_and_look(service, LEAVING_IDLE);
 }
 
 static void begin(struct service *service, uint64_t now)
@@ -135,7 +229,7 @@ static void begin(struct service *service, uint64_t now)
 void idle_watch(struct service *service)
 {
 	uint64_t now = clock_monotonic();
-	if (service->instance->retiring)
+	if (service->instance->leaving)
 		return; /* the last look is near, and is by the policy of then */
 	if (!service->instance->rest)
 		begin(service, now);
@@ -146,7 +240,7 @@ void idle_unwatch(struct service *service)
 {
 	struct instance *instance = service->instance;
 	timer_cancel(&instance->rest);
-	instance->retiring = false;
+	instance->leaving = LEAVING_NOT;
 	if (instance->usage >= 0)
 		usage_close(&service->daemon->loop, instance->usage);
 	instance->usage = -1;

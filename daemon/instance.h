@@ -17,6 +17,14 @@
 struct service;
 struct config;
 
+/* What it is sent away for, while its door is closed for the last look. */
+enum leaving {
+	LEAVING_NOT,
+	LEAVING_IDLE,    /* use calls it off */
+	LEAVING_EVICTED, /* for its memory; so does this */
+	LEAVING_ORDERED, /* nothing does: what comes meanwhile is for its next life */
+};
+
 struct instance {
 	struct instance_id id;
 	char tap[IFNAMSIZ]; /* "" for none */
@@ -36,7 +44,9 @@ struct instance {
 	int usage;           /* counts frames (link/usage.h); -1: not yet, or it cannot be */
 	bool on_disk;        /* at rest: where */
 	struct timer *tier;  /* at rest: the next deeper one */
-	bool retiring;       /* its door is closed, for the last look */
+	enum leaving leaving;
+	enum policy_retire leave_how; /* EVICTED, ORDERED */
+	uint64_t leave_by;            /* ORDERED: open exchanges may end until then (monotonic) */
 };
 
 /* How a backend wants its guests' taps. */

@@ -12,7 +12,6 @@
 #include "daemon/console.h"
 #include "daemon/control.h"
 #include "daemon/daemon.h"
-#include "daemon/definition.h"
 #include "daemon/effects.h"
 #include "daemon/idle.h"
 #include "daemon/instance.h"
@@ -34,6 +33,7 @@ int registry_init(struct registry *registry, struct daemon *daemon, struct error
 static void service_free(struct service *service)
 {
 	timer_cancel(&service->consider);
+	admission_leave(service);
 	summon_destroy(service->summon);
 	door_clear(service);
 	console_destroy(service->console);
@@ -134,7 +134,9 @@ static void step(struct service *service, enum lifecycle_event event)
 {
 	const struct lifecycle_row *row = lifecycle_step(service->state, event);
 	struct log_about about = service_about(service);
+	service->claim.admitted &= event != EVENT_DEMAND;
 	if (!row) {
+		admission_account(service);
 		log_line(&service->daemon->log, LOG_DEBUG, about, "%s in %s ignored: %s",
 			lifecycle_event_name(event), lifecycle_state_name(service->state),
 			lifecycle_ignored(service->state, event));
@@ -144,6 +146,7 @@ static void step(struct service *service, enum lifecycle_event event)
 	service->since = clock_real();
 	write_transition(service, row, &about);
 	run_effects(service, row);
+	admission_account(service);
 }
 
 /* A removed service is freed when nothing of it is left and no event of it waits. */
@@ -259,7 +262,7 @@ struct summon *service_demand(struct service *service, const char *cause, uint64
 		return NULL;
 	summon_stage(service->summon, STAGE_ADMITTED, clock_monotonic());
 	if (service->daemon->serving) /* else start_serving() does it */
-		service_post(service, EVENT_DEMAND);
+		admission_enter(service);
 	return service->summon;
 }
 
@@ -320,6 +323,10 @@ void service_consider(struct service *service)
 	}
 	if (!load.pinned && (ahead == AHEAD_NOTHING || instance_has_template(service)))
 		return;
+	if (!load.pinned && !admission_has_room(service)) {
+		timer_start(&daemon->loop, &service->consider, NS_PER_S, on_consider, service);
+		return;
+	}
 	service->unasked++;
 	service->unasked_at = now;
 	service->rest_where =
@@ -336,155 +343,4 @@ void service_set_error(struct service *service, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(service->last_error, sizeof(service->last_error), format, args);
 	va_end(args);
-}
-
-/* --- definitions --- */
-
-static void publish(struct service *service)
-{
-	struct error err = ERROR_INIT;
-	const struct policy *policy = &service->policy->policy;
-	if (dns_put_service(service->daemon->dns, service->def.id, service->def.name,
-		    &service->def.ipv4, &service->def.ipv6, (uint32_t)(policy->ttl / NS_PER_S),
-		    &err) < 0)
-		log_line(&service->daemon->log, LOG_ERROR, service_about(service),
-			"its name cannot be answered: %s", err.message);
-	aliases_publish(service);
-}
-
-int registry_put_policy(struct registry *registry, const struct policy *policy, struct error *err)
-{
-	struct policy_entry *entry = policy_by_name(registry, policy->name);
-	if (!entry) {
-		entry = calloc(1, sizeof(*entry));
-		if (!entry)
-			return error_set(err, -ENOMEM, "out of memory");
-		entry->policy = *policy;
-		HASH_ADD_STR(registry->policies, policy.name, entry);
-		return 0;
-	}
-	entry->policy = *policy;
-	for (uint32_t id = 0; id < registry->id_limit; id++) {
-		struct service *service = registry->by_id[id];
-		if (!service || service->policy != entry || service->removed)
-			continue;
-		publish(service);
-		service->unasked = 0;
-		service_consider(service);
-		if (service->state == STATE_AWAKE)
-			idle_watch(service);
-		tiers_look(service);
-	}
-	return 0;
-}
-
-void registry_remove_policy(struct registry *registry, const char *name)
-{
-	struct policy_entry *entry = policy_by_name(registry, name);
-	if (!entry || entry->services)
-		return;
-	HASH_DEL(registry->policies, entry);
-	free(entry);
-}
-
-static int make_room(struct registry *registry, uint32_t id, struct error *err)
-{
-	if (id < registry->id_limit)
-		return 0;
-	uint32_t limit = registry->id_limit ? registry->id_limit : 64;
-	while (limit <= id)
-		if (__builtin_mul_overflow(limit, 2u, &limit))
-			return error_set(err, -EOVERFLOW, "service numbers are used up");
-	struct service **more = reallocarray(registry->by_id, limit, sizeof(*more));
-	if (!more)
-		return error_set(err, -ENOMEM, "out of memory");
-	memset(more + registry->id_limit, 0, (limit - registry->id_limit) * sizeof(*more));
-	registry->by_id = more;
-	registry->id_limit = limit;
-	return 0;
-}
-
-static bool moved(const struct store_service *a, const struct store_service *b)
-{
-	return !ip_address_equal(&a->ipv4, &b->ipv4) || !ip_address_equal(&a->ipv6, &b->ipv6);
-}
-
-static int replace(struct service *service, const struct store_service *def, struct error *err)
-{
-	struct registry *registry = &service->daemon->registry;
-	struct store_service copy;
-	if (store_service_copy(&copy, def) < 0)
-		return error_set(err, -ENOMEM, "out of memory");
-	service->unasked = 0;
-	bool differs = definition_boots_differently(&service->def, def);
-	bool stale = moved(&service->def, def) || (service->state != STATE_AWAKE && differs);
-	service->policy->services--;
-	service->policy = policy_by_name(registry, def->policy);
-	service->policy->services++;
-	if (moved(&service->def, def))
-		door_dismiss(service->daemon, &service->def);
-	store_service_finish(&service->def);
-	service->def = copy;
-	if (service->instance)
-		service->instance->outdated |= differs; /* the next one is of the new one */
-	else
-		service->backend = backend_by_name(&service->daemon->backends, def->backend);
-	publish(service);
-	door_admit(service->daemon, &service->def);
-	if (stale) {
-		service->stop_how = LAUNCHER_STOP_DESTROY;
-		service_set_error(service, "its definition was changed");
-		service_post(service, EVENT_RETIRE);
-	}
-	service_consider(service);
-	if (service->state == STATE_AWAKE)
-		idle_watch(service);
-	tiers_look(service);
-	return 0;
-}
-
-int registry_put_service(
-	struct registry *registry, const struct store_service *def, struct error *err)
-{
-	struct daemon *daemon = registry->daemon;
-	struct service *service = service_by_id(registry, def->id);
-	if (service)
-		return replace(service, def, err);
-	int rc = make_room(registry, def->id, err);
-	if (rc < 0)
-		return rc;
-	service = calloc(1, sizeof(*service));
-	if (!service || store_service_copy(&service->def, def) < 0) {
-		free(service);
-		return error_set(err, -ENOMEM, "out of memory");
-	}
-	service->daemon = daemon;
-	service->policy = policy_by_name(registry, def->policy);
-	service->policy->services++;
-	service->backend = backend_by_name(&daemon->backends, def->backend);
-	service->mac = link_mac(daemon->identity, def->id);
-	service->since = clock_real();
-	registry->by_id[def->id] = service;
-	HASH_ADD_STR(registry->by_name, def.name, service);
-	publish(service);
-	door_admit(daemon, &service->def);
-	service_consider(service);
-	return 0;
-}
-
-void registry_remove_service(struct registry *registry, struct service *service)
-{
-	dns_remove_service(service->daemon->dns, service->def.id);
-	aliases_remove(service);
-	door_dismiss(service->daemon, &service->def);
-	HASH_DEL(registry->by_name, service);
-	/* Its own policy may be removed before the guest is gone; this one never is. */
-	service->policy->services--;
-	service->policy = policy_by_name(registry, "default");
-	service->policy->services++;
-	service->removed = true;
-	shells_reckon(service->daemon);
-	service->stop_how = LAUNCHER_STOP_DESTROY;
-	service_set_error(service, "it was removed");
-	service_post(service, EVENT_RETIRE);
 }

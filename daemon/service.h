@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <uthash.h>
 
+#include "daemon/admission.h"
 #include "daemon/backends.h"
 #include "daemon/door.h"
 #include "daemon/lifecycle.h"
@@ -48,6 +49,7 @@ struct service {
 	struct summon *summon;         /* the demand that is being met, or NULL */
 	struct console *console;       /* or NULL before the first byte */
 	struct door door;              /* packets that wait for the guest */
+	struct claim claim;            /* of starts and memory */
 	struct budget wakes;           /* starts that queries have caused */
 	unsigned aliases;              /* that the DNS server knows */
 	struct timer *consider;        /* looks again when backoff is over */

@@ -111,8 +111,12 @@ static void on_deadline(void *ctx)
 	enum dns_reply reply = policy->at_deadline == POLICY_DEADLINE_ADDRESS ? DNS_REPLY_ADDRESS
 									      : DNS_REPLY_SERVFAIL;
 	struct dns_ede ede = {.code = DNS_EDE_NOT_READY, .present = true};
-	snprintf(ede.text, sizeof(ede.text), "still %s",
-		lifecycle_state_name(summon->service->state));
+	char text[sizeof(ede.text)];
+	if (admission_explain(summon->service, text, sizeof(text)))
+		snprintf(ede.text, sizeof(ede.text), "it %.*s", (int)sizeof(ede.text) - 4, text);
+	else
+		snprintf(ede.text, sizeof(ede.text), "still %s",
+			lifecycle_state_name(summon->service->state));
 	uint64_t now = clock_monotonic();
 	unsigned kept = 0;
 	for (unsigned i = 0; i < summon->waiter_count; i++) {
@@ -195,6 +199,7 @@ static void end(struct service *service, const char *outcome, const char *detail
 	service->last_summon = summon->id;
 	control_announce_summon(service->daemon->control, summon, outcome, detail);
 	service->summon = NULL;
+	admission_leave(service);
 	summon_destroy(summon);
 }
 

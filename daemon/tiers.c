@@ -32,15 +32,20 @@ static void go(struct service *service, enum policy_retire how)
 	service_retire(service, how);
 }
 
-static void on_time(void *ctx)
+struct tier tiers_next(const struct service *service, uint64_t now)
 {
-	struct service *service = ctx;
-	uint64_t now = clock_monotonic();
 	struct load load = service_load(service);
 	enum depth depth = service->state != STATE_SUSPENDED ? DEPTH_NONE
 			   : service->instance->on_disk      ? DEPTH_DISK
 							     : DEPTH_MEMORY;
-	struct tier tier = decide_tier(&service->policy->policy, &load, depth, now);
+	return decide_tier(&service->policy->policy, &load, depth, now);
+}
+
+static void on_time(void *ctx)
+{
+	struct service *service = ctx;
+	uint64_t now = clock_monotonic();
+	struct tier tier = tiers_next(service, now);
 	if (tier.due)
 		go(service, tier.how);
 	else if (tier.check_at)

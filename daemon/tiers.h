@@ -2,6 +2,10 @@
 #ifndef DAEMON_TIERS_H
 #define DAEMON_TIERS_H
 
+#include <stdint.h>
+
+#include "policies/decide.h"
+
 /*
  * Guests at rest go deeper with time, as their policy's `tiers` say, without being woken for it: from
  * memory to disk, and from there to nothing.
@@ -13,6 +17,8 @@ struct store;
 void tiers_settle(struct service *service);
 /* Its policy has changed, wherever it is. */
 void tiers_look(struct service *service);
+/* What comes next, as of now. */
+struct tier tiers_next(const struct service *service, uint64_t now);
 /* It could not go deeper. */
 void tiers_remain(struct service *service);
 

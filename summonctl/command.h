@@ -80,6 +80,7 @@ int run_apply(struct context *, const struct arguments *);
 int run_import_jitsu(struct context *, const struct arguments *);
 int run_list(struct context *, const struct arguments *);
 int run_show(struct context *, const struct arguments *);
+int run_why(struct context *, const struct arguments *);
 int run_wake(struct context *, const struct arguments *);
 int run_retire(struct context *, const struct arguments *);
 int run_pin(struct context *, const struct arguments *);

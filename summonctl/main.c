@@ -90,6 +90,7 @@ static const struct command commands[] = {
 		jitsu_options, run_import_jitsu},
 	{"list", "", 0, 0, "All services", list_options, run_list},
 	{"show", "NAME", 1, 1, "All about one service", NULL, run_show},
+	{"why", "NAME", 1, 1, "Why a service is in its state", NULL, run_why},
 	{"wake", "NAME", 1, 1, "Wake a service", wake_options, run_wake},
 	{"retire", "NAME", 1, 1, "Put a service to sleep", retire_options, run_retire},
 	{"pin", "NAME", 1, 1, "Keep a service awake", NULL, run_pin},

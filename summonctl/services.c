@@ -112,6 +112,16 @@ int run_show(struct context *context, const struct arguments *arguments)
 	return print_members(answer);
 }
 
+int run_why(struct context *context, const struct arguments *arguments)
+{
+	CLEANUP(json_decref) json_t *answer = NULL;
+	int rc = call(context, "GET", "/v1/services/{}", arguments->words[0], NULL, &answer);
+	if (rc != EXIT_OK || print_json(context, answer))
+		return rc;
+	printf("%s %s.\n", text_of(answer, "name"), text_of(answer, "why"));
+	return EXIT_OK;
+}
+
 /* --- wake, retire, pin, unpin, remove --- */
 
 int run_wake(struct context *context, const struct arguments *arguments)

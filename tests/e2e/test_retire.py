@@ -72,6 +72,42 @@ def test_none_is_lost(summond, places):
           f"{sum(door['passed'] for door in doors)} packets passed, {stalls} stalls")
 
 
+def test_none_is_lost_by_order(summond, places):
+    """Nor where guests are sent away in any case: by an operator, and as max_life is over."""
+    services, ways = [], ("destroy", "shutdown", "suspend")
+    for how in ways:
+        for word, life in ("ordered", "0"), ("old", "400ms"):
+            summond.policy(f"{word}-{how}", retire=how, idle_after="0", min_life="0", ttl="0",
+                           ring_tcp="7", ring_rate="none", ready_timeout="30s", max_life=life)
+            services += [summond.add(f"{word}-{how}{i}.example.test", image="echo",
+                                     policy=f"{word}-{how}") for i in range(EACH // 2)]
+    clients = []
+    for number, service in enumerate(services):
+        place, key = places[number % 3], ("ipv4", "ipv6")[number // 3 % 2]
+        clients.append(place.start("soak", 7, max(1, COUNT // len(services)), SEED, 0, 0.1,
+                                   service[key]))
+    orders = 0
+    while any(client.poll() is None for client in clients):
+        # An order while it starts is heard by those who wait for the start.
+        names = [service["name"] for service in services if "ordered" in service["name"]]
+        for name in names:
+            now = summond.service(name)
+            if now["state"] != "awake":
+                continue
+            orders += summond.call("POST", f"/v1/services/{name}/retire", {})[0] == 202
+            wait_for(lambda: summond.service(name)["since"] != now["since"], "it to be followed")
+    results = [finish(client, limit=60 + COUNT) for client in clients]
+    wrong = [wrong for result in results for wrong in result["wrong"]]
+    assert not wrong, (len(wrong), wrong[:3])
+    doors = [summond.service(service["name"])["doorbell"] for service in services]
+    assert sum(door["woke"] for door in doors) > COUNT / 20
+    again = sum(result["retransmissions"] for result in results)
+    stalls = sum(result["stalls"] for result in results)
+    assert again <= sum(door["repeated"] for door in doors) + stalls, [
+        found for result in results for found in result["again"]]
+    print(f"{COUNT} connections, {orders} orders, {sum(door['woke'] for door in doors)} starts")
+
+
 def test_a_guest_in_use_by_noise_alone_is_retired(summond, places):
     """Broadcasts and neighbour discovery on its bridge keep nobody awake."""
     summond.policy("brief", idle_after="500ms", min_life="0", ttl="0", ring_tcp="7")

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/admission.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <utlist.h>
+
+#include "base/units.h"
+#include "daemon/daemon.h"
+#include "daemon/idle.h"
+#include "daemon/instance.h"
+#include "daemon/summon.h"
+#include "policies/evict.h"
+
+/* How often the queue is looked at for what has become idle, and for who has waited too long. */
+#define LOOK_EVERY (100 * NS_PER_MS)
+/* How many are sent away in one look: what is freed by them is seen in a later one. */
+#define EVICTIONS  16
+
+static void look(struct daemon *daemon);
+
+/* --- what there is --- */
+
+static uint64_t memory_of(const struct service *service)
+{
+	return service->def.memory ? service->def.memory : service->daemon->config->guest.memory;
+}
+
+static const unsigned starting_states =
+	1u << STATE_PREPARING | 1u << STATE_HURRYING | 1u << STATE_WARMING | 1u << STATE_CREATING |
+	1u << STATE_UNPAUSING | 1u << STATE_RESUMING | 1u << STATE_BOOTING | 1u << STATE_RECALLED |
+	1u << STATE_RESTARTING;
+
+static bool has_memory(const struct service *service)
+{
+	return service->instance &&
+	       !(service->instance->on_disk && service->state != STATE_RESUMING);
+}
+
+static void count(struct service *service, bool starting, uint64_t memory)
+{
+	struct admissions *admission = &service->daemon->admission;
+	struct claim *claim = &service->claim;
+	admission->starting += (unsigned)starting - (unsigned)claim->starting;
+	admission->memory += memory - claim->memory;
+	claim->starting = starting;
+	claim->memory = memory;
+}
+
+void admission_account(struct service *service)
+{
+	struct admissions *admission = &service->daemon->admission;
+	struct claim *claim = &service->claim;
+	unsigned starting = admission->starting;
+	uint64_t memory = admission->memory;
+	if (claim->admitted)
+		return; /* what is counted for it is what it will have */
+	/* What a guest was started with, whatever its definition says by now. */
+	uint64_t its = claim->memory ? claim->memory : memory_of(service);
+	count(service, starting_states & (1u << service->state), has_memory(service) ? its : 0);
+	if (claim->evicted && service->state == STATE_SUSPENDED && claim->memory) {
+		claim->evicted = false;
+		claim->no_disk = true;
+	}
+	if (claim->memory == 0)
+		claim->evicted = claim->no_disk = false;
+	if (admission->queue && (admission->starting < starting || admission->memory < memory))
+		look(service->daemon);
+}
+
+void admission_spare(struct service *service)
+{
+	service->claim.evicted = false;
+}
+
+/* --- eviction --- */
+
+static bool worth_of(struct service *service, uint64_t now, struct worth *worth)
+{
+	bool rests = service->state == STATE_PREPARED || service->state == STATE_SUSPENDED;
+	struct load load = service_load(service);
+	if (service->claim.evicted || service->claim.memory == 0 || service->summon ||
+		service->removed)
+		return false;
+	*worth = evict_worth(&service->policy->policy, &load, rests,
+		service->daemon->config->limits.evict_idle, now);
+	return worth->evictable;
+}
+
+static struct service *find_victim(struct daemon *daemon, uint64_t now, struct worth *least)
+{
+	struct service *victim = NULL;
+	for (uint32_t id = 0; id < daemon->registry.id_limit; id++) {
+		struct service *service = daemon->registry.by_id[id];
+		struct worth worth;
+		if (!service || !worth_of(service, now, &worth) ||
+			(victim && !evict_before(&worth, least)))
+			continue;
+		if (worth.awake && idle_is_connected(service)) {
+			service->load.active_at = now;
+			continue;
+		}
+		victim = service;
+		*least = worth;
+	}
+	return victim;
+}
+
+static void evict(struct service *service, bool awake)
+{
+	struct admission_counters *counters = &service->daemon->admission.counters;
+	enum policy_retire how = evict_how(&service->policy->policy, awake);
+	if (how == POLICY_RETIRE_SNAPSHOT &&
+		(service->claim.no_disk || service->state == STATE_PREPARED))
+		how = POLICY_RETIRE_DESTROY;
+	service->claim.evicted = true;
+	if (awake) {
+		counters->evicted_awake++;
+		idle_evict(service, how);
+		return;
+	}
+	counters->evicted_resting++;
+	log_line(&service->daemon->log, LOG_INFO, (struct log_about){.service = service->def.name},
+		"its memory is needed: %s",
+		how == POLICY_RETIRE_SNAPSHOT ? "goes to disk" : "is given up");
+	service_set_error(service, "its memory was needed");
+	service_retire(service, how);
+}
+
+static uint64_t memory_on_its_way(const struct daemon *daemon)
+{
+	uint64_t memory = 0;
+	for (uint32_t id = 0; id < daemon->registry.id_limit; id++) {
+		const struct service *service = daemon->registry.by_id[id];
+		if (service && (service->claim.evicted || service->state == STATE_STOPPING))
+			memory += service->claim.memory;
+	}
+	return memory;
+}
+
+/* Has so much freed, where it can be. */
+static void make_room(struct daemon *daemon, uint64_t needed, uint64_t now)
+{
+	uint64_t limit = daemon->config->limits.memory;
+	uint64_t coming = memory_on_its_way(daemon);
+	for (unsigned i = 0; i < EVICTIONS; i++) {
+		uint64_t used = daemon->admission.memory;
+		used -= coming < used ? coming : used;
+		if (used + needed <= limit)
+			return;
+		struct worth worth;
+		struct service *victim = find_victim(daemon, now, &worth);
+		if (!victim)
+			return;
+		coming += victim->claim.memory;
+		evict(victim, worth.awake);
+	}
+}
+
+/* --- the queue --- */
+
+/* What is being taken from it, it has no more. */
+static bool needs_memory(const struct service *service)
+{
+	return service->claim.memory == 0 || service->claim.evicted;
+}
+
+static bool memory_is_short(const struct service *service)
+{
+	const struct daemon *daemon = service->daemon;
+	uint64_t limit = daemon->config->limits.memory;
+	return limit && needs_memory(service) &&
+	       daemon->admission.memory + memory_of(service) > limit;
+}
+
+static bool starts_are_many(const struct service *service)
+{
+	const struct daemon *daemon = service->daemon;
+	return !service->claim.starting &&
+	       daemon->admission.starting >= daemon->config->limits.starts;
+}
+
+static void leave_queue(struct service *service)
+{
+	struct admissions *admission = &service->daemon->admission;
+	if (!service->claim.queued)
+		return;
+	DL_DELETE2(admission->queue, service, claim.prev, claim.next);
+	admission->queued--;
+	service->claim.queued = false;
+}
+
+static void admit(struct service *service)
+{
+	leave_queue(service);
+	service->claim.admitted = true;
+	count(service, true, service->claim.memory ? service->claim.memory : memory_of(service));
+	service_post(service, EVENT_DEMAND);
+}
+
+/* The first that can begin. One that waits for memory lets those by that need none. */
+static struct service *find_next(struct daemon *daemon, struct service **waits)
+{
+	struct service *service;
+	*waits = NULL;
+	DL_FOREACH2(daemon->admission.queue, service, claim.next)
+	{
+		if (starts_are_many(service))
+			continue;
+		if (!memory_is_short(service) && (!*waits || !needs_memory(service)))
+			return service;
+		if (!*waits)
+			*waits = service;
+	}
+	return NULL;
+}
+
+/* Admits what can be; again, where that has changed what can be. */
+static void look(struct daemon *daemon)
+{
+	struct admissions *admission = &daemon->admission;
+	struct service *service, *waits;
+	if (admission->looking || daemon->ending) {
+		admission->again = true;
+		return;
+	}
+	admission->looking = true;
+	do {
+		admission->again = false;
+		while ((service = find_next(daemon, &waits)))
+			admit(service);
+		if (waits)
+			make_room(daemon, memory_of(waits), clock_monotonic());
+	} while (admission->again);
+	admission->looking = false;
+}
+
+static void expire(struct service *service)
+{
+	char reason[160];
+	service->daemon->admission.counters.expired++;
+	admission_explain(service, reason, sizeof(reason));
+	leave_queue(service);
+	service_set_error(service, "given up: it %s", reason);
+	summon_fail(service, service->last_error);
+	door_refuse(service);
+	if (service->def.pinned)
+		service_demand(service, "pin", clock_monotonic());
+	else
+		service_consider(service);
+}
+
+/* Where those who waited have been told, nobody may come for it any more; a packet or a pin has
+ * nobody to be told. */
+static bool has_waited_too_long(const struct service *service, uint64_t now)
+{
+	const struct policy *policy = &service->policy->policy;
+	uint64_t waited = now - service->claim.queued_at;
+	if (waited >= policy->ready_timeout)
+		return true;
+	return waited >= policy->hold && service->summon->answered > 0 &&
+	       service->summon->waiter_count == 0 && !service->door.lot.first;
+}
+
+static void on_time(void *ctx);
+
+static void look_after(struct daemon *daemon, uint64_t wait)
+{
+	if (!daemon->admission.timer || wait == 0)
+		timer_start(&daemon->loop, &daemon->admission.timer, wait, on_time, daemon);
+}
+
+static void on_time(void *ctx)
+{
+	struct daemon *daemon = ctx;
+	struct service *service, *next;
+	uint64_t now = clock_monotonic();
+	/* What expires may enter again, at the end. */
+	unsigned left = daemon->admission.queued;
+	for (service = daemon->admission.queue; service && left > 0; service = next, left--) {
+		next = service->claim.next;
+		if (has_waited_too_long(service, now))
+			expire(service);
+	}
+	look(daemon);
+	if (daemon->admission.queue)
+		look_after(daemon, LOOK_EVERY);
+}
+
+void admission_enter(struct service *service)
+{
+	struct admissions *admission = &service->daemon->admission;
+	struct claim *claim = &service->claim;
+	if (claim->queued || claim->admitted)
+		return;
+	/* What is under way is joined; an awake guest that is sent away is followed by its next life. */
+	if (claim->starting || service->state == STATE_AWAKE) {
+		service_post(service, EVENT_DEMAND);
+		return;
+	}
+	bool waits = starts_are_many(service) || memory_is_short(service) ||
+		     (admission->queue && needs_memory(service));
+	if (!waits) {
+		admit(service);
+		return;
+	}
+	claim->queued = true;
+	claim->queued_at = clock_monotonic();
+	DL_APPEND2(admission->queue, service, claim.prev, claim.next);
+	admission->queued++;
+	admission->counters.waited++;
+	/* In a turn of its own: this may be a callback of the DNS server. */
+	look_after(service->daemon, admission->queued == 1 ? 0 : LOOK_EVERY);
+}
+
+void admission_leave(struct service *service)
+{
+	leave_queue(service);
+}
+
+bool admission_has_room(const struct service *service)
+{
+	return !service->daemon->admission.queue && !starts_are_many(service) &&
+	       !memory_is_short(service);
+}
+
+bool admission_explain(const struct service *service, char *text, size_t size)
+{
+	const struct admissions *admission = &service->daemon->admission;
+	const struct config *config = service->daemon->config;
+	char used[SIZE_TEXT], limit[SIZE_TEXT], needed[SIZE_TEXT];
+	if (!service->claim.queued)
+		return false;
+	if (memory_is_short(service))
+		snprintf(text, size,
+			"waits for memory: guests have %s of %s (limits.memory), and it needs %s",
+			size_print(admission->memory, used),
+			size_print(config->limits.memory, limit),
+			size_print(memory_of(service), needed));
+	else
+		snprintf(text, size,
+			"waits for its turn: %u of %u starts are under way (limits.starts), and "
+			"%u wait",
+			admission->starting, config->limits.starts, admission->queued);
+	return true;
+}
+
+void admission_finish(struct daemon *daemon)
+{
+	timer_cancel(&daemon->admission.timer);
+}
+
+/* --- the breaker of a backend --- */
+
+static struct breaker_rule rule_of(const struct service *service)
+{
+	const struct config *config = service->daemon->config;
+	return (struct breaker_rule){config->limits.breaker, config->limits.breaker_for};
+}
+
+uint64_t admission_breaker(struct service *service, uint64_t now)
+{
+	const struct breaker_rule rule = rule_of(service);
+	uint64_t again = breaker_admit(&service->backend->breaker, &rule, now);
+	service->daemon->admission.counters.broken += again > 0;
+	return again;
+}
+
+void admission_note(struct service *service, bool failed)
+{
+	const struct breaker_rule rule = rule_of(service);
+	struct breaker *breaker = &service->backend->breaker;
+	char span[DURATION_TEXT];
+	if (!failed)
+		breaker_succeed(breaker);
+	else if (breaker_fail(breaker, &rule, service->def.id, clock_monotonic()))
+		log_line(&service->daemon->log, LOG_ERROR, LOG_ABOUT_NOTHING,
+			"backend %s: the last %u starts have failed, of several services: none "
+			"for %s",
+			service->backend->ops->name, rule.failures,
+			duration_print(rule.span, span));
+}

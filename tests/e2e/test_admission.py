@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: ISC
+"""What is too much waits for its turn, and takes the memory of those who need it least."""
+import pytest
+
+from harness import Summond, wait_for
+
+ONE, TWO, THREE = (f"{name}.example.test" for name in ("one", "two", "three"))
+
+
+@pytest.fixture
+def start():
+    running = []
+
+    def run(limits, sim=""):
+        config = f"limits {{\n{limits}\n}}\nguest {{ memory = 32MiB }}\n" \
+                 f'backend "sim" {{\npersist = yes\n{sim}\n}}'
+        running.append(Summond(config, backend="sim", network=False).start())
+        summond = running[-1]
+        summond.policy("stay", idle_after="0", min_life="0", ttl="0", hold="5s")
+        return summond
+    yield run
+    for summond in running:
+        summond.stop()
+
+
+def counters(summond):
+    return summond.get("/v1/status")["counters"]["admission"]
+
+
+def ask_all(summond, names, *words):
+    answers = [summond.dig_start(name, *words) for name in names]
+    return [answer.communicate(timeout=60)[0] for answer in answers]
+
+
+def test_so_many_starts_at_once(start):
+    summond = start("starts = 2", "boot_delay = 100ms")
+    names = [f"n{i}.example.test" for i in range(8)]
+    for name in names:
+        summond.add(name, policy="stay")
+    answers = ask_all(summond, names)
+    assert all("status: NOERROR" in answer for answer in answers)
+    now = counters(summond)
+    assert now["waited"] >= 5 and now["expired"] == 0
+    assert now["starting"] == 0 and now["queued"] == 0
+    assert now["memory"] == 8 * 32 << 20
+    rows = reversed(summond.get("/v1/transitions?limit=1000")["transitions"])
+    under_way, most = set(), 0
+    for row in rows:
+        if row["to"] in ("creating", "booting"):
+            under_way.add(row["service"])
+        else:
+            under_way.discard(row["service"])
+        most = max(most, len(under_way))
+    assert most == 2
+
+
+def test_a_start_that_waits_is_answered_at_its_deadline(start):
+    summond = start("starts = 1", "never_ready = yes")
+    summond.policy("brief", hold="200ms", at_deadline="servfail", ready_timeout="60s")
+    summond.add(ONE, policy="brief")
+    summond.add(TWO, policy="brief")
+    summond.dig(ONE)
+    first = summond.dig_start(TWO)
+    wait_for(lambda: "waits for its turn: 1 of 1 starts" in summond.service(TWO)["why"],
+             "the reason to be told")
+    assert "waits for its turn" in summond.ctl("why", TWO).stdout
+    text = first.communicate(timeout=60)[0]
+    assert "SERVFAIL" in text and "waits for its turn" in text
+    # Nobody waits for it any more: it is given up.
+    wait_for(lambda: counters(summond)["expired"] == 1, "it to be given up")
+    assert summond.summons(TWO)[0]["outcome"] == "failed"
+    assert "starts are under way" in summond.summons(TWO)[0]["detail"]
+    assert summond.service(TWO)["failures"] == 0
+    assert summond.state(TWO) == "asleep"
+
+
+def test_memory_comes_from_what_rests_longest(start):
+    summond = start("memory = 64MiB\nevict_idle = 1h")
+    summond.policy("rest", idle_after="0", min_life="0", ttl="0", retire="suspend", hold="5s")
+    for name in (ONE, TWO, THREE):
+        summond.add(name, policy="rest")
+    for name in (ONE, TWO):
+        assert summond.dig(name).addresses
+        summond.call("POST", f"/v1/services/{name}/retire", {})
+        summond.wait_state(name, "suspended")
+    assert summond.dig(THREE).addresses
+    assert summond.state(ONE) == "asleep" and summond.state(TWO) == "suspended"
+    now = counters(summond)
+    assert now["evicted_resting"] == 1 and now["evicted_awake"] == 0
+    assert now["memory"] == 64 << 20
+    assert "its memory was needed" in summond.service(ONE)["why"]
+
+
+def test_to_disk_where_the_policy_has_one(start):
+    summond = start("memory = 32MiB")
+    summond.policy("rest", idle_after="0", ttl="0", retire="suspend",
+                   tiers="snapshot after 1d", hold="5s")
+    summond.add(ONE, policy="rest")
+    summond.add(TWO, policy="rest")
+    assert summond.dig(ONE).addresses
+    summond.call("POST", f"/v1/services/{ONE}/retire", {})
+    summond.wait_state(ONE, "suspended")
+    assert summond.dig(TWO).addresses
+    assert summond.service(ONE)["rests"] == "disk"
+    summond.call("POST", f"/v1/services/{TWO}/retire", {})
+    summond.wait_state(TWO, "suspended")
+    assert summond.dig(ONE).addresses  # out of memory that TWO had
+    assert summond.service(TWO)["rests"] == "disk"
+
+
+def test_awake_and_idle_goes_and_what_is_in_use_stays(start):
+    summond = start("memory = 64MiB\nevict_idle = 500ms")
+    for name in (ONE, TWO, THREE):
+        summond.add(name, policy="stay")
+    summond.call("POST", f"/v1/services/{ONE}/pin", {})
+    summond.wait_state(ONE, "awake")
+    assert summond.dig(TWO).addresses
+    answer = summond.dig_start(THREE)  # TWO was used just now: it is waited for
+    assert "NOERROR" in answer.communicate(timeout=60)[0]
+    assert summond.state(ONE) == "awake" and summond.state(TWO) == "asleep"
+    assert counters(summond)["evicted_awake"] == 1
+    summond.call("POST", f"/v1/services/{THREE}/pin", {})
+    wait_for(lambda: summond.service(THREE)["pinned"], "the pin")
+    summond.policy("brief", hold="200ms", at_deadline="servfail", ttl="0")
+    summond.add(TWO, policy="brief")
+    answer = summond.dig(TWO)
+    assert answer.status == "SERVFAIL" and "waits for memory" in answer.ede_text
+    assert summond.state(ONE) == summond.state(THREE) == "awake"
+
+
+def test_more_memory_than_there_is(start):
+    summond = start("memory = 64MiB")
+    status, body = summond.call("PUT", f"/v1/services/{ONE}", {"memory": "65MiB"})
+    assert status == 400 and "limits.memory" in body["error"]
+
+
+def test_a_backend_that_fails_is_left_alone(start):
+    summond = start("breaker = 3\nbreaker_for = 500ms")
+    summond.policy("free", backoff_first="0", hold="5s")
+    names = [f"n{i}.example.test" for i in range(3)]
+    for name in names:
+        summond.add(name, policy="free", cmdline="sim.fail_start=yes")
+    summond.add(ONE, policy="free")
+    for name in names:
+        assert summond.dig(name).status == "SERVFAIL"
+    answer = summond.dig(ONE)
+    assert answer.status == "SERVFAIL" and "starts of backend sim fail" in answer.ede_text
+    assert "starts of backend sim fail" in summond.service(ONE)["why"]
+    assert counters(summond)["broken"] == 1
+    wait_for(lambda: summond.dig(ONE).addresses, "it to be tried again")
+    assert summond.dig(names[0]).ede_text.startswith("failed")
