@@ -4,7 +4,6 @@
 #include <stdio.h>
 
 #include "base/units.h"
-#include "daemon/alias.h"
 #include "daemon/daemon.h"
 #include "daemon/summon.h"
 
@@ -123,7 +122,7 @@ static enum dns_reply ask_guard(
 enum dns_reply daemon_ask(void *ctx, const struct dns_ask *ask, struct dns_ede *ede)
 {
 	struct daemon *daemon = ctx;
-	struct service *service = service_by_number(&daemon->registry, ask->service);
+	struct service *service = service_by_id(&daemon->registry, ask->service);
 	if (!service || daemon->ending)
 		return fail(ede, DNS_EDE_OTHER, "this server is about to stop");
 	const struct policy *policy = &service->policy->policy;

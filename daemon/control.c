@@ -10,6 +10,7 @@
 #include "daemon/control_internal.h"
 #include "daemon/instance.h"
 #include "daemon/json_text.h"
+#include "daemon/names.h"
 #include "daemon/summon.h"
 
 /* clang-format off */
@@ -20,6 +21,7 @@ static const struct http_route routes[] = {
 	{"GET",    "/v1/services",                HTTP_BODY_NONE, control_list_services},
 	{"GET",    "/v1/services/{name}",         HTTP_BODY_NONE, control_get_service},
 	{"PUT",    "/v1/services/{name}",         HTTP_BODY_JSON, control_put_service},
+	{"PATCH",  "/v1/services/{name}",         HTTP_BODY_JSON, control_patch_service},
 	{"DELETE", "/v1/services/{name}",         HTTP_BODY_NONE, control_delete_service},
 	{"PUT",    "/v1/services/{name}/site",    HTTP_BODY_FILE, control_put_site},
 	{"POST",   "/v1/services/{name}/wake",    HTTP_BODY_JSON, control_wake},
@@ -107,11 +109,16 @@ int control_status(int rc)
 struct service *control_service(struct control *control, struct http_request *request)
 {
 	char name[STORE_NAME_MAX + 1];
+	const struct registry *registry = &control->daemon->registry;
 	const char *given = http_param(request, "name");
-	struct service *service = NULL;
-	if (dns_name_canonical(given, name, NULL) >= 0)
-		service = service_by_name(&control->daemon->registry, name);
-	if (!service)
+	bool good = dns_name_canonical(given, name, NULL) >= 0;
+	struct service *service = good ? service_by_name(registry, name) : NULL;
+	const struct service *owner = good ? service_by_other_name(registry, name) : NULL;
+	if (!service && owner)
+		http_respond_error(request, 404,
+			"'%s' is another name of %s: write that to speak of the service", given,
+			owner->def.name);
+	else if (!service)
 		http_respond_error(request, 404, "there is no service '%s'", given);
 	return service;
 }

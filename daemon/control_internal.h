@@ -53,6 +53,7 @@ json_t *control_time_json(uint64_t real);
 void control_list_services(void *ctx, struct http_request *request);
 void control_get_service(void *ctx, struct http_request *request);
 void control_put_service(void *ctx, struct http_request *request);
+void control_patch_service(void *ctx, struct http_request *request);
 void control_put_site(void *ctx, struct http_request *request);
 void control_delete_service(void *ctx, struct http_request *request);
 

@@ -3,6 +3,7 @@
 #include "daemon/control_internal.h"
 #include "daemon/instance.h"
 #include "daemon/json_text.h"
+#include "daemon/names.h"
 #include "daemon/summon.h"
 #include "daemon/why.h"
 
@@ -48,7 +49,8 @@ json_t *control_service_json(const struct service *service)
 	if (def->kernel_line) /* also where it is empty */
 		json_object_set_new(json, "kernel_line", json_text(def->kernel_line));
 	set_text(json, "domain_xml", def->domain_xml);
-	set_text(json, "aliases", def->aliases);
+	if (def->names)
+		json_object_set_new(json, "names", names_json(def->names));
 	set_text(json, "domain_name", def->domain_name);
 	set_text(json, "uuid", def->uuid);
 	set_text(json, "nics", def->nics);

@@ -126,11 +126,21 @@ static int put_work(struct store *store, void *ctx, struct error *err)
 	return rc < 0 ? rc : store_put_service(store, &put->def, err);
 }
 
+/* It is on its way to the store (1), or there or refused (-1). */
+static void count_change(const struct put *put, int by)
+{
+	struct service *service =
+		put->created ? NULL : service_by_id(&put->control->daemon->registry, put->def.id);
+	if (service)
+		service->changes += (unsigned)by;
+}
+
 static void put_done(void *ctx, int rc, const struct error *err)
 {
 	struct put *put = ctx;
 	struct daemon *daemon = put->control->daemon;
 	struct error failure = ERROR_INIT;
+	count_change(put, -1);
 	if (rc < 0) {
 		put_refuse(put, rc, err);
 		return;
@@ -196,6 +206,8 @@ static void put_go_on(struct put *put)
 		rc = storage_run(daemon->storage, put_work, put_done, put, &err);
 	if (rc < 0)
 		put_refuse(put, rc, &err);
+	else
+		count_change(put, 1);
 }
 
 void control_put_service(void *ctx, struct http_request *request)
@@ -206,6 +218,29 @@ void control_put_service(void *ctx, struct http_request *request)
 	if (!put)
 		return;
 	int rc = definition_parse(control->daemon, http_body(request), &put->def, &err);
+	if (rc < 0)
+		put_refuse(put, rc, &err);
+	else
+		put_go_on(put);
+}
+
+/* Changes what is known, which a change that is on its way would be lost from. */
+void control_patch_service(void *ctx, struct http_request *request)
+{
+	struct control *control = ctx;
+	struct error err = ERROR_INIT;
+	const struct service *known = control_service(control, request);
+	struct put *put = known ? put_begin(control, request) : NULL;
+	if (!put)
+		return;
+	int rc = 0;
+	if (known->changes > 0)
+		rc = error_set(&err, -EBUSY, "another change of %s is on its way: try again",
+			known->def.name);
+	else if (store_service_copy(&put->def, &known->def) < 0)
+		rc = error_set(&err, -ENOMEM, "out of memory");
+	if (rc >= 0)
+		rc = definition_change(http_body(request), &put->def, &err);
 	if (rc < 0)
 		put_refuse(put, rc, &err);
 	else

@@ -12,8 +12,8 @@
 #include "base/cleanup.h"
 #include "base/devices.h"
 #include "base/units.h"
-#include "daemon/alias.h"
 #include "daemon/daemon.h"
+#include "daemon/names.h"
 
 #define MEMORY_MIN (1ull << 20)
 #define MEMORY_MAX (1ull << 42)
@@ -109,19 +109,15 @@ static int read_disks(void *to, size_t size, const json_t *value, struct error *
 	return read_words(to, value, disks_check, err);
 }
 
-static int read_aliases(void *to, size_t size, const json_t *value, struct error *err)
+static int read_names(void *to, size_t size, const json_t *value, struct error *err)
 {
 	(void)size;
-	const char *text = json_string_value(value);
-	if (!text)
-		return error_set(err, -EINVAL, "write a string of names between blanks");
-	char *aliases = aliases_parse(text, err);
-	if (!aliases)
-		return -EINVAL;
+	char *names;
+	int rc = names_parse(value, &names, err);
+	if (rc < 0)
+		return rc;
 	free(*(char **)to);
-	*(char **)to = aliases[0] ? aliases : NULL;
-	if (!aliases[0])
-		free(aliases);
+	*(char **)to = names;
 	return 0;
 }
 
@@ -215,7 +211,7 @@ static const struct field fields[] = {
 	FIELD(vcpus, read_vcpus),
 	FIELD(ipv4, read_ipv4),
 	FIELD(ipv6, read_ipv6),
-	FIELD(aliases, read_aliases),
+	FIELD(names, read_names),
 	FIELD(domain_name, read_domain_name),
 	FIELD(uuid, read_uuid),
 	FIELD(nics, read_nics),
@@ -240,12 +236,8 @@ static int parse_field(
 	return error_set(err, -EINVAL, "'%.40s' is no key of a service: write %s", key, known);
 }
 
-int definition_parse(
-	struct daemon *daemon, const json_t *json, struct store_service *def, struct error *err)
+int definition_change(const json_t *json, struct store_service *def, struct error *err)
 {
-	snprintf(def->backend, sizeof(def->backend), "%s",
-		backends_default(&daemon->backends, daemon->config));
-	strcpy(def->policy, "default");
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)(uintptr_t)json, key, value)
@@ -255,6 +247,15 @@ int definition_parse(
 			return rc;
 	}
 	return 0;
+}
+
+int definition_parse(
+	struct daemon *daemon, const json_t *json, struct store_service *def, struct error *err)
+{
+	snprintf(def->backend, sizeof(def->backend), "%s",
+		backends_default(&daemon->backends, daemon->config));
+	strcpy(def->policy, "default");
+	return definition_change(json, def, err);
 }
 
 /* --- whether it can be served --- */
@@ -329,7 +330,7 @@ int definition_check(struct daemon *daemon, const struct store_service *def, str
 			def->name);
 	int free = dns_check_service_name(daemon->dns, def->name, err);
 	if (free >= 0)
-		free = aliases_check(&daemon->registry, def, err);
+		free = names_check(&daemon->registry, def, err);
 	if (free < 0)
 		return free;
 	struct policy_entry *policy = policy_by_name(&daemon->registry, def->policy);

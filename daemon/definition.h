@@ -16,6 +16,9 @@ struct daemon;
 int definition_parse(
 	struct daemon *daemon, const json_t *json, struct store_service *def, struct error *err);
 
+/* The same where *def is a definition already: what is absent stays as it is. */
+int definition_change(const json_t *json, struct store_service *def, struct error *err);
+
 /* Whether this daemon can serve it: zone, policy, backend. */
 int definition_check(struct daemon *daemon, const struct store_service *def, struct error *err);
 
@@ -32,5 +35,10 @@ void definition_settle(
  * as the initrd takes. */
 int definition_check_files(
 	struct store_service *def, const char *image, uint64_t memory, struct error *err);
+
+/* Whether a guest of the one definition is no guest of the other; whether their addresses differ.
+ * What other names there are does not matter to a guest. */
+bool definition_boots_differently(const struct store_service *a, const struct store_service *b);
+bool definition_moved(const struct store_service *a, const struct store_service *b);
 
 #endif

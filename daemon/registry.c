@@ -4,10 +4,11 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "daemon/alias.h"
 #include "daemon/daemon.h"
+#include "daemon/definition.h"
 #include "daemon/idle.h"
 #include "daemon/instance.h"
+#include "daemon/names.h"
 #include "daemon/shells.h"
 #include "daemon/tiers.h"
 
@@ -23,7 +24,7 @@ static void publish(struct service *service)
 		log_line(&service->daemon->log, LOG_ERROR,
 			(struct log_about){.service = service->def.name},
 			"its name cannot be answered: %s", err.message);
-	aliases_publish(service);
+	names_publish(service);
 }
 
 int registry_put_policy(struct registry *registry, const struct policy *policy, struct error *err)
@@ -78,28 +79,6 @@ static int make_room(struct registry *registry, uint32_t id, struct error *err)
 	return 0;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-/* Whether a guest of `a` is no guest of `b`. */
-static bool boots_differently(const struct store_service *a, const struct store_service *b)
-{
-	return !same_text(a->image, b->image) || !same_text(a->initrd, b->initrd) ||
-	       !same_text(a->cmdline, b->cmdline) || !same_text(a->domain_xml, b->domain_xml) ||
-	       !same_text(a->kernel_line, b->kernel_line) ||
-	       !same_text(a->domain_name, b->domain_name) || !same_text(a->uuid, b->uuid) ||
-	       !same_text(a->nics, b->nics) || !same_text(a->disks, b->disks) ||
-	       !same_text(a->rumprun_config, b->rumprun_config) || a->memory != b->memory ||
-	       a->vcpus != b->vcpus || strcmp(a->backend, b->backend) != 0;
-}
-
-static bool moved(const struct store_service *a, const struct store_service *b)
-{
-	return !ip_address_equal(&a->ipv4, &b->ipv4) || !ip_address_equal(&a->ipv6, &b->ipv6);
-}
-
 static int replace(struct service *service, const struct store_service *def, struct error *err)
 {
 	struct registry *registry = &service->daemon->registry;
@@ -107,12 +86,13 @@ static int replace(struct service *service, const struct store_service *def, str
 	if (store_service_copy(&copy, def) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	service->unasked = 0;
-	bool differs = boots_differently(&service->def, def);
-	bool stale = moved(&service->def, def) || (service->state != STATE_AWAKE && differs);
+	bool differs = definition_boots_differently(&service->def, def);
+	bool stale =
+		definition_moved(&service->def, def) || (service->state != STATE_AWAKE && differs);
 	service->policy->services--;
 	service->policy = policy_by_name(registry, def->policy);
 	service->policy->services++;
-	if (moved(&service->def, def))
+	if (definition_moved(&service->def, def))
 		door_dismiss(service->daemon, &service->def);
 	store_service_finish(&service->def);
 	service->def = copy;
@@ -166,7 +146,7 @@ int registry_put_service(
 void registry_remove_service(struct registry *registry, struct service *service)
 {
 	dns_remove_service(service->daemon->dns, service->def.id);
-	aliases_remove(service);
+	names_forget(service);
 	door_dismiss(service->daemon, &service->def);
 	HASH_DEL(registry->by_name, service);
 	/* Its own policy may be removed before the guest is gone; this one never is. */

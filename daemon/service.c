@@ -8,13 +8,14 @@
 #include <string.h>
 
 #include "base/units.h"
-#include "daemon/alias.h"
 #include "daemon/console.h"
 #include "daemon/control.h"
 #include "daemon/daemon.h"
+#include "daemon/definition.h"
 #include "daemon/effects.h"
 #include "daemon/idle.h"
 #include "daemon/instance.h"
+#include "daemon/names.h"
 #include "daemon/shells.h"
 #include "daemon/summon.h"
 #include "daemon/tiers.h"
@@ -32,6 +33,7 @@ int registry_init(struct registry *registry, struct daemon *daemon, struct error
 
 static void service_free(struct service *service)
 {
+	names_forget(service);
 	timer_cancel(&service->consider);
 	admission_leave(service);
 	summon_destroy(service->summon);
@@ -60,7 +62,6 @@ void registry_finish(struct registry *registry)
 		HASH_DEL(registry->policies, entry);
 		free(entry);
 	}
-	aliases_finish(registry);
 	free(registry->by_id);
 	free(registry->queue);
 	uv_close((uv_handle_t *)&registry->later, NULL);

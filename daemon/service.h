@@ -51,10 +51,12 @@ struct service {
 	struct door door;              /* packets that wait for the guest */
 	struct claim claim;            /* of starts and memory */
 	struct budget wakes;           /* starts that queries have caused */
-	unsigned aliases;              /* that the DNS server knows */
-	struct timer *consider;        /* looks again when backoff is over */
-	unsigned unasked;              /* starts for nobody's query, in a row */
-	uint64_t unasked_at;           /* the last of them (monotonic) */
+	struct other_name *others;     /* daemon/names.h */
+	size_t other_count;
+	unsigned changes;       /* of its definition, on their way to the store */
+	struct timer *consider; /* looks again when backoff is over */
+	unsigned unasked;       /* starts for nobody's query, in a row */
+	uint64_t unasked_at;    /* the last of them (monotonic) */
 	char last_error[256];
 	uint64_t last_summon;
 	bool removed; /* freed when nothing of it is left */
@@ -73,9 +75,8 @@ struct registry {
 	uint32_t id_limit;
 	struct policy_entry *policies;
 	uint32_t last_generation;
-	struct alias *aliases; /* daemon/alias.h */
-	uint32_t last_alias;
-	struct service_event *queue; /* events that wait their turn */
+	struct other_name *other_names; /* by name; daemon/names.h */
+	struct service_event *queue;    /* events that wait their turn */
 	size_t queue_count, queue_size;
 	bool busy;       /* effects run, or a DNS callback: events wait */
 	uv_idle_t later; /* drains after a DNS callback */

@@ -108,6 +108,19 @@ static const char *const migrations[] = {
 	"ALTER TABLE service ADD COLUMN nics TEXT;"
 	"ALTER TABLE service ADD COLUMN disks TEXT;"
 	"ALTER TABLE service ADD COLUMN rumprun_config TEXT;",
+
+	/* Names become rows, so that no two services have the same one. */
+	"CREATE TABLE service_name ("
+	"  name TEXT PRIMARY KEY,"
+	"  service INTEGER NOT NULL REFERENCES service ON DELETE CASCADE) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX service_name_service ON service_name (service, name);"
+	"WITH RECURSIVE word (service, name, rest) AS ("
+	"  SELECT id, '', aliases || ' ' FROM service WHERE aliases IS NOT NULL"
+	"  UNION ALL SELECT service, substr(rest, 1, instr(rest, ' ') - 1),"
+	"    substr(rest, instr(rest, ' ') + 1) FROM word WHERE rest <> '')"
+	"INSERT INTO service_name SELECT name, service FROM word WHERE name <> ''"
+	"  AND name NOT IN (SELECT name FROM service) ON CONFLICT DO NOTHING;"
+	"ALTER TABLE service DROP COLUMN aliases;",
 };
 enum { VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "db/names.h"
 #include "db/sql.h"
 
 /* The longest text that is kept of a service: a domain template, with room to spare. */
@@ -19,24 +20,19 @@
 		offsetof(struct store_service, name), what                                         \
 	}
 
-/* All that is text of any length, in the order of the columns. */
+/* All that is text of any length, in the order in which it is read. */
 static const struct text {
 	size_t offset;
 	const char *what;
 } texts[] = {
-	TEXT(image, "image"),
-	TEXT(initrd, "initrd"),
-	TEXT(cmdline, "command line"),
-	TEXT(domain_xml, "domain XML"),
-	TEXT(kernel_line, "kernel line"),
-	TEXT(aliases, "aliases"),
-	TEXT(domain_name, "domain name"),
-	TEXT(uuid, "UUID"),
-	TEXT(nics, "nics"),
-	TEXT(disks, "disks"),
-	TEXT(rumprun_config, "rumprun configuration"),
+	TEXT(image, "image"), TEXT(initrd, "initrd"), TEXT(cmdline, "command line"),
+	TEXT(domain_xml, "domain XML"), TEXT(kernel_line, "kernel line"),
+	TEXT(domain_name, "domain name"), TEXT(uuid, "UUID"), TEXT(nics, "nics"),
+	TEXT(disks, "disks"), TEXT(rumprun_config, "rumprun configuration"),
+	TEXT(names, "other names"), /* rows of another table, which are read as one column */
 };
-#define TEXT_COUNT (sizeof(texts) / sizeof(texts[0]))
+#define TEXT_COUNT   (sizeof(texts) / sizeof(texts[0]))
+#define COLUMN_COUNT (TEXT_COUNT - 1)
 
 static char **text_of(struct store_service *service, size_t i)
 {
@@ -77,23 +73,6 @@ int store_service_copy(struct store_service *to, const struct store_service *fro
 
 /* --- what may be stored --- */
 
-static int check_name(const char *name, struct error *err)
-{
-	size_t length = strnlen(name, STORE_NAME_MAX + 1);
-	if (length == 0 || length > STORE_NAME_MAX || name[length - 1] == '.')
-		return error_set(err, -EINVAL,
-			"a service's name is a domain name of 1 to %d characters without the final "
-			"dot",
-			STORE_NAME_MAX);
-	for (size_t i = 0; i < length; i++)
-		if (name[i] <= ' ' || name[i] > '~' || (name[i] >= 'A' && name[i] <= 'Z'))
-			return error_set(err, -EINVAL,
-				"byte 0x%02x in a service's name: write it in lower case and "
-				"printable ASCII",
-				(unsigned char)name[i]);
-	return 0;
-}
-
 static int check_text(const char *what, const char *text, struct error *err)
 {
 	if (text && strnlen(text, TEXT_MAX + 1) > TEXT_MAX)
@@ -114,7 +93,7 @@ static int check_family(
 
 static int check_service(const struct store_service *service, struct error *err)
 {
-	int rc = check_name(service->name, err);
+	int rc = service_names_check(service, err);
 	size_t backend = strnlen(service->backend, sizeof(service->backend));
 	if (rc == 0 && (backend == 0 || backend > STORE_BACKEND_MAX))
 		rc = error_set(err, -EINVAL,
@@ -130,22 +109,6 @@ static int check_service(const struct store_service *service, struct error *err)
 }
 
 /* --- single steps of a put, inside its transaction --- */
-
-static int check_name_is_free(
-	struct store *store, const struct store_service *service, struct error *err)
-{
-	CLEANUP(query) struct query query = {0};
-	query_begin(&query, store, SERVICE_ID);
-	bind_text(&query, service->name);
-	int rc = query_next(&query, err);
-	if (rc <= 0)
-		return rc;
-	uint64_t id = take_u64(&query, UINT32_MAX);
-	rc = query_check(&query, err);
-	if (rc == 0 && id != service->id)
-		rc = error_set(err, -EEXIST, "there is a service named %s already", service->name);
-	return rc;
-}
 
 static int check_policy_exists(struct store *store, const char *policy, struct error *err)
 {
@@ -163,7 +126,7 @@ static void bind_definition(struct query *query, const struct store_service *ser
 	bind_text(query, service->name);
 	bind_text(query, service->backend);
 	bind_text(query, service->policy);
-	for (size_t i = 0; i < TEXT_COUNT; i++)
+	for (size_t i = 0; i < COLUMN_COUNT; i++)
 		bind_text(query, text_in(service, i));
 	bind_u64(query, service->memory);
 	bind_u64(query, service->vcpus);
@@ -290,12 +253,14 @@ int store_put_service(struct store *store, struct store_service *service, struct
 	if (rc == 0)
 		rc = transaction_begin(&transaction, store, err);
 	if (rc == 0)
-		rc = check_name_is_free(store, service, err);
+		rc = service_names_are_free(store, service, err);
 	if (rc == 0)
 		rc = check_policy_exists(store, service->policy, err);
 	if (rc == 0)
 		rc = id ? replace_service(store, service, err)
 			: insert_service(store, service, now, &id, err);
+	if (rc == 0)
+		rc = service_names_put(store, service, id, err);
 	if (rc == 0)
 		rc = put_address(store, service, id, &service->ipv4, err);
 	if (rc == 0)

@@ -18,8 +18,8 @@
 
 /* In the order of the table in service.c. */
 #define SERVICE_TEXTS                                                                              \
-	"image, initrd, cmdline, domain_xml, kernel_line, aliases, domain_name, uuid, nics, "      \
-	"disks, rumprun_config"
+	"image, initrd, cmdline, domain_xml, kernel_line, domain_name, uuid, nics, disks, "        \
+	"rumprun_config"
 
 const struct statement_text statement_texts[STATEMENT_COUNT] = {
 	[META_PUT] = {"write the database's identity", "meta",
@@ -30,21 +30,31 @@ const struct statement_text statement_texts[STATEMENT_COUNT] = {
 	[SERVICE_INSERT] = {"store the service", "service",
 		"INSERT INTO service (name, backend, policy, " SERVICE_TEXTS ", "
 		"memory, vcpus, pinned, created_at) "
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
 		"RETURNING id"},
 	[SERVICE_UPDATE] = {"store the service", "service",
 		"UPDATE service SET (name, backend, policy, " SERVICE_TEXTS ", memory, vcpus) = "
-		"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?"},
+		"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?"},
 	[SERVICE_DELETE] = {"remove the service", "service", "DELETE FROM service WHERE id = ?"},
 	[SERVICE_PIN] = {"pin the service", "service",
 		"UPDATE service SET pinned = ? WHERE id = ?"},
-	[SERVICE_ID] = {"look for the service", "service", "SELECT id FROM service WHERE name = ?"},
 	[SERVICE_EACH] = {"read the services", "service",
-		"SELECT id, name, backend, policy, " SERVICE_TEXTS ", memory, "
+		"SELECT id, name, backend, policy, " SERVICE_TEXTS ", "
+		"(SELECT group_concat(name, ' ') FROM (SELECT name FROM service_name "
+		"WHERE service_name.service = service.id ORDER BY name)), memory, "
 		"vcpus, pinned, created_at, "
 		"(SELECT address FROM address WHERE service = id AND length(address) = 4), "
 		"(SELECT address FROM address WHERE service = id AND length(address) = 16) "
 		"FROM service ORDER BY name"},
+
+	[NAME_OWNER] = {"look for the name", "service",
+		"SELECT id, name FROM service WHERE name = ?1 UNION ALL "
+		"SELECT service.id, service.name FROM service_name "
+		"JOIN service ON service.id = service_name.service WHERE service_name.name = ?1"},
+	[NAME_CLEAR] = {"store the service's names", "service_name",
+		"DELETE FROM service_name WHERE service = ?"},
+	[NAME_PUT] = {"store the service's names", "service_name",
+		"INSERT INTO service_name (name, service) VALUES (?, ?) ON CONFLICT DO NOTHING"},
 
 	[ADDRESS_RENAME] = {"store the service's addresses", "address",
 		"UPDATE address SET name = ? WHERE service = ?"},

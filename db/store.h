@@ -20,6 +20,7 @@ struct store;
 
 #define STORE_NAME_MAX    253 /* a domain name as text, without the final dot */
 #define STORE_BACKEND_MAX 15
+#define STORE_NAMES_MAX   64 /* other names of one service */
 
 /* Opens or makes the database. Migrates an older one; refuses a newer one (-ENOTSUP) and a file
  * that is no database or is damaged (-EUCLEAN), unchanged, with what to do; and one that another
@@ -42,7 +43,7 @@ struct store_service {
 	char *cmdline;                    /* the user's words, behind ours */
 	char *domain_xml;                 /* the user's own template, the text itself */
 	char *kernel_line;                /* the whole command line, instead of ours and cmdline */
-	char *aliases;                    /* its other names, between blanks; each lower case */
+	char *names;                      /* its other names, between blanks; each as `name` */
 	char *domain_name;                /* what the hypervisor calls it; this and the */
 	char *uuid;                       /* following are for backends that know such */
 	char *nics, *disks;               /* base/devices.h */
@@ -60,7 +61,7 @@ int store_service_copy(struct store_service *to, const struct store_service *fro
 
 /* Inserts where service->id is 0 (and sets id and created_at), else replaces that row but for its
  * pin, which store_set_pinned() alone changes. -EEXIST for
- * a name or address in use (an address of a removed service stays reserved for that name; the same
+ * a name (own or other) or address in use (an address of a removed service stays reserved for that name; the same
  * name may have it back), -ENOENT for a policy that does not exist. Durable on return. */
 int store_put_service(struct store *store, struct store_service *service, struct error *err);
 int store_remove_service(struct store *store, uint32_t id, struct error *err);

@@ -2,6 +2,7 @@
 #include "summonctl/command.h"
 #include "summonctl/definition.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,20 +167,32 @@ struct wanted {
 	char *site; /* a folder, or NULL */
 };
 
+static int read_member(const struct apply *apply, const struct config_node *node,
+	json_t *definition, struct error *err)
+{
+	bool is_list = node->kind == CONFIG_LIST && definition_takes_list(node->key);
+	if (node->kind != CONFIG_TEXT && !is_list)
+		return error_set(err, -EINVAL, "must be one value");
+	int rc = definition_set(
+		definition, node->key, is_list ? "" : node->text, apply->folder, err);
+	for (const struct config_node *item = is_list ? node->first : NULL; item && rc == 0;
+		item = item->next)
+		rc = item->kind == CONFIG_TEXT
+			     ? definition_set(definition, node->key, item->text, apply->folder, err)
+			     : error_set(err, -EINVAL, "must be a list of words");
+	return rc;
+}
+
 static int read_service(
 	const struct apply *apply, const struct config_node *node, struct wanted *wanted)
 {
 	for (const struct config_node *child = node->first; child; child = child->next) {
 		struct error err = ERROR_INIT;
-		if (child->kind != CONFIG_TEXT)
-			return fail_at(
-				child, "service %s: %s: must be one value", node->key, child->key);
-		if (strcmp(child->key, "site") == 0) {
+		if (child->kind == CONFIG_TEXT && strcmp(child->key, "site") == 0) {
 			wanted->site = path_from(apply->folder, child->text);
 			continue;
 		}
-		if (definition_set(
-			    wanted->definition, child->key, child->text, apply->folder, &err) < 0)
+		if (read_member(apply, child, wanted->definition, &err) < 0)
 			return fail_at(
 				child, "service %s: %s: %s", node->key, child->key, err.message);
 	}
@@ -200,10 +213,36 @@ static bool is_given_by_daemon(const char *member, const struct wanted *wanted)
 	return wanted->site && strcmp(member, "initrd") == 0;
 }
 
+static bool same_name(const char *a, const char *b)
+{
+	size_t length = strlen(a), other = strlen(b);
+	length -= length > 0 && a[length - 1] == '.';
+	other -= other > 0 && b[other - 1] == '.';
+	return length == other && strncasecmp(a, b, length) == 0;
+}
+
+/* The daemon has them in an order, and in form, of its own. */
+static bool same_names(const json_t *found, const json_t *want)
+{
+	size_t i, j;
+	json_t *a, *b;
+	json_array_foreach(want, i, a)
+	{
+		bool is_there = false;
+		json_array_foreach(found, j, b) is_there |= same_name(
+			json_string_value(a), json_is_string(b) ? json_string_value(b) : "");
+		if (!is_there)
+			return false;
+	}
+	return json_array_size(found) == json_array_size(want);
+}
+
 static bool same_member(const char *member, const json_t *found, const json_t *want)
 {
 	if (!want && strcmp(member, "policy") == 0)
 		return same_value(json_string_value(found), "default");
+	if (strcmp(member, "names") == 0)
+		return same_names(found, want);
 	if (json_is_string(found) && json_is_string(want) && strcmp(member, "memory") == 0)
 		return same_value(json_string_value(found), json_string_value(want));
 	return json_equal(found, want) || (!found && !want);
@@ -211,10 +250,8 @@ static bool same_member(const char *member, const json_t *found, const json_t *w
 
 static bool same_definition(const json_t *found, const struct wanted *wanted)
 {
-	static const char *const options[] = {"image", "initrd", "cmdline", "memory", "vcpus",
-		"address", "address6", "backend", "policy", "xml"};
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		const char *member = definition_member(options[i]);
+	const char *member;
+	for (size_t i = 0; (member = definition_member(i)); i++) {
 		const json_t *want = json_object_get(wanted->definition, member);
 		if (!want && is_given_by_daemon(member, wanted))
 			continue;

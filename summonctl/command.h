@@ -26,11 +26,17 @@ struct command_option {
 	char letter;       /* 'f' of -f, or 0 */
 	const char *value; /* "DIR"; NULL: a switch */
 	const char *help;
+	bool many; /* may be given more than once */
 };
 
 struct arguments {
 	const struct command_option *options;
 	const char *values[OPTIONS_MAX]; /* by the option's index; "" for a switch that is set */
+	struct {
+		size_t option;
+		const char *value;
+	} more[ARGUMENTS_MAX]; /* what options were given again */
+	size_t more_count;
 	const char *words[ARGUMENTS_MAX];
 	size_t count;
 };
@@ -76,6 +82,7 @@ const char *text_of(const json_t *object, const char *key);
 uint64_t number_of(const json_t *object, const char *key);
 
 int run_add(struct context *, const struct arguments *);
+int run_set(struct context *, const struct arguments *);
 int run_apply(struct context *, const struct arguments *);
 int run_import_jitsu(struct context *, const struct arguments *);
 int run_list(struct context *, const struct arguments *);

@@ -13,7 +13,7 @@
 
 #define XML_MAX (1u << 20)
 
-enum form { TEXT, IMAGE, EXISTING, CONTENT, SIZE, NUMBER, IPV4, IPV6, DISKS };
+enum form { TEXT, IMAGE, EXISTING, CONTENT, SIZE, NUMBER, IPV4, IPV6, DISKS, NAMES };
 
 static const struct {
 	const char *option, *member;
@@ -30,7 +30,7 @@ static const struct {
 	{"policy", "policy", TEXT},
 	{"xml", "domain_xml", CONTENT},
 	{"kernel-line", "kernel_line", TEXT},
-	{"aliases", "aliases", TEXT},
+	{"also-name", "names", NAMES},
 	{"domain-name", "domain_name", TEXT},
 	{"uuid", "uuid", TEXT},
 	{"nics", "nics", TEXT},
@@ -39,12 +39,17 @@ static const struct {
 };
 #define MEMBER_COUNT (sizeof(members) / sizeof(members[0]))
 
-const char *definition_member(const char *option)
+const char *definition_member(size_t i)
+{
+	return i < MEMBER_COUNT ? members[i].member : NULL;
+}
+
+bool definition_takes_list(const char *option)
 {
 	for (size_t i = 0; i < MEMBER_COUNT; i++)
 		if (strcmp(members[i].option, option) == 0)
-			return members[i].member;
-	return NULL;
+			return members[i].form == NAMES;
+	return false;
 }
 
 char *path_from(const char *folder, const char *path)
@@ -119,6 +124,27 @@ static int make_disks(const char *folder, const char *value, json_t **out, struc
 	return disks_check(disks, err);
 }
 
+/* Adds to those that were given before. */
+static int add_names(json_t *definition, const char *member, const char *value, struct error *err)
+{
+	CLEANUP(free) char *words = strdup(value);
+	json_t *list = json_object_get(definition, member);
+	char *rest = NULL;
+	if (!words)
+		return error_set(err, -ENOMEM, "no memory");
+	if (!list) {
+		list = json_array();
+		json_object_set_new(definition, member, list);
+	}
+	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+		json_t *name = json_string(word);
+		if (!name)
+			return error_set(err, -EINVAL, "is not UTF-8");
+		json_array_append_new(list, name);
+	}
+	return 0;
+}
+
 static int make_value(
 	enum form form, const char *value, const char *folder, json_t **out, struct error *err)
 {
@@ -151,6 +177,8 @@ static int make_value(
 		return make_address(value, AF_INET6, out, err);
 	case DISKS:
 		return make_disks(folder, value, out, err);
+	case NAMES: /* add_names() */
+		break;
 	}
 	return -EINVAL;
 }
@@ -161,6 +189,8 @@ int definition_set(json_t *definition, const char *option, const char *value, co
 	for (size_t i = 0; i < MEMBER_COUNT; i++) {
 		if (strcmp(members[i].option, option) != 0)
 			continue;
+		if (members[i].form == NAMES)
+			return add_names(definition, members[i].member, value, err);
 		json_t *made = NULL;
 		int rc = make_value(members[i].form, value, folder, &made, err);
 		if (rc < 0) {

@@ -10,10 +10,11 @@
 /* The options of `add`, which are also the keys of a service in a file of `apply`, as members of
  * the API's ServiceDefinition. */
 
-/* The API's name for an option: "ipv4" for "address". NULL for one that is none. "site" is not
- * among them. */
-const char *definition_member(const char *option);
-/* Sets the member for one option. Paths are made absolute, from `folder` (NULL: the current one);
+/* The nth member; NULL beyond the last. */
+const char *definition_member(size_t i);
+/* Whether an option may be given more than once. */
+bool definition_takes_list(const char *option);
+/* Sets the member for one option, or adds to its list. Paths are made absolute, from `folder` (NULL: the current one);
  * files must be there. */
 int definition_set(json_t *definition, const char *option, const char *value, const char *folder,
 	struct error *err);

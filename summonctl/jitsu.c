@@ -177,12 +177,12 @@ static int set_disks(struct import *import, struct error *err)
 	return disks[0] ? set(import, "disks", disks, err) : 0;
 }
 
-static int set_aliases(struct import *import, struct error *err)
+static int set_names(struct import *import, struct error *err)
 {
-	CLEANUP(free) char *aliases = join(import, "dns", 1);
-	if (!aliases)
+	CLEANUP(free) char *names = join(import, "dns", 1);
+	if (!names)
 		return error_set(err, -ENOMEM, "no memory");
-	return aliases[0] ? set(import, "aliases", aliases, err) : 0;
+	return names[0] ? set(import, "also-name", names, err) : 0;
 }
 
 /* What only libxl knows of. */
@@ -200,7 +200,7 @@ static int set_domain(struct import *import, struct error *err)
 static int make_definition(struct import *import, struct error *err)
 {
 	static int (*const steps[])(struct import * import, struct error * err) = {
-		set_kernel, set_memory, set_nics, set_disks, set_aliases, set_domain};
+		set_kernel, set_memory, set_nics, set_disks, set_names, set_domain};
 	const char *cmdline = value_of(import, "cmdline"), *ip = value_of(import, "ip");
 	const char *xml = option_value(import->arguments, "xml");
 	int rc = ip ? set(import, "address", ip, err)

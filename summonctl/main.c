@@ -11,6 +11,7 @@ CLEANUP_DEFINE(client_destroy, struct client *, client_destroy)
 
 #define DEFAULT_SOCKET "/run/summond/control.sock"
 
+/* Of `add`; without the first also of `set`. */
 static const struct command_option add_options[] = {
 	{"site", 0, "DIR", "serve the files of this folder (image: website)"},
 	{"image", 0, "PATH", "the kernel, or the bare name of an image of ours"},
@@ -24,7 +25,7 @@ static const struct command_option add_options[] = {
 	{"policy", 0, "NAME", "when it is woken and retired"},
 	{"xml", 0, "FILE", "a libvirt domain of your own"},
 	{"kernel-line", 0, "WORDS", "the whole command line, instead of ours and --cmdline"},
-	{"aliases", 0, "NAMES", "other names of the same guest, between blanks"},
+	{"also-name", 0, "NAME", "another name of the same guest; again for each", .many = true},
 	{"domain-name", 0, "NAME", "what Xen calls its domain (libxl, as all below)"},
 	{"uuid", 0, "UUID", "of its domain"},
 	{"nics", 0, "LIST", "its interfaces: BRIDGE or BRIDGE@SCRIPT each"},
@@ -84,6 +85,7 @@ static const struct command_option key_remove_options[] = {
 
 static const struct command commands[] = {
 	{"add", "NAME", 1, 1, "Register a service, or change its definition", add_options, run_add},
+	{"set", "NAME", 1, 1, "Change parts of a service's definition", add_options + 1, run_set},
 	{"apply", "-f FILE", 0, 0, "Set up the services and policies of a file", apply_options,
 		run_apply},
 	{"import-jitsu", "LINE ...", 1, ARGUMENTS_MAX, "Register what a line of Jitsu's says",
@@ -185,8 +187,8 @@ static bool names(const char *argument, const struct command_option *option, con
 }
 
 /* Takes argv[*at], and the next where it is the value. 0: it is none of these options. */
-static int take_option(
-	const struct command_option *options, const char **values, char **argv, int *at)
+static int take_option(const struct command_option *options, const char **values,
+	struct arguments *arguments, char **argv, int *at)
 {
 	const char *value;
 	for (size_t i = 0; options && options[i].name; i++) {
@@ -199,9 +201,16 @@ static int take_option(
 		if (options[i].value && !value)
 			return -fail_usage(
 				"--%s needs a value: %s", options[i].name, options[i].value);
-		if (values[i])
+		if (values[i] && !options[i].many)
 			return -fail_usage("--%s is given twice", options[i].name);
-		values[i] = options[i].value ? value : "";
+		if (!values[i]) {
+			values[i] = options[i].value ? value : "";
+			return 1;
+		}
+		if (arguments->more_count == ARGUMENTS_MAX)
+			return -fail_usage("too many arguments");
+		arguments->more[arguments->more_count].option = i;
+		arguments->more[arguments->more_count++].value = value;
 		return 1;
 	}
 	return 0;
@@ -247,9 +256,10 @@ static int sort_arguments(char **argv, struct arguments *arguments, const char *
 			only_words = true;
 			continue;
 		}
-		int taken = take_option(global_options, globals, argv, &i);
+		int taken = take_option(global_options, globals, arguments, argv, &i);
 		if (taken == 0)
-			taken = take_option(arguments->options, arguments->values, argv, &i);
+			taken = take_option(
+				arguments->options, arguments->values, arguments, argv, &i);
 		if (taken < 0)
 			return -taken;
 		if (taken == 0)

@@ -14,20 +14,37 @@ CLEANUP_DEFINE(json_decref, json_t *, json_decref)
 
 /* --- add --- */
 
+static int read_option(json_t *definition, const char *option, const char *value)
+{
+	struct error err = ERROR_INIT;
+	if (definition_set(definition, option, value, NULL, &err) < 0)
+		return fail_usage("--%s: %s", option, err.message);
+	return EXIT_OK;
+}
+
+/* All options but the site. */
+static int read_options(const struct arguments *arguments, json_t *definition)
+{
+	const struct command_option *options = arguments->options;
+	int rc = EXIT_OK;
+	for (size_t i = 0; rc == EXIT_OK && options[i].name; i++)
+		if (arguments->values[i] && strcmp(options[i].name, "site") != 0)
+			rc = read_option(definition, options[i].name, arguments->values[i]);
+	for (size_t i = 0; rc == EXIT_OK && i < arguments->more_count; i++)
+		rc = read_option(definition, options[arguments->more[i].option].name,
+			arguments->more[i].value);
+	return rc;
+}
+
 int run_add(struct context *context, const struct arguments *arguments)
 {
 	struct error err = ERROR_INIT;
 	const char *name = arguments->words[0], *site = option_value(arguments, "site");
 	CLEANUP(json_decref) json_t *definition = json_object(), *answer = NULL;
-	bool plain = site != NULL;
-	for (size_t i = 0; arguments->options[i].name; i++) {
-		const char *value = arguments->values[i];
-		if (!value || strcmp(arguments->options[i].name, "site") == 0)
-			continue;
-		plain = false;
-		if (definition_set(definition, arguments->options[i].name, value, NULL, &err) < 0)
-			return fail_usage("--%s: %s", arguments->options[i].name, err.message);
-	}
+	int rc = read_options(arguments, definition);
+	if (rc != EXIT_OK)
+		return rc;
+	bool plain = site && json_object_size(definition) == 0;
 	CLEANUP(fclose) FILE *archive = site ? site_open(site, &err) : NULL;
 	if (site && !archive)
 		return fail("--site: %s", err.message);
@@ -53,6 +70,21 @@ int run_add(struct context *context, const struct arguments *arguments)
 	printf("%s %s at %s%s%s\n", status == 201 ? "added" : "changed", text_of(answer, "name"),
 		ipv4, *ipv4 && *ipv6 ? ", " : "", ipv6);
 	return EXIT_OK;
+}
+
+int run_set(struct context *context, const struct arguments *arguments)
+{
+	CLEANUP(json_decref) json_t *definition = json_object(), *answer = NULL;
+	int rc = read_options(arguments, definition);
+	if (rc != EXIT_OK)
+		return rc;
+	if (json_object_size(definition) == 0)
+		return fail_usage("what is to change? See summonctl set --help");
+	rc = call(context, "PATCH", "/v1/services/{}", arguments->words[0],
+		STEAL_POINTER(definition), &answer);
+	if (rc == EXIT_OK && !print_json(context, answer))
+		printf("changed %s\n", text_of(answer, "name"));
+	return rc;
 }
 
 /* --- list, show --- */

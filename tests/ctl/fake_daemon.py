@@ -39,7 +39,7 @@ class State:
     def put_service(self, name, definition):
         for key in definition:
             if key not in ("backend", "policy", "image", "initrd", "cmdline", "memory", "vcpus",
-                           "ipv4", "ipv6", "domain_xml", "kernel_line", "aliases", "domain_name",
+                           "ipv4", "ipv6", "domain_xml", "kernel_line", "names", "domain_name",
                            "uuid", "nics", "disks", "rumprun_config"):
                 raise Failure(400, f"{key}: unknown member")
         if definition.get("policy", "default") not in self.policies:
@@ -111,6 +111,9 @@ def answer(state, method, path, query, body):
         return 200, state.service(name)
     if key == ("PUT", "services", "*"):
         return state.put_service(name, json.loads(body))
+    if key == ("PATCH", "services", "*"):
+        state.service(name).update(json.loads(body))
+        return 200, state.services[name]
     if key == ("DELETE", "services", "*"):
         state.service(name)
         del state.services[name]

@@ -91,13 +91,24 @@ def services(case):
     has(case.run("add", NAME, "--image", "echo", "--xml", case.write("x.xml", "<domain/>")), "changed")
     assert case.state.services[NAME]["domain_xml"] == "<domain/>"
     disk = case.write("disk.img", "x")
-    case.run("add", NAME, "--image", "echo", "--kernel-line", "", "--aliases", "a.example.test", "--nics",
+    case.run("add", NAME, "--image", "echo", "--kernel-line", "", "--also-name", "a.example.test", "--nics",
              "br0 br1@vif-nat", "--disks", f"{disk}@xvda {os.path.relpath(disk)}@xvdb:ro")
     kept = case.state.services[NAME]
-    assert (kept["kernel_line"], kept["aliases"], kept["nics"]) == ("", "a.example.test", "br0 br1@vif-nat")
+    assert (kept["kernel_line"], kept["names"], kept["nics"]) == ("", ["a.example.test"], "br0 br1@vif-nat")
     assert kept["disks"] == f"{disk}@xvda {disk}@xvdb:ro"
     has(case.run("add", NAME, "--disks", f"{disk}@vda", code=2), "--disks: ", "is no disk")
     has(case.run("add", NAME, "--disks", "/nonexistent@xvda", code=2), "--disks: /nonexistent: No such")
+    has(case.run("set", NAME, "--also-name", "c.example.test", "--also-name=d.example.test", "--vcpus", "2"),
+        f"changed {NAME}")
+    method, path, body = case.state.calls[-1]
+    assert (method, path) == ("PATCH", f"/v1/services/{NAME}")
+    assert json.loads(body) == {"names": ["c.example.test", "d.example.test"], "vcpus": 2}
+    case.run("set", NAME, "--also-name", "")
+    assert case.state.services[NAME]["names"] == []
+    has(case.run("set", NAME, code=2), "what is to change")
+    has(case.run("set", NAME, "--vcpus=1", "--vcpus=2", code=2), "--vcpus is given twice")
+    has(case.run("set", NAME, "--site", ".", code=2), "unknown option --site")
+    has(case.run("set", "nobody", "--vcpus=1", code=3), "there is no service nobody")
     case.run("add", "b.example.test", "--image", "echo")
     lines = case.run("list").splitlines()
     assert re.match(r"NAME +STATE +SINCE +ADDRESS +BACKEND +POLICY$", lines[0]), lines
@@ -182,7 +193,7 @@ def applying(case):
     path = case.write("x/all.conf", f"""
         policy quick {{ idle_after = 90s }}
         service "{NAME}" {{ site = site; policy = quick; memory = 64MiB }}
-        service echo.test {{ image = echo; address = 10.77.9.9 }}
+        service echo.test {{ image = echo; address = 10.77.9.9; also-name = [b.test, "A.test."] }}
         """)
     has(case.run("apply", "-f", path, "--dry-run"), "policy quick: would be added",
         f"service {NAME}: would be added")
@@ -195,6 +206,8 @@ def applying(case):
     has(case.run("apply", "-f", path), "policy quick: unchanged", f"service {NAME}: unchanged",
         "service echo.test: unchanged")
     assert case.written() == []
+    case.state.services["echo.test"]["names"] = ["a.test", "b.test"]
+    has(case.run("apply", "-f", path), "service echo.test: unchanged")
     case.state.policies["quick"]["idle_after"] = "1.5min"
     case.state.services["echo.test"]["cmdline"] = "by hand"
     case.write("x/site/index.html", "hello again")
@@ -209,6 +222,7 @@ def applying(case):
             ("service = x", ":1: service: must be a section"),
             ("service { image = x }", ":1: service: has a name"),
             ("\nservice a {\n imag = x }", ":3: service a: imag: unknown option"),
+            ("service a { also-name = [x, [y]] }", ":1: service a: also-name: must be a list"),
             ("service a { image = [x] }", ":1: service a: image: must be one value"),
             ("service a { initrd = gone }", ":1: service a: initrd: gone: No such file"),
             ("service a { site = gone }", ":1: service a: site: "),

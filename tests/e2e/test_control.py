@@ -72,6 +72,7 @@ def test_every_operation_answers_as_described(summond, api):
     call("GET", "/v1/policy-options", expect=200)
     call("PUT", f"/v1/services/{NAME}", {"policy": "p", "memory": "64MiB"}, 201)
     call("PUT", f"/v1/services/{NAME}", {"policy": "p", "memory": 67108864}, 200)
+    call("PATCH", f"/v1/services/{NAME}", {"names": ["also.example.test"]}, 200)
     call("DELETE", "/v1/policies/p", expect=409)
     call("GET", f"/v1/services/{NAME}", expect=200)
     call("GET", "/v1/services", expect=200)
@@ -147,6 +148,7 @@ BAD = [
     ("PUT", "/v1/policies/P%20Q", {}, 400, "P Q"),
     ("DELETE", "/v1/policies/default", None, 403, "default"),
     ("PATCH", "/v1/policies/none", {}, 404, "none"),
+    ("PATCH", "/v1/services/none.example.test", {}, 404, "none"),
     ("GET", "/v1/summons?limit=0", None, 400, "limit"),
     ("GET", "/v1/summons?before=x", None, 400, "before"),
     ("GET", "/v1/summons/x", None, 404, "number"),

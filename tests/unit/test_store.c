@@ -21,9 +21,9 @@ static void put_and_read(void **state)
 	char image[] = "hello", cmdline[] = "a=b 'c'; DROP TABLE service", xml[] = "<domain/>";
 	struct store_service s = service("web.example", "10.77.0.5");
 	struct found found = {0};
-	char line[] = "", aliases[] = "a.example b.example", disks[] = "/a@xvda", rump[] = "/r";
+	char line[] = "", names[] = "b.example a.example", disks[] = "/a@xvda", rump[] = "/r";
 	s.image = image, s.cmdline = cmdline, s.domain_xml = xml;
-	s.kernel_line = line, s.aliases = aliases, s.disks = disks, s.rumprun_config = rump;
+	s.kernel_line = line, s.names = names, s.disks = disks, s.rumprun_config = rump;
 	s.ipv6 = ip("fd00::5"), s.pinned = true, s.vcpus = 2;
 	assert_int_equal(store_put_service(store, &s, NULL), 0);
 	assert_int_equal(s.id, 1);
@@ -42,7 +42,7 @@ static void put_and_read(void **state)
 	assert_string_equal(r->cmdline, cmdline);
 	assert_string_equal(r->domain_xml, xml);
 	assert_string_equal(r->kernel_line, line);
-	assert_string_equal(r->aliases, aliases);
+	assert_string_equal(r->names, "a.example b.example");
 	assert_null(r->domain_name);
 	assert_null(r->uuid);
 	assert_null(r->nics);
@@ -125,6 +125,43 @@ static void replace(void **state)
 	other = service("a.example", "10.0.0.3");
 	assert_int_equal(store_put_service(store, &other, NULL), 0);
 	assert_int_equal(other.id, 3);
+	store_close(store);
+}
+
+static void names_are_one_services(void **state)
+{
+	struct store *store = open_store(*state);
+	char also[] = "x.example y.example", only_y[] = "y.example", a_own[] = "a.example",
+	     upper[] = "X.example", blanks[] = "x.example  y.example",
+	     many[(STORE_NAMES_MAX + 1) * 4 + 1] = "";
+	struct store_service a = service("a.example", NULL), b = service("b.example", NULL),
+			     x = service("x.example", NULL);
+	struct error err = ERROR_INIT;
+	a.names = also;
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	b.names = only_y;
+	assert_int_equal(store_put_service(store, &b, &err), -EEXIST);
+	assert_contains(err.message, "y.example is another name of a.example");
+	b.names = a_own;
+	assert_int_equal(store_put_service(store, &b, &err), -EEXIST);
+	assert_contains(err.message, "there is a service named a.example already");
+	assert_int_equal(store_put_service(store, &x, &err), -EEXIST);
+	assert_contains(err.message, "x.example is another name of a.example");
+	for (int i = 0; i <= STORE_NAMES_MAX; i++)
+		sprintf(many + strlen(many), "%sa%02d", i ? " " : "", i);
+	char *const bad[] = {a_own, upper, blanks, many};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		a.names = bad[i];
+		assert_int_equal(store_put_service(store, &a, NULL), -EINVAL);
+	}
+	/* What is given up is free, at once and with its service. */
+	a.names = only_y;
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	assert_int_equal(store_put_service(store, &x, NULL), 0);
+	assert_int_equal(store_remove_service(store, a.id, NULL), 0);
+	b.names = only_y;
+	assert_int_equal(store_put_service(store, &b, NULL), 0);
+	assert_services(store, "b.example x.example ");
 	store_close(store);
 }
 
@@ -259,6 +296,7 @@ int main(void)
 		SCRATCH_TEST(put_and_read),
 		SCRATCH_TEST(refused_definitions),
 		SCRATCH_TEST(replace),
+		SCRATCH_TEST(names_are_one_services),
 		SCRATCH_TEST(reserved_addresses),
 		SCRATCH_TEST(callers_of_each),
 		SCRATCH_TEST(policies),

@@ -352,11 +352,11 @@ static void an_older_file_is_migrated(void **state)
 	struct store *store = open_store(scratch);
 	struct store_service s = service("old.example", "10.77.0.5");
 	struct found found = {0};
-	char aliases[] = "other.example";
+	char names[] = "other.example";
 	assert_int_equal(store_put_service(store, &s, NULL), 0);
 	store_close(store);
 	tamper(scratch, "ALTER TABLE service DROP COLUMN kernel_line;"
-			"ALTER TABLE service DROP COLUMN aliases;"
+			"DROP TABLE service_name;"
 			"ALTER TABLE service DROP COLUMN domain_name;"
 			"ALTER TABLE service DROP COLUMN uuid;"
 			"ALTER TABLE service DROP COLUMN nics;"
@@ -366,11 +366,46 @@ static void an_older_file_is_migrated(void **state)
 	store = open_store(scratch);
 	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
 	assert_string_equal(found.last.name, "old.example");
-	assert_null(found.last.aliases);
-	s.aliases = aliases;
+	assert_null(found.last.names);
+	s.names = names;
 	assert_int_equal(store_put_service(store, &s, NULL), 0);
 	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
-	assert_string_equal(found.last.aliases, aliases);
+	assert_string_equal(found.last.names, names);
+	store_service_finish(&found.last);
+	store_close(store);
+}
+
+/* Version 2 had them in a column, where nobody kept them from being another's, too. */
+static void names_become_rows(void **state)
+{
+	struct scratch *scratch = *state;
+	struct store *store = open_store(scratch);
+	struct store_service a = service("a.example", "10.77.0.5"),
+			     b = service("b.example", "10.77.0.6"), c = service("c.example", NULL);
+	struct found found = {0};
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	assert_int_equal(store_put_service(store, &b, NULL), 0);
+	assert_int_equal(store_put_service(store, &c, NULL), 0);
+	store_close(store);
+	tamper(scratch, "DROP TABLE service_name;"
+			"ALTER TABLE service ADD COLUMN aliases TEXT;"
+			"UPDATE service SET aliases = 'z.example b.example y.example' "
+			"WHERE name = 'a.example';"
+			"UPDATE service SET aliases = 'x.example' WHERE name = 'c.example';"
+			"PRAGMA user_version = 2");
+	store = open_store(scratch);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_int_equal(found.count, 3);
+	assert_string_equal(found.last.names, "x.example");
+	char names[] = "y.example";
+	b.names = names;
+	struct error err = ERROR_INIT;
+	assert_int_equal(store_put_service(store, &b, &err), -EEXIST);
+	assert_contains(err.message, "y.example is another name of a.example");
+	assert_int_equal(store_remove_service(store, c.id, NULL), 0);
+	assert_int_equal(store_remove_service(store, b.id, NULL), 0);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_string_equal(found.last.names, "y.example z.example");
 	store_service_finish(&found.last);
 	store_close(store);
 }
@@ -393,6 +428,7 @@ int main(void)
 		SCRATCH_TEST(only_differences_are_stored),
 		SCRATCH_TEST(full_disk),
 		SCRATCH_TEST(an_older_file_is_migrated),
+		SCRATCH_TEST(names_become_rows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
