@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: ISC
 """A real Xen with a real dom0 under QEMU, without hardware virtualisation and without root.
 
-usage: lab.py [--cache DIR] [--limit SECONDS] [--file FROM=TO]... [--program FROM=TO]... RUN
+usage: lab.py [--cache DIR] [--limit SECONDS] [--file FROM=TO]... [--program FROM=TO]...
+              [--linux-guest] RUN
        lab.py --shell SOCKET [--cache DIR] [--file ...] [--program ...]
 
 Fetches Debian's packages of Xen, Linux and BusyBox (once: into DIR), makes a kernel and an
@@ -10,6 +11,7 @@ initramfs of them, boots, runs the shell script RUN in dom0 and passes on what i
 is taken with the libraries it needs. The status is the script's; where the lab itself fails (no
 closing line comes), it is tried once more, and then the status is 3.
 
+--linux-guest: dom0 has a Linux for a domain, /lab/linux/vmlinux and /lab/linux/initrd.
 --shell: dom0 runs a shell on a unix socket instead, until it is left, and it can reach the host."""
 import argparse
 import glob
@@ -40,6 +42,8 @@ MODULES = [
     'net/bridge/bridge', 'drivers/net/tun', 'drivers/net/veth', 'drivers/block/loop',
     'drivers/net/xen-netback/xen-netback',
     'drivers/block/xen-blkback/xen-blkback', 'drivers/net/ethernet/intel/e1000/e1000']
+# Of a Linux that dom0 starts.
+GUEST_MODULES = ['drivers/net/xen-netfront', 'drivers/block/xen-blkfront']
 # What dom0 has besides BusyBox: programs of the packages, and of this machine.
 XEN_PROGRAMS = ['xl', 'xenstored', 'xenconsoled', 'xenconsole', 'xen-init-dom0',
                 'libxl-save-helper']
@@ -120,7 +124,7 @@ class Packages:
 
     def _prune(self):
         """Linux brings 380 MB of modules."""
-        wanted = {os.path.basename(module) + '.ko' for module in MODULES}
+        wanted = {os.path.basename(module) + '.ko' for module in MODULES + GUEST_MODULES}
         for folder, _, names in os.walk(os.path.join(self.root, 'lib/modules')):
             for name in set(names) - wanted:
                 os.unlink(os.path.join(folder, name))
@@ -195,6 +199,14 @@ class Archive:
         file.write(head + b'\0' * (-len(head) % 4) + content + b'\0' * (-len(content) % 4))
 
 
+def add_modules(packages, archive, modules, suffix):
+    for module in modules:
+        source = packages.one(f'lib/modules/*/kernel/{module}.ko')
+        archive.file('modules/' + os.path.basename(source), source)
+    order = ''.join(os.path.basename(module) + suffix + '\n' for module in modules)
+    archive.data('modules/order', order.encode(), 0o644)
+
+
 class Initramfs:
     """dom0's whole system."""
 
@@ -256,11 +268,25 @@ class Initramfs:
             self.archive.file('etc/xen/scripts/' + os.path.basename(path), path)
 
     def modules(self):
-        for module in MODULES:
-            source = self.packages.one(f'lib/modules/*/kernel/{module}.ko')
-            self.archive.file('modules/' + os.path.basename(source), source)
-        order = ''.join(os.path.basename(module) + '\n' for module in MODULES)
-        self.archive.data('modules/order', order.encode(), 0o644)
+        add_modules(self.packages, self.archive, MODULES, '')
+
+    def linux_guest(self, kernel):
+        """Debian's kernel and an initramfs, for a domain."""
+        self.archive.file('lab/linux/vmlinux', kernel)
+        guest = Archive()
+        for folder in ('proc', 'sys', 'dev', 'bin'):
+            guest.folder(folder)
+        busybox = self.packages.path('bin/busybox')
+        for applet in run([busybox, '--list']).split():
+            guest.link('bin/' + applet, 'busybox')
+        guest.file('bin/busybox', busybox)
+        # Xen's wish to shut down comes as the kernel's call of this.
+        guest.data('sbin/poweroff', b'#!/bin/sh\nexec /bin/busybox poweroff -f\n')
+        guest.file('init', os.path.join(HERE, 'linux-init'))
+        add_modules(self.packages, guest, GUEST_MODULES, '.ko')
+        with tempfile.TemporaryDirectory() as folder:
+            guest.write(folder + '/initrd')
+            self.archive.file('lab/linux/initrd', folder + '/initrd')
 
 
 class Images:
@@ -285,6 +311,8 @@ class Images:
         for pair in options.file:
             source, target = pair.split('=', 1)
             system.archive.file(target, source)
+        if options.linux_guest:
+            system.linux_guest(self.linux)
         system.archive.data('lab/run', script.encode())
         system.archive.write(out)
 
@@ -398,6 +426,7 @@ def parse(arguments):
     parser.add_argument('--limit', type=float, default=400)
     parser.add_argument('--file', action='append', default=[])
     parser.add_argument('--program', action='append', default=[])
+    parser.add_argument('--linux-guest', action='store_true')
     parser.add_argument('--shell')
     parser.add_argument('run', nargs='?')
     options = parser.parse_args(arguments)

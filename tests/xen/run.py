@@ -18,7 +18,8 @@ PROGRAMS = {'tests/backend/test_backend': '/lab/test_backend', 'daemon/summond':
 FILES = {'tests/backend/virt-guest.elf': '/lab/virt-guest.elf',
          'tests/backend/pv-guest.elf': '/lab/pv-guest.elf',
          'guest-kernel/website.elf': '/lab/guest/website.elf',
-         os.path.join(HERE, 'e2e'): '/lab/e2e'}
+         'guest-kernel/hello.elf': '/lab/guest/hello.elf',
+         **{os.path.join(HERE, name): f'/lab/{name}' for name in ('common', 'e2e', 'e2e_jitsu')}}
 
 
 class Document:
@@ -62,6 +63,8 @@ def main():
     parser.add_argument('--build', required=True)
     parser.add_argument('--cache')
     parser.add_argument('--limit', type=float, default=400)
+    parser.add_argument('--only', default='', help='one program of the suite')
+    parser.set_defaults(linux_guest=True)
     options = parser.parse_args()
     options.program, options.file = (
         [f'{os.path.join(options.build, source)}={target}' for source, target in table.items()]
@@ -69,7 +72,7 @@ def main():
     document = Document()
     images = lab.Images(os.path.abspath(options.cache or options.build + '/xen-lab'))
     with open(os.path.join(HERE, 'suite'), encoding='utf-8') as file:
-        script = file.read()
+        script = f"only='{options.only}'\n" + file.read()
     try:
         images.make()
         status = lab.attempt(images, options, script, document.take)
