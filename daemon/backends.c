@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/units.h"
+#include "daemon/control.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
 #include "daemon/summon.h"
@@ -221,6 +222,11 @@ static void on_ready(struct service *service, const struct launcher_event *event
 	instance_said_ready(service, event->boot_ns);
 }
 
+static void on_measured(struct service *service, const struct launcher_event *event)
+{
+	control_measured(service->daemon->control, service, &event->figures);
+}
+
 static void (*const handlers[])(struct service *, const struct launcher_event *) = {
 	[LAUNCHER_STARTED] = on_started,
 	[LAUNCHER_START_FAILED] = on_start_failed,
@@ -230,6 +236,7 @@ static void (*const handlers[])(struct service *, const struct launcher_event *)
 	[LAUNCHER_EXITED] = on_exited,
 	[LAUNCHER_OUTPUT] = on_output,
 	[LAUNCHER_READY] = on_ready,
+	[LAUNCHER_MEASURED] = on_measured,
 };
 
 /* --- what an earlier life of the daemon left running --- */

@@ -81,8 +81,10 @@ static void on_closed(void *ctx)
 
 void control_destroy(struct control *control)
 {
-	if (control)
-		http_server_destroy(control->http, on_closed, control);
+	if (!control)
+		return;
+	control_measurements_end(control);
+	http_server_destroy(control->http, on_closed, control);
 }
 
 /* --- what all handlers need --- */

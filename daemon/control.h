@@ -11,6 +11,7 @@
 /* The control API: what openapi.json describes, over daemon/http.h. Loop thread only. */
 struct control;
 struct daemon;
+struct launcher_figures;
 struct service;
 struct summon;
 
@@ -27,5 +28,9 @@ void control_announce_service(struct control *control, const char *name, const c
 /* To everyone who follows this service's console. */
 void control_announce_output(
 	struct control *control, const struct service *service, const uint8_t *data, size_t length);
+
+/* To everyone who has asked how this service's guest does; a NULL control is fine. */
+void control_measured(struct control *control, const struct service *service,
+	const struct launcher_figures *figures);
 
 #endif

@@ -18,8 +18,11 @@ struct listener {
 	uint32_t service; /* whose console it follows; 0: /v1/events */
 };
 
+struct measurement; /* control_figures.c */
+
 struct control {
 	struct daemon *daemon;
+	struct measurement *measurements;
 	struct http_server *http;
 	struct listener listeners[CONTROL_LISTENERS_MAX];
 	size_t listener_count;
@@ -56,6 +59,13 @@ void control_put_service(void *ctx, struct http_request *request);
 void control_patch_service(void *ctx, struct http_request *request);
 void control_put_site(void *ctx, struct http_request *request);
 void control_delete_service(void *ctx, struct http_request *request);
+
+/* control_figures.c: answers with the service as it is, and how its guest does; without that where it
+ * is not known in a second. */
+void control_measure(
+	struct control *control, struct service *service, struct http_request *request);
+/* Answers all who wait. */
+void control_measurements_end(struct control *control);
 
 /* control_actions.c */
 void control_wake(void *ctx, struct http_request *request);

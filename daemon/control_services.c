@@ -40,7 +40,10 @@ void control_list_services(void *ctx, struct http_request *request)
 void control_get_service(void *ctx, struct http_request *request)
 {
 	struct service *service = control_service(ctx, request);
-	if (service)
+	const char *figures = http_query(request, "figures");
+	if (service && figures && strcmp(figures, "1") == 0)
+		control_measure(ctx, service, request);
+	else if (service)
 		http_respond(request, 200, control_service_json(service));
 }
 

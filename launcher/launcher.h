@@ -112,6 +112,7 @@ enum launcher_event_type {
 	LAUNCHER_EXITED,           /* exit, error where it crashed */
 	LAUNCHER_OUTPUT,           /* data, length: console bytes, in order, cut anywhere */
 	LAUNCHER_READY,            /* the guest has said that it serves; boot_ns */
+	LAUNCHER_MEASURED,         /* figures */
 	LAUNCHER_FOUND,            /* found: a guest of an earlier life, now known under its id */
 	LAUNCHER_LISTED,           /* the end of `list`; error.code < 0 where it failed */
 	LAUNCHER_LOST,             /* the hypervisor's service went away; guests may live on */
@@ -133,6 +134,17 @@ struct launcher_found {
 	uint64_t started_at; /* real time; 0: unknown */
 };
 
+/* How a guest does, since it began or came back from disk; for a person. */
+struct launcher_figures {
+	const char *mode;               /* what runs it */
+	uint64_t frames_in, bytes_in;   /* to the guest */
+	uint64_t frames_out, bytes_out; /* from it */
+	uint64_t frames_lost;           /* from it, which went nowhere */
+	uint64_t exits;                 /* how often it left for what runs it */
+	uint64_t resident;              /* bytes of the host's memory, with what is shared */
+	uint64_t cpu_ns;                /* of the host's processors */
+};
+
 /* Borrowed for the call. */
 struct launcher_event {
 	enum launcher_event_type type;
@@ -143,6 +155,7 @@ struct launcher_event {
 	size_t length;
 	struct launcher_found found;
 	uint64_t boot_ns; /* since its first instruction; 0: unknown */
+	struct launcher_figures figures;
 };
 
 typedef void (*launcher_event_fn)(void *ctx, const struct launcher_event *event);
@@ -202,6 +215,9 @@ struct launcher_ops {
 		struct error *err);
 	int (*stop)(struct launcher *launcher, struct instance_id id, enum launcher_stop how,
 		struct error *err);
+	/* MEASURED follows, of a guest that runs or is suspended in memory, unless it ends first or what
+	 * runs it does not answer. NULL: its figures are not known. */
+	int (*measure)(struct launcher *launcher, struct instance_id id, struct error *err);
 	/* Whether such a guest would begin from a template; NULL where there never are any. */
 	bool (*has_template)(struct launcher *launcher, const struct guest_spec *spec);
 	/* One line of facts for a person (version, URI, domain type and why). */

@@ -156,6 +156,7 @@ static void run_guest(struct monitor *m)
 	m->has_run = true;
 	m->is_waiting = false;
 	enum cpu_stop stop = m->cpu.ops->run(&m->cpu, &call, &err);
+	m->exits++;
 	/* Also of a guest that calls nobody any more. */
 	if (stop != CPU_CALL)
 		print_console(m);

@@ -24,6 +24,7 @@ struct monitor {
 	uint32_t printed; /* bytes of its console */
 	uint64_t started_at;
 	uint64_t entered_at; /* monotonic: when the guest first ran */
+	uint64_t exits;      /* so often it has left */
 	char service[SERVICE_SIZE], tap[IFNAMSIZ];
 	bool has_guest; /* else a shell */
 	bool paused, has_run, ready, over;

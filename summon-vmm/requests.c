@@ -47,6 +47,19 @@ static void tell_facts(struct monitor *m)
 	control_send(&m->control, &head, text, size);
 }
 
+static void tell_figures(struct monitor *m)
+{
+	const struct rings *rings = &m->rings;
+	const struct control_figures figures = {.frames_in = rings->in.frames,
+		.bytes_in = rings->in.bytes,
+		.frames_out = rings->out.frames,
+		.bytes_out = rings->out.bytes,
+		.frames_lost = rings->lost,
+		.exits = m->exits};
+	control_send(&m->control, &(struct control_message){.type = CONTROL_MEASURED},
+		(const char *)&figures, sizeof(figures));
+}
+
 static void shut_down(struct monitor *m)
 {
 	if (m->paused)
@@ -112,6 +125,9 @@ static void obey(struct monitor *m, struct control_request *request)
 		break;
 	case CONTROL_KEEP:
 		keep(m, request);
+		break;
+	case CONTROL_MEASURE:
+		tell_figures(m);
 		break;
 	default:
 		break; /* of a later version of the protocol */

@@ -86,20 +86,29 @@ static int find_parts(
 	return tail && f->tail >= SUMMON_IMAGE_MIN ? 2 : 0;
 }
 
-static void send_frame(const struct rings *rings, const struct summon_frame *f)
+/* Bytes without the header; 0 where the frame is lost. */
+static uint32_t send_frame(const struct rings *rings, const struct summon_frame *f)
 {
 	struct summon_frame_header header;
 	struct iovec parts[3] = {{&header, HEADER}};
 	int count = find_parts(rings, f, parts + 1);
 	if (count == 0)
-		return;
+		return 0;
 	/* A copy of it is looked at and sent: the guest has no say any more. */
 	memcpy(&header, rings->transmit->data + f->offset, HEADER);
 	if (rings->has_header && !header_is_sound(&header, f->size - (uint32_t)HEADER))
-		return;
+		return 0;
 	ssize_t written = rings->has_header ? writev(rings->tap, parts, count + 1)
 					    : writev(rings->tap, parts + 1, count);
-	(void)written; /* lost or not, it is done with */
+	return written > 0 ? f->size - (uint32_t)HEADER + f->tail_size : 0;
+}
+
+/* Lost or not, it is done with. */
+static void count_sent(struct rings *rings, uint32_t bytes)
+{
+	rings->lost += bytes == 0;
+	rings->out.frames += bytes > 0;
+	rings->out.bytes += bytes;
 }
 
 int rings_send(struct rings *rings, struct error *err)
@@ -111,7 +120,7 @@ int rings_send(struct rings *rings, struct error *err)
 	for (; frames > 0; frames--) {
 		const struct summon_frame frame =
 			read_description(&ring->frame[rings->sent % SUMMON_RING_FRAMES]);
-		send_frame(rings, &frame);
+		count_sent(rings, send_frame(rings, &frame));
 		rings->sent++;
 	}
 	store(&rings->transmitted_counters->consumed, rings->sent);
@@ -145,6 +154,8 @@ int rings_receive(struct rings *rings, struct error *err)
 		ring->frame[rings->received++ % SUMMON_RING_FRAMES] =
 			(struct summon_frame){rings->end, size, 0, 0};
 		rings->end += ALIGN(size);
+		rings->in.frames++;
+		rings->in.bytes += size - HEADER;
 		waiting++;
 	}
 	store(&rings->received_counters->produced, rings->received);

@@ -22,6 +22,10 @@ struct rings {
 	uint32_t end;            /* of the received frames that wait, in receive->data */
 	int tap;                 /* non-blocking; the caller's */
 	bool has_header;         /* frames of the tap begin with a struct virtio_net_hdr */
+	struct rings_counts {
+		uint64_t frames, bytes;
+	} in, out;
+	uint64_t lost; /* of those that the guest had for us */
 };
 
 /* The rings at their places in the guest's memory, as they are there. *memory has to last. */

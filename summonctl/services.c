@@ -121,24 +121,36 @@ int run_list(struct context *context, const struct arguments *arguments)
 	return EXIT_OK;
 }
 
-/* Each member on a line, in the order of the answer. */
-static int print_members(const json_t *object)
+static void add_members(struct table *table, const char *of, const json_t *object)
 {
-	struct table *table = table_create(2);
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
 	{
 		CLEANUP(free) char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-		table_row(table, key, json_is_string(value) ? json_string_value(value) : text);
+		char name[64];
+		snprintf(name, sizeof(name), "%s%s%s", of, *of ? "." : "", key);
+		if (json_is_object(value))
+			add_members(table, name, value);
+		else
+			table_row(table, name,
+				json_is_string(value) ? json_string_value(value) : text);
 	}
+}
+
+/* Each member on a line, in the order of the answer. */
+static int print_members(const json_t *object)
+{
+	struct table *table = table_create(2);
+	add_members(table, "", object);
 	return table_print(table, stdout) < 0 ? fail("no memory") : EXIT_OK;
 }
 
 int run_show(struct context *context, const struct arguments *arguments)
 {
 	CLEANUP(json_decref) json_t *answer = NULL;
-	int rc = call(context, "GET", "/v1/services/{}", arguments->words[0], NULL, &answer);
+	int rc = call(
+		context, "GET", "/v1/services/{}?figures=1", arguments->words[0], NULL, &answer);
 	if (rc != EXIT_OK || print_json(context, answer))
 		return rc;
 	return print_members(answer);

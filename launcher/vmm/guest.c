@@ -213,6 +213,11 @@ static void on_kept(struct vmm_guest *guest, const struct said *said)
 		vmm_template_kept(guest, &err);
 }
 
+static void on_measured(struct vmm_guest *guest, const struct said *said)
+{
+	vmm_guest_measured(guest, said->text, said->size);
+}
+
 static void on_output(struct vmm_guest *guest, const struct said *said)
 {
 	if (said->size > 0)
@@ -290,6 +295,7 @@ static const struct {
 	{CONTROL_READY, true, on_ready},
 	{CONTROL_OUTPUT, true, on_output},
 	{CONTROL_KEPT, true, on_kept},
+	{CONTROL_MEASURED, true, on_measured},
 };
 
 static void take(struct vmm_guest *guest, const struct said *said)

@@ -34,6 +34,14 @@ int vmm_record_tap(const struct vmm *vmm, struct instance_id id, const char *tap
 	return r;
 }
 
+bool vmm_record_exists(const struct vmm *vmm, struct instance_id id)
+{
+	struct sockaddr_un path;
+	char written[2];
+	return vmm_record_address(vmm, id, &path, NULL) == 0 &&
+	       readlink(path.sun_path, written, sizeof(written)) >= 0;
+}
+
 bool vmm_record_agrees(const struct vmm *vmm, struct instance_id id, const char *tap)
 {
 	struct sockaddr_un path;

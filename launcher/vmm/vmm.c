@@ -288,6 +288,7 @@ const struct launcher_ops vmm_launcher_ops = {
 	.resume = vmm_resume,
 	.suspend = vmm_suspend,
 	.stop = vmm_stop,
+	.measure = vmm_measure,
 	.has_template = vmm_has_template,
 	.describe = vmm_describe,
 };

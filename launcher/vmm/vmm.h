@@ -112,6 +112,7 @@ struct vmm_guest {
 	unsigned open_handles;
 	bool asked;                 /* found, and has not told its facts */
 	unsigned resumes, suspends; /* asked for, and not done yet */
+	unsigned measures;          /* likewise */
 	bool started, destroying, gone;
 	bool is_paused;
 	bool is_restored; /* from disk, and has not said that it runs */
@@ -261,6 +262,7 @@ void vmm_template_kept(struct vmm_guest *guest, const struct error *err);
  * it says, as far as is known; and removes all names of a guest that has ended. */
 int vmm_record_tap(
 	const struct vmm *vmm, struct instance_id id, const char *tap, struct error *err);
+bool vmm_record_exists(const struct vmm *vmm, struct instance_id id);
 bool vmm_record_agrees(const struct vmm *vmm, struct instance_id id, const char *tap);
 void vmm_names_remove(const struct vmm *vmm, struct instance_id id);
 
@@ -292,6 +294,10 @@ void vmm_list_answered(struct vmm *vmm);
 
 /* image.c: 0 where the image is one of guest-kernel's, of our version; else -EINVAL. Any thread. */
 int vmm_check_image(const char *path, struct error *err);
+
+/* figures.c: launcher_ops.measure; what a guest's monitor has counted. */
+int vmm_measure(struct launcher *launcher, struct instance_id id, struct error *err);
+void vmm_guest_measured(struct vmm_guest *guest, const void *text, size_t size);
 
 /* suits.c: launcher_ops.suits. */
 int vmm_suits(const struct launcher_setting *settings, size_t count, struct error *err);

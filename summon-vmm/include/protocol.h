@@ -33,6 +33,7 @@ enum control_type {
 	 * has not run will not); answered by KEPT. A RESUME, an ASK or another KEEP that comes first
 	 * calls it off. */
 	CONTROL_KEEP,
+	CONTROL_MEASURE, /* answered by MEASURED */
 
 	/* answers and news */
 	CONTROL_CREATED = 64, /* the guest exists, and has not run */
@@ -44,6 +45,16 @@ enum control_type {
 	CONTROL_EXITED, /* code: enum control_exit; text: why, where it crashed; the monitor ends */
 	CONTROL_FACTS,  /* flags, started_at; text: service, NUL, tap ("" for none), NUL */
 	CONTROL_KEPT,   /* code: 0, or a negative errno value; text: why not */
+	CONTROL_MEASURED, /* text: struct control_figures */
+};
+
+/* Since the guest began, or went on from a file. It only ever grows at its end: what a shorter one
+ * lacks is zero. Frames are counted as the guest sees them: a large one is one. */
+struct control_figures {
+	uint64_t frames_in, bytes_in;   /* to the guest */
+	uint64_t frames_out, bytes_out; /* from it */
+	uint64_t frames_lost; /* from it, which were none, or which its tap did not take */
+	uint64_t exits;       /* how often it left for its monitor */
 };
 
 /* What the text of BOOT begins with. It is followed by texts that each end with NUL: the service's

@@ -357,6 +357,31 @@ static void refuses_unknown_instances(void **state)
 	stage_close(stage);
 }
 
+/* How a guest does, also while it is paused; of one that is not there, nothing. */
+static void tells_its_figures(void **state)
+{
+	struct stage *stage = case_open(state, TASK_READY);
+	const struct launcher_ops *ops = stage->launcher->ops;
+	if (!ops->measure) {
+		print_message("# skipped: %s has no figures\n", stage->subject->name);
+		stage_close(stage);
+		skip();
+	}
+	struct watched *guest = case_start(stage, FIRST, TASK_READY, LAUNCHER_START_RUNNING);
+	case_wait_ready(stage, guest);
+	assert_int_equal(ops->measure(stage->launcher, FIRST, NULL), 0);
+	STAGE_WAIT(stage, guest->counts[LAUNCHER_MEASURED] == 1);
+	assert_true(guest->figures.mode[0] && guest->figures.exits > 0);
+	assert_true(guest->figures.resident > 0 && guest->figures.cpu_ns > 0);
+	if (ops->capabilities(stage->launcher) & LAUNCHER_CAN_SUSPEND) {
+		assert_int_equal(stage_suspend(stage, FIRST, LAUNCHER_REST_MEMORY, NULL), 0);
+		assert_int_equal(ops->measure(stage->launcher, FIRST, NULL), 0);
+		STAGE_WAIT(stage, guest->counts[LAUNCHER_MEASURED] == 2);
+	}
+	assert_int_equal(ops->measure(stage->launcher, SECOND, NULL), -ESRCH);
+	stage_close(stage);
+}
+
 /* The next life of a slot begins while the last one ends; their events do not mix. */
 static void lives_overlap(void **state)
 {
@@ -407,6 +432,7 @@ const struct CMUnitTest backend_cases[] = {
 	cmocka_unit_test(refuses_missing_kernel),
 	cmocka_unit_test(fails_and_starts_again),
 	cmocka_unit_test(refuses_unknown_instances),
+	cmocka_unit_test(tells_its_figures),
 	cmocka_unit_test(lives_overlap),
 	cmocka_unit_test(starts_a_crowd),
 	cmocka_unit_test(tells_of_power_off),

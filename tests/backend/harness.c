@@ -80,6 +80,8 @@ static void on_event(void *ctx, const struct launcher_event *event)
 		guest->error = event->error;
 	if (event->type == LAUNCHER_EXITED)
 		guest->exit = event->exit;
+	if (event->type == LAUNCHER_MEASURED)
+		guest->figures = event->figures;
 	if (event->type == LAUNCHER_FOUND)
 		found_record(guest, event);
 	if (event->type == LAUNCHER_OUTPUT)

@@ -69,7 +69,8 @@ struct watched {
 	size_t output_total;
 	char output[65536]; /* the first bytes of its console */
 	char service[64], tap[32];
-	struct launcher_found found; /* its strings are the two above */
+	struct launcher_figures figures; /* the last ones */
+	struct launcher_found found;     /* its strings are the two above */
 };
 
 struct stage {

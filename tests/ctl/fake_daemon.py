@@ -108,7 +108,8 @@ def answer(state, method, path, query, body):
     if key == ("GET", "services"):
         return 200, {"services": [state.services[name] for name in sorted(state.services)]}
     if key == ("GET", "services", "*"):
-        return 200, state.service(name)
+        figures = {"figures": {"mode": "kvm", "exits": 7}} if query.get("figures") == ["1"] else {}
+        return 200, {**state.service(name), **figures}
     if key == ("PUT", "services", "*"):
         return state.put_service(name, json.loads(body))
     if key == ("PATCH", "services", "*"):

@@ -116,7 +116,9 @@ def services(case):
     assert case.run("list", "--names") == f"b.example.test\n{NAME}\n"
     assert len(json.loads(case.run("list", "--json"))["services"]) == 2
     assert len(json.loads(case.run("--json", "list"))["services"]) == 2
-    has(case.run("show", NAME), "state", "asleep", "mac")
+    shown = case.run("show", NAME)
+    has(shown, "state", "asleep", "mac")
+    assert re.search(r"^figures\.mode +kvm\nfigures\.exits +7$", shown, re.M), shown
     has(case.run("show", "nobody", code=3), "summonctl: there is no service nobody")
     case.run("show", "a/b?c", code=3)
     assert case.state.calls[-1][1] == "/v1/services/a/b?c"

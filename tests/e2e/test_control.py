@@ -75,6 +75,7 @@ def test_every_operation_answers_as_described(summond, api):
     call("PATCH", f"/v1/services/{NAME}", {"names": ["also.example.test"]}, 200)
     call("DELETE", "/v1/policies/p", expect=409)
     call("GET", f"/v1/services/{NAME}", expect=200)
+    call("GET", f"/v1/services/{NAME}?figures=1", expect=200)
     call("GET", "/v1/services", expect=200)
     summon = call("POST", f"/v1/services/{NAME}/wake", {"wait": True}, 200)["summon"]
     assert call("POST", f"/v1/services/{NAME}/wake", expect=200)["summon"] == 0

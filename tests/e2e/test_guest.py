@@ -77,6 +77,10 @@ def test_cold_then_warm(summond):
     assert curl(f"http://{address}/none")[0] == 404
     assert len(summond.monitors()) == 1
     assert fetch(summond)[0] == 200
+    if BACKEND == "vmm":
+        figures = summond.get(f"/v1/services/{NAME}?figures=1")["figures"]
+        assert figures["mode"] in ("kvm", "process") and figures["bytes_out"] > len(PAGES["big.bin"]), figures
+        assert all(figures[name] > 0 for name in ("frames_in", "exits", "resident", "cpu_ns")), figures
     [summon] = summond.summons(NAME)
     stages = {stage["name"]: stage["at_ns"] for stage in summon["stages"]}
     for stage in ("query", "admitted", "link-up", "asked", "first-instruction", "ready",

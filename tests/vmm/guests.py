@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import tempfile
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "guest"))
 import checks  # noqa: E402
 from monitor import (ASK, BOOT, BOOT_HEAD, CREATED, EXIT_DESTROYED, EXIT_SHUTDOWN, EXITED, FACTS, FAILED, HAS_RUN, HEAD,
-                     IS_PAUSED, IS_READY, PAUSE, PAUSED, READY, RESUME, RESUMED, SHUTDOWN,
+                     IS_PAUSED, IS_READY, MEASURE, MEASURED, PAUSE, PAUSED, READY, RESUME, RESUMED, SHUTDOWN,
                      Monitor)  # noqa: E402
 from wire import Wire  # noqa: E402
 
@@ -295,10 +296,20 @@ def test_refusals(tap, world):
     tap.run("a shell that nobody uses ends", check_unused_shell, world)
 
 
+def check_figures(guest):
+    """Of the site's pages went in less than came out; and all that it has done left the guest."""
+    guest.ask(MEASURE)
+    figures = struct.unpack("<6Q", guest.wait_for(MEASURED)[3].encode("latin-1"))
+    frames_in, bytes_in, frames_out, bytes_out, lost, exits = figures
+    assert frames_in * 14 <= bytes_in < bytes_out and len(checks.BIG) < bytes_out, figures
+    assert 0 < frames_out and lost == 0 < exits, figures
+
+
 def test_website(tap, world, archive):
     with world.start_app("website", LINE, initrd=archive) as guest:
         tap.run("website: is ready", guest.wait_for, READY)
         checks.check_web(tap, "website", GUEST, 80)
+        tap.run("website: tells its figures", check_figures, guest)
         guest.wait_for_text("ready")
         tap.run("website: says so once", lambda: checks.expect(guest.console.count("ready"), 1))
         guest.ask(ASK)

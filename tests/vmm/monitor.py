@@ -10,8 +10,8 @@ import time
 
 import checks
 
-BOOT, RESUME, PAUSE, SHUTDOWN, ASK, KEEP = range(1, 7)
-CREATED, FAILED, RESUMED, PAUSED, READY, OUTPUT, EXITED, FACTS, KEPT = range(64, 73)
+BOOT, RESUME, PAUSE, SHUTDOWN, ASK, KEEP, MEASURE = range(1, 8)
+CREATED, FAILED, RESUMED, PAUSED, READY, OUTPUT, EXITED, FACTS, KEPT, MEASURED = range(64, 74)
 EXIT_SHUTDOWN, EXIT_DESTROYED, EXIT_CRASHED = range(3)
 IS_PAUSED, HAS_RUN, IS_READY = 1, 2, 4
 BOOT_INITRD, BOOT_TAP, BOOT_PAUSED, BOOT_KEEP, BOOT_KEPT, BOOT_TAP_HEADER = 1, 2, 4, 8, 16, 32
@@ -101,7 +101,7 @@ class Monitor:
         if not packet:
             return None
         kind, code, flags, _ = HEAD.unpack_from(packet)
-        text = packet[HEAD.size:].decode(errors="replace")
+        text = packet[HEAD.size:].decode("latin-1" if kind == MEASURED else "utf-8", errors="replace")
         if kind == OUTPUT:
             self.console += text
         self.seen.append(kind)

@@ -96,6 +96,9 @@ static void sends_in_order(void **state)
 		expect_frame(wire, (uint8_t)~round, 1514);
 	}
 	assert_int_equal(wire->shared->transmit.consumed, 600);
+	assert_int_equal(wire->rings.out.frames, 600);
+	assert_int_equal(wire->rings.out.bytes, 300 * (60 + 1514));
+	assert_int_equal(wire->rings.lost, 0);
 }
 
 static void drops_what_is_no_frame(void **state)
@@ -121,6 +124,8 @@ static void drops_what_is_no_frame(void **state)
 	expect_frame(wire, 0, 60 - HEADER);
 	expect_frame(wire, 2, SUMMON_FRAME_MAX - HEADER);
 	expect_no_frame(wire);
+	assert_int_equal(wire->rings.lost, sizeof(wrong) / sizeof(wrong[0]));
+	assert_int_equal(wire->rings.out.frames, 2);
 }
 
 /* A frame that goes on elsewhere in memory. */
