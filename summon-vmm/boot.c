@@ -10,7 +10,8 @@
 #include "summon-vmm/sandbox.h"
 #include "summon-vmm/snapshot.h"
 
-#define FREE_PAGES_USED 8
+#define STACK_USED (2 * PAGE)
+#define FREE_USED  (8 * PAGE)
 
 /* A BOOT request, taken apart. */
 struct order {
@@ -100,17 +101,6 @@ static int fill_boot_page(struct monitor *m, const struct order *order, struct e
 	return 0;
 }
 
-/* What every start takes of the free memory, where a large initrd has put it beyond what was backed
- * ahead of time: here a page costs a tenth of what it costs once the guest runs. */
-static void back_free_start(const struct monitor *m)
-{
-	for (uint64_t i = 0; i < FREE_PAGES_USED; i++) {
-		volatile uint8_t *byte = memory_at(&m->memory, m->boot->free_start + i * PAGE, 1);
-		if (byte)
-			*byte = 0; /* as it is */
-	}
-}
-
 static int load_new(struct monitor *m, const struct order *order, struct error *err)
 {
 	int result = image_load(&m->image, &m->memory, *order->image, "the image", err);
@@ -118,8 +108,12 @@ static int load_new(struct monitor *m, const struct order *order, struct error *
 	m->boot->free_end = m->memory.size;
 	if (result == 0 && order->initrd)
 		result = load_initrd(m, *order->initrd, err);
-	if (result == 0)
-		back_free_start(m);
+	/* What every start takes, its stack's end and of the free memory: here a page costs a tenth of
+	 * what it costs once the guest runs. */
+	if (result == 0) {
+		memory_back(&m->memory, m->image.end - STACK_USED, STACK_USED);
+		memory_back(&m->memory, m->boot->free_start, FREE_USED);
+	}
 	return result;
 }
 

@@ -206,6 +206,13 @@ void control_send(
 	}
 }
 
+bool control_is_asked(const struct control *control)
+{
+	static const struct timespec now = {0};
+	struct pollfd poll = {.fd = control->peer, .events = POLLIN};
+	return ppoll(&poll, 1, &now, NULL) > 0;
+}
+
 void control_polls(const struct control *control, struct pollfd polls[CONTROL_POLLS])
 {
 	polls[0] = (struct pollfd){.fd = control->listener, .events = POLLIN};

@@ -41,6 +41,9 @@ struct cpu_ops {
 	 * finished, whether that succeeds or not. */
 	int (*open)(struct cpu *cpu, const struct memory *memory, struct error *err);
 	void (*finish)(struct cpu *cpu);
+	/* Ahead of time, before the memory is filled: what the first run() would take longer for. NULL
+	 * where there is nothing of the kind. */
+	void (*rehearse)(struct cpu *cpu, const struct memory *memory);
 	/* Makes the guest's address space, once its memory is filled, the boot page too, which from
 	 * then on cannot be written. -EINVAL where the image cannot be run so. */
 	int (*build)(struct cpu *cpu, const struct memory *memory, const struct image *image,

@@ -26,10 +26,16 @@ int monitor_create(struct monitor *m, const struct cpu_ops *cpu, uint64_t memory
 		result = cpu_reserve(cpu, &m->memory, memory, err);
 	if (result < 0)
 		return result;
+	/* Whoever waits already is kept waiting for nothing that a guest can do without. */
+	bool in_haste = control_is_asked(&m->control);
 	memory_populate(&m->memory);
+	if (!in_haste)
+		memory_populate_image(&m->memory);
 	result = cpu->open(&m->cpu, &m->memory, err);
 	if (result < 0)
 		return result;
+	if (!in_haste && cpu->rehearse)
+		cpu->rehearse(&m->cpu, &m->memory);
 	ticks_begin(&m->ticks);
 	memory_watch(&m->memory);
 	return 0;

@@ -9,6 +9,8 @@
 #define HEADERS_MAX  64
 #define NOTES_MAX    4096
 #define CONGRUENT(n) (((n) + 3) & ~3ull) /* notes are padded to words */
+/* What KVM without nested paging maps with a page that is touched, if it is backed. */
+#define CLUSTER(n)   (((n) + 0x7fff) & ~0x7fffull)
 
 struct reader {
 	struct image *image;
@@ -81,6 +83,8 @@ static int load_segment(const struct reader *r, const Elf64_Phdr *h)
 	image->segments[image->count++] = segment;
 	if (segment.end > image->end)
 		image->end = segment.end;
+	uint64_t touched = CLUSTER(h->p_filesz);
+	memory_back(r->memory, h->p_vaddr, touched < h->p_memsz ? touched : h->p_memsz);
 	return read_all(r, place, h->p_filesz, h->p_offset);
 }
 

@@ -39,20 +39,22 @@ static int kvm_enter(struct cpu *cpu, const struct summon_note *note, uint64_t e
 	uint64_t argument, struct error *err);
 static enum cpu_stop kvm_run(struct cpu *cpu, struct cpu_call *call, struct error *err);
 
-/* Enters the kernel, but not the guest: it completes what the last exit has left open, and the very
- * first time it sets up what takes 0.1 ms. */
-static void complete_run(struct kvm *kvm)
+/* Enters the kernel, but not the guest: it completes what the last exit has left open. The very first
+ * time it sets up what takes 0.1 ms; newer kernels start a thread of theirs for the machine then, which
+ * the limits of the sandbox would refuse. */
+static int complete_run(struct kvm *kvm)
 {
 	kvm->run->immediate_exit = 1;
-	ioctl(kvm->vcpu, KVM_RUN, 0);
+	int result = ioctl(kvm->vcpu, KVM_RUN, 0);
 	kvm->run->immediate_exit = 0;
+	return result < 0 && errno != EINTR ? -1 : 0;
 }
 
 /* A call that nobody hears, from the call page itself. What KVM makes when a machine first runs, page
  * tables of its own above all, is then there before the guest is; it takes 0.2 ms. The addresses of
  * the image are not mapped yet, so there is nothing about them that would have to be forgotten. A
  * machine that cannot do this cannot run a guest either, which shows soon enough. */
-static void rehearse(struct cpu *cpu, const struct memory *memory)
+static void kvm_rehearse(struct cpu *cpu, const struct memory *memory)
 {
 	static const struct summon_note note = {0};
 	struct cpu_call call;
@@ -102,7 +104,8 @@ static int kvm_open(struct cpu *cpu, const struct memory *memory, struct error *
 		return failed(err, "its shared page");
 	kvm->run = run;
 	kvm->run_size = (size_t)size;
-	rehearse(cpu, memory);
+	if (complete_run(kvm) < 0)
+		return failed(err, "a CPU that runs");
 	int khz = ioctl(kvm->vcpu, KVM_GET_TSC_KHZ, 0);
 	cpu->tsc_hz = khz > 0 ? (uint64_t)khz * HZ_PER_KHZ : 0;
 	return 0;
@@ -261,6 +264,7 @@ const struct cpu_ops cpu_kvm = {
 	.summary = "guest code runs natively at CPL 3",
 	.open = kvm_open,
 	.finish = kvm_finish,
+	.rehearse = kvm_rehearse,
 	.build = kvm_build,
 	.enter = kvm_enter,
 	.run = kvm_run,

@@ -11,9 +11,6 @@
 #include "guest-kernel/include/summon_abi.h"
 #include "summon-vmm/file.h"
 
-#ifndef MADV_POPULATE_WRITE /* Linux 5.14; musl 1.2.3 does not know it */
-#define MADV_POPULATE_WRITE 23
-#endif
 #define USUAL_IMAGE (384ull << 10)
 /* A mapping, and the first touch of each of its pages, costs more than copies of so few. */
 #define MAP_LEAST   (64ull << 10)
@@ -90,7 +87,6 @@ void memory_populate(struct memory *memory)
 		{LAYOUT_RECEIVE, 2 * PAGE, false},
 		{LAYOUT_TABLES, 8 * PAGE, true},
 		{LAYOUT_CPU, 2 * PAGE, true},
-		{SUMMON_IMAGE_MIN, USUAL_IMAGE, false},
 	};
 	bool is_machine = memory->start == 0;
 	/* Where the kernel cannot, the pages come when they are touched. */
@@ -98,7 +94,24 @@ void memory_populate(struct memory *memory)
 		if (is_machine || !parts[i].of_a_machine)
 			madvise(memory_at(memory, parts[i].start, parts[i].size), parts[i].size,
 				MADV_POPULATE_WRITE);
+	memory->backed = SUMMON_IMAGE_MIN;
+}
+
+void memory_populate_image(struct memory *memory)
+{
+	memory_back(memory, SUMMON_IMAGE_MIN, USUAL_IMAGE);
 	memory->backed = SUMMON_IMAGE_MIN + USUAL_IMAGE;
+}
+
+void memory_back(const struct memory *memory, uint64_t address, uint64_t size)
+{
+	uint64_t start = address & ~(PAGE - 1), end = (address + size + PAGE - 1) & ~(PAGE - 1);
+	if (start < memory->backed)
+		start = memory->backed;
+	if (end > memory->size)
+		end = memory->size;
+	if (start < end)
+		madvise(memory_at(memory, start, end - start), end - start, MADV_POPULATE_WRITE);
 }
 
 void memory_watch(struct memory *memory)

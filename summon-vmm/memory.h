@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/mman.h>
 
 #include "base/error.h"
 
@@ -27,6 +28,10 @@
 #define MEMORY_MIN (4ull << 20)
 #define MEMORY_MAX (3ull << 30) /* the doors lie above */
 
+#ifndef MADV_POPULATE_WRITE /* Linux 5.14; musl 1.2.3 does not know it */
+#define MADV_POPULATE_WRITE 23
+#endif
+
 #define MEMORY_PIECES  260
 #define MEMORY_PAGEMAP 15 /* the descriptor of memory_watch() */
 
@@ -49,8 +54,12 @@ int memory_init(struct memory *memory, uint64_t size, struct error *err);
 int memory_init_in_place(struct memory *memory, uint64_t size, struct error *err);
 /* Leaves the guest less of it. */
 int memory_limit(struct memory *memory, uint64_t size, struct error *err);
-/* Backs what every guest touches, ahead of time. */
+/* Backs what every guest touches, ahead of time; and what an image of the usual size takes, where it is
+ * not known yet. */
 void memory_populate(struct memory *memory);
+void memory_populate_image(struct memory *memory);
+/* Backs what will be touched at once, where it is not: that takes a third of what touching it does. */
+void memory_back(const struct memory *memory, uint64_t address, uint64_t size);
 /* Opens what tells memory_look() what is backed (Linux, Documentation/admin-guide/mm/pagemap.rst).
  * Where it cannot, everything is said to be. */
 void memory_watch(struct memory *memory);

@@ -74,6 +74,7 @@ static const struct allowed table[] = {
 	{SYS_seccomp, SANDBOX_SHELL, {}},  /* and what both may do from then on */
 	{SYS_pread64, MONITOR, {}}, /* the image and the initrd that a request has brought, */
 	{SYS_pread64, SANDBOX_GUEST, {IS(0, MEMORY_PAGEMAP)}}, /* which pages there are to keep, */
+	{SYS_madvise, MONITOR, {IS(2, MADV_POPULATE_WRITE)}},  /* backed before they are touched, */
 	{SYS_lseek, MONITOR, {}},                              /* the size of the latter, */
 	/* a kept guest's memory, shared with others until it is changed, */
 	{SYS_mmap, MONITOR, {IS(2, PROT_READ | PROT_WRITE), IS(3, MAP_PRIVATE | MAP_FIXED)}},

@@ -287,7 +287,7 @@ def check_gives_back(world, archive):
         guest.ask(ASK)
         guest.wait_for(FACTS)  # by then it is done
         after = guest.resident_kib()
-        assert after < before - 100, (before, after)
+        assert after < before - 16, (before, after)
         guest.ask(RESUME)
         guest.wait_for(RESUMED)
         checks.check_big("http://10.77.0.5:80")

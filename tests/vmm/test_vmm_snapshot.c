@@ -30,7 +30,9 @@ static int make_world(void **state)
 		memory_init(&world.other, SIZE, NULL) < 0)
 		return -1;
 	memory_populate(&world.memory);
+	memory_populate_image(&world.memory);
 	memory_populate(&world.other);
+	memory_populate_image(&world.other);
 	memory_watch(&world.memory); /* there is one descriptor for it */
 	world.head.image_end = IMAGE_END;
 	world.head.resume_entry = SUMMON_IMAGE_MIN;
