@@ -51,6 +51,10 @@ def fetch(address, port=80, page=PAGE):
     return at, struct.unpack_from("I", info, TCP_INFO_RETRANSMISSIONS)[0]
 
 
+# What summons are compared with, and the words of its command line.
+PROCESSES = {"process": [], "process http": ["http"]}
+
+
 def spawn(program, *words):
     """What a cold summon is compared with: milliseconds from spawning a static program to its word
     that it listens and, with the word `http`, to the first byte of its page."""

@@ -35,6 +35,43 @@ def summarise(samples):
     return out
 
 
+def ratio_of(result):
+    """To the process, measured in turn with the case."""
+    return result["answer_ms"]["p50"] / result["process_ms"]["p50"]
+
+
+def row(name, result):
+    cells = [f"{result[measure][p]:.2f}" if measure in result else ""
+             for measure in MEASURES for p in ("p50", "p90", "p99")]
+    ratio = f"{ratio_of(result):.2f}" if "process_ms" in result else ""
+    return "| " + " | ".join([name, *cells, ratio]) + " |"
+
+
+def stage_row(name, stages):
+    at = ", ".join(f"{stage} {value['p50']:.2f}" for stage, value in stages.items())
+    return f"| {name} | {at} |"
+
+
+def markdown(report):
+    """The tables for README.md."""
+    lines = ["| | answer p50 | p90 | p99 | first byte p50 | p90 | p99 | answer / process |",
+             "| --- |" + " ---: |" * 7]
+    lines += [row(name, result) for name, result in report["cases"].items()]
+    if "storm" in report:
+        storm, answer = report["storm"], report["storm"]["answer_ms"]
+        lines.append(f"| storm of {storm['names']}, {storm['lost']} lost | {answer['p50']:.0f} | "
+                     f"{answer['p90']:.0f} | {answer['p99']:.0f} | | | | |")
+    if "density" in report:
+        density = report["density"]
+        lines += ["", f"{density['guests']} guests awake: PSS each {density['pss_mib']['p50']:.2f} "
+                  f"MiB (p99 {density['pss_mib']['p99']:.2f}), {density['memory_mib_each']:.2f} MiB "
+                  "each of the machine's memory."]
+    lines += ["", "| | stages, p50 in ms since the query |", "| --- | --- |"]
+    lines += [stage_row(name, result["stages_ms"]) for name, result in report["cases"].items()
+              if "stages_ms" in result]
+    return "\n".join(lines) + "\n"
+
+
 def print_cases(cases):
     def cells(result, measure):
         if measure not in result:
@@ -44,9 +81,8 @@ def print_cases(cases):
 
     print(f"{'milliseconds':<20}{'answer p50':>10}{'p90':>8}{'p99':>8}"
           f"{'byte p50':>10}{'p90':>8}{'p99':>8}   answer / process")
-    process = cases.get("process", {}).get("answer_ms", {}).get("p50")
     for name, result in cases.items():
-        ratio = f"{result['answer_ms']['p50'] / process:>12.1f}" if process else ""
+        ratio = f"{ratio_of(result):>12.2f}" if "process_ms" in result else ""
         print(f"{name:<20}{cells(result, 'answer_ms')}{cells(result, 'first_byte_ms')}{ratio}")
     print("\nstages, p50 in ms since the query:")
     for name, result in cases.items():
