@@ -23,7 +23,7 @@ static int block_signal(struct error *err)
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGIO);
-	return sigprocmask(SIG_BLOCK, &set, NULL) < 0
+	return sigprocmask(SIG_SETMASK, &set, NULL) < 0
 		       ? error_set(err, -errno, "SIGIO: %s", strerror(errno))
 		       : 0;
 }

@@ -5,9 +5,10 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
@@ -55,29 +56,54 @@ int vmm_shell_address(
 
 /* ---- the process ---- */
 
-/* In a session of its own, so that what ends the daemon's does not end the guest; with nothing of
- * the daemon's but its standard error. */
-static int spawn(const char *program, char **words, int listener, pid_t *child)
+/* The child shares our memory until it is another program: no page table is copied, and this thread
+ * waits. */
+#define CLONE_FLAGS (CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD)
+#define STACK_SIZE  (16u << 10)
+
+struct child {
+	const struct vmm_guest *guest;
+	char **words;
+	int failure;
+};
+
+/* In a session of its own, so that what ends the daemon's does not end the guest; with nothing of the
+ * daemon's but its standard error. Signals stay blocked: a handler of ours would run in our memory. It
+ * lets in itself what it wants. */
+static int begin(void *argument)
 {
 	char *const no_environment[] = {NULL};
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	sigset_t none, all;
-	sigemptyset(&none);
+	struct child *child = argument;
+	int null = child->guest->vmm->null, listener = child->guest->spawn.listener;
+	signal(SIGPIPE, SIG_DFL);
+	setsid();
+	bool done = dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDOUT_FILENO) >= 0 &&
+		    (listener == CONTROL_FD ? fcntl(listener, F_SETFD, 0)
+					    : dup2(listener, CONTROL_FD)) >= 0;
+	if (done)
+		execve(child->words[0], child->words, no_environment);
+	child->failure = -errno;
+	return EXIT_FAILURE;
+}
+
+/* A pidfd. */
+static int spawn(struct child *child)
+{
+	_Alignas(16) char stack[STACK_SIZE];
+	sigset_t all, before;
+	int process = -1;
 	sigfillset(&all);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&attributes);
-	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_addopen(&files, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_adddup2(&files, listener, CONTROL_FD);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &all);
-	posix_spawnattr_setflags(
-		&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	int failure = posix_spawn(child, program, &files, &attributes, words, no_environment);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&files);
-	return -failure;
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int result =
+		clone(begin, stack + sizeof(stack), CLONE_FLAGS, child, &process) < 0 ? -errno : 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (result == 0 && child->failure == 0)
+		return process;
+	if (result < 0)
+		return result;
+	waitid(P_PIDFD, (id_t)process, &(siginfo_t){0}, WEXITED);
+	close(process);
+	return child->failure;
 }
 
 static int open_socket(void)
@@ -106,20 +132,13 @@ int vmm_spawn(const struct vmm_guest *guest, struct error *err)
 {
 	char memory[48], mode[32];
 	char *words[] = {guest->vmm->monitor, memory, guest->vmm->mode ? mode : NULL, NULL};
-	pid_t child;
+	struct child child = {.guest = guest, .words = words};
 	snprintf(memory, sizeof(memory), "--memory=%" PRIu64 "B", guest->memory);
 	snprintf(mode, sizeof(mode), "--mode=%s", guest->vmm->mode ? guest->vmm->mode : "");
-	int failure = spawn(guest->vmm->monitor, words, guest->spawn.listener, &child);
-	if (failure < 0)
-		return error_set(err, failure, "%s cannot be started: %s", guest->vmm->monitor,
-			strerror(-failure));
-	int process = pidfd_open(child, 0);
-	if (process >= 0)
-		return process;
-	failure = -errno;
-	kill(child, SIGKILL);
-	waitpid(child, NULL, 0);
-	return error_set(err, failure, "pidfd_open: %s", strerror(-failure));
+	int process = spawn(&child);
+	return process < 0 ? error_set(err, process, "%s cannot be started: %s",
+				     guest->vmm->monitor, strerror(-process))
+			   : process;
 }
 
 int vmm_spawn_prepare(struct vmm_guest *guest, struct error *err)

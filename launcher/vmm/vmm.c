@@ -2,11 +2,13 @@
 #include "launcher/vmm/vmm.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/units.h"
 
 #define DEFAULT_SHELLS    2
@@ -28,6 +30,8 @@ static void free_all(struct vmm *vmm)
 	free(vmm->identity);
 	free(vmm->state_dir);
 	free(vmm->monitor);
+	if (vmm->null >= 0)
+		close(vmm->null);
 	free(vmm);
 }
 
@@ -240,6 +244,11 @@ static int configure(struct vmm *vmm, const struct launcher_config *config, stru
 	vmm->in_flight_most = vmm_spawns_at_once();
 	if (access(monitor, X_OK) < 0)
 		return error_set(err, -EINVAL, "monitor: %s: %s", monitor, strerror(errno));
+	CLEANUP(close) int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0)
+		vmm->null = fcntl(null, F_DUPFD_CLOEXEC, CONTROL_FD + 1);
+	if (vmm->null < 0)
+		return error_set(err, -errno, "/dev/null: %s", strerror(errno));
 	vmm->identity = strdup(config->identity);
 	vmm->state_dir = strdup(config->state_dir);
 	vmm->monitor = strdup(monitor);
@@ -255,6 +264,7 @@ static int vmm_create(
 	if (!vmm)
 		return error_set(err, -ENOMEM, "out of memory");
 	vmm->launcher.ops = &vmm_launcher_ops;
+	vmm->null = -1;
 	vmm->loop = config->loop;
 	vmm->on_event = config->on_event;
 	vmm->ctx = config->ctx;

@@ -43,6 +43,7 @@ struct vmm {
 	launcher_event_fn on_event;
 	void *ctx;
 	char *identity, *state_dir, *monitor;
+	int null; /* /dev/null, for monitors; above what they have open */
 	struct vmm_guest *guests, *shells;
 	uint64_t shells_least, shells_wanted; /* by the setting, and with what policies want */
 	uint64_t shell_memory;                /* as much as the largest guest so far */
