@@ -19,9 +19,6 @@
 #define MEMORY_MAX (1ull << 42)
 #define VCPUS_MAX  64
 
-#define XEN_SCRIPTS        "/etc/xen/scripts/"
-#define RUMPRUN_CONFIG_MAX 3072
-
 /* --- from JSON --- */
 
 struct field {
@@ -260,30 +257,6 @@ int definition_parse(
 
 /* --- whether it can be served --- */
 
-/* Keys that say more of the guest's domain than most backends can take. */
-static int check_domain(struct daemon *daemon, const struct store_service *def,
-	const struct launcher_ops *ops, struct error *err)
-{
-	const struct {
-		const char *key, *value;
-	} keys[] = {{"domain_name", def->domain_name}, {"uuid", def->uuid}, {"nics", def->nics},
-		{"disks", def->disks}, {"rumprun_config", def->rumprun_config}};
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && !ops->takes_domain; i++)
-		if (keys[i].value)
-			return error_set(err, -ENOTSUP,
-				"%s: backend %s knows no such thing, libxl does", keys[i].key,
-				ops->name);
-	struct nic_text first;
-	const char *nics = def->nics;
-	if (nics && daemon->link && nic_next(&nics, &first, err) > 0 &&
-		strcmp(first.bridge, daemon->config->network.bridge) != 0)
-		return error_set(err, -EINVAL,
-			"nics: the first is to be on %s, where its address is routed to: begin "
-			"with that, or set network.bridge to %s",
-			daemon->config->network.bridge, first.bridge);
-	return 0;
-}
-
 static int check_backend(struct daemon *daemon, const struct store_service *def,
 	const struct policy *policy, struct error *err)
 {
@@ -305,7 +278,7 @@ static int check_backend(struct daemon *daemon, const struct store_service *def,
 	if (def->kernel_line && def->domain_xml)
 		return error_set(err, -EINVAL,
 			"kernel_line: domain_xml has the guest's own: write it there");
-	int rc = check_domain(daemon, def, backend->ops, err);
+	int rc = definition_check_domain(daemon, def, backend->ops, err);
 	return rc < 0 ? rc : backend_check_policy(backend, policy, err);
 }
 
@@ -404,7 +377,7 @@ void definition_settle(
 
 /* --- files --- */
 
-static int check_file(const char *key, const char *path, struct stat *info, struct error *err)
+int definition_check_file(const char *key, const char *path, struct stat *info, struct error *err)
 {
 	CLEANUP(close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
@@ -415,70 +388,16 @@ static int check_file(const char *key, const char *path, struct stat *info, stru
 	return 0;
 }
 
-/* A script of the hypervisor's own is named without its folder. */
-static int check_scripts(const char *nics, struct error *err)
-{
-	struct nic_text nic;
-	while (nics && nic_next(&nics, &nic, err) > 0) {
-		char path[sizeof(nic.script) + sizeof(XEN_SCRIPTS)];
-		snprintf(path, sizeof(path), "%s%s", nic.script[0] == '/' ? "" : XEN_SCRIPTS,
-			nic.script);
-		if (nic.script[0] && access(path, X_OK) < 0)
-			return error_set(
-				err, -EINVAL, "nics: cannot run %s: %s", path, strerror(errno));
-	}
-	return 0;
-}
-
-static int check_disks(const char *disks, struct error *err)
-{
-	struct disk_text disk;
-	struct stat info;
-	while (disks && disk_next(&disks, &disk, err) > 0) {
-		if (stat(disk.path, &info) < 0)
-			return error_set(err, -EINVAL, "disks: cannot use %s: %s", disk.path,
-				strerror(errno));
-		if (!S_ISREG(info.st_mode) && !S_ISBLK(info.st_mode))
-			return error_set(err, -EINVAL,
-				"disks: %s is neither a file nor a block device", disk.path);
-	}
-	return 0;
-}
-
-/* What rumprun reads is JSON in a value of xenstore's, which can be no longer. */
-static int check_rumprun(const char *path, struct error *err)
-{
-	struct stat info;
-	json_error_t where;
-	int rc = path ? check_file("rumprun_config", path, &info, err) : 0;
-	if (rc < 0 || !path)
-		return rc;
-	if (info.st_size > RUMPRUN_CONFIG_MAX)
-		return error_set(err, -EINVAL,
-			"rumprun_config: %s is longer than the %d bytes that xenstore holds", path,
-			RUMPRUN_CONFIG_MAX);
-	json_t *json = json_load_file(path, 0, &where);
-	if (!json)
-		return error_set(err, -EINVAL, "rumprun_config: %s, line %d: %s", path, where.line,
-			where.text);
-	json_decref(json);
-	return 0;
-}
-
 int definition_check_files(
 	struct store_service *def, const char *image, uint64_t memory, struct error *err)
 {
 	struct stat info;
-	int rc = image ? check_file("image", image, &info, err) : 0;
+	int rc = image ? definition_check_file("image", image, &info, err) : 0;
 	if (rc >= 0)
-		rc = check_scripts(def->nics, err);
-	if (rc >= 0)
-		rc = check_disks(def->disks, err);
-	if (rc >= 0)
-		rc = check_rumprun(def->rumprun_config, err);
+		rc = definition_check_devices(def, err);
 	if (rc < 0 || !def->initrd)
 		return rc;
-	rc = check_file("initrd", def->initrd, &info, err);
+	rc = definition_check_file("initrd", def->initrd, &info, err);
 	if (rc < 0)
 		return rc;
 	uint64_t mib = ((uint64_t)info.st_size + (1u << 20) - 1) >> 20;

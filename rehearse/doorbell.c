@@ -228,3 +228,15 @@ void doorbell_announce(
 	(void)address;
 	(void)mac;
 }
+
+const char *doorbell_hindrance(const struct doorbell *doorbell)
+{
+	(void)doorbell;
+	return "";
+}
+
+struct doorbell_counters doorbell_counters(const struct doorbell *doorbell)
+{
+	(void)doorbell;
+	return (struct doorbell_counters){0};
+}
