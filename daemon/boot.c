@@ -133,7 +133,10 @@ static int make_link(struct daemon *daemon, struct error *err)
 	if (rc >= 0)
 		rc = door_bell_create(daemon, err);
 	if (rc >= 0)
-		conntrack_open(&daemon->conntrack, NULL); /* control_status.c tells */
+		conntrack_open(&daemon->conntrack, &daemon->loop,
+			(const struct ip_prefix[]){
+				config->network.address, config->network.address6},
+			NULL); /* control_status.c tells */
 	return rc;
 }
 

@@ -18,6 +18,8 @@
 
 /* How long a guest that is sent away in any case may go on with what it has begun to answer. */
 #define EXCHANGES_END_WITHIN (250 * NS_PER_MS)
+/* The kernel's connections are read on a thread; mostly that takes less. */
+#define READ_WITHIN          NS_PER_MS
 
 static void look(void *ctx);
 
@@ -37,7 +39,7 @@ static bool carried_traffic(const struct service *service)
 
 bool idle_is_connected(const struct service *service)
 {
-	struct conntrack *conntrack = &service->daemon->conntrack;
+	const struct conntrack *conntrack = &service->daemon->conntrack;
 	const struct instance *instance = service->instance;
 	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
 	for (size_t i = 0; i < 2; i++)
@@ -50,6 +52,23 @@ static bool is_connected(const struct service *service)
 {
 	return (service->policy->policy.activity & POLICY_ACTIVITY_CONNECTIONS) &&
 	       idle_is_connected(service);
+}
+
+/* Whether connections count that were not read yet since this was first asked; then `again` is called
+ * a little later. */
+static bool awaits_connections(struct service *service, timer_fn again)
+{
+	struct instance *instance = service->instance;
+	if (!(service->policy->policy.activity & POLICY_ACTIVITY_CONNECTIONS))
+		return false;
+	if (instance->asked_at == 0)
+		instance->asked_at = clock_monotonic();
+	if (!conntrack_knows(&service->daemon->conntrack, instance->asked_at)) {
+		timer_start(&service->daemon->loop, &instance->rest, READ_WITHIN, again, service);
+		return true;
+	}
+	instance->asked_at = 0;
+	return false;
 }
 
 /* --- looking --- */
@@ -131,10 +150,12 @@ static void look_last(void *ctx)
 		[LEAVING_ORDERED] = look_at_ordered,
 	};
 	struct service *service = ctx;
-	door_look(service->daemon);
-	uint64_t now = clock_monotonic();
 	/* What is ordered waits for no open connection, which may stay open for ever. */
 	bool ordered = service->instance->leaving == LEAVING_ORDERED;
+	if (!ordered && awaits_connections(service, look_last))
+		return;
+	door_look(service->daemon);
+	uint64_t now = clock_monotonic();
 	bool used =
 		ordered ? has_flowed(service) : carried_traffic(service) || is_connected(service);
 	if (used)
@@ -145,6 +166,7 @@ static void look_last(void *ctx)
 static void close_and_look(struct service *service, enum leaving leaving)
 {
 	service->instance->leaving = leaving;
+	service->instance->asked_at = 0; /* what was read before does not count */
 	door_close(service);
 	timer_start(&service->daemon->loop, &service->instance->rest, LAST_LOOK_AFTER, look_last,
 		service);
@@ -197,6 +219,8 @@ static void look(void *ctx)
 		service->load.active_at = now;
 	struct load load = service_load(service);
 	struct rest rest = decide_rest(&service->policy->policy, &load, now);
+	if (rest.reason == REST_IDLE && awaits_connections(service, look))
+		return;
 	if (rest.reason == REST_IDLE && is_connected(service)) {
 		service->load.active_at = now;
 		rest = (struct rest){.reason = REST_NOT};

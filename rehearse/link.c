@@ -161,9 +161,12 @@ void usage_close(uv_loop_t *loop, int fd)
 
 /* --- connections: a trace has their beginnings only --- */
 
-int conntrack_open(struct conntrack *conntrack, struct error *err)
+int conntrack_open(struct conntrack *conntrack, uv_loop_t *loop, const struct ip_prefix networks[2],
+	struct error *err)
 {
 	(void)conntrack;
+	(void)loop;
+	(void)networks;
 	return error_set(err, -EPROTONOSUPPORT, "no connections are tracked");
 }
 
@@ -172,7 +175,14 @@ void conntrack_close(struct conntrack *conntrack)
 	(void)conntrack;
 }
 
-int conntrack_count(struct conntrack *conntrack, const struct ip_address *address)
+bool conntrack_knows(struct conntrack *conntrack, uint64_t since)
+{
+	(void)conntrack;
+	(void)since;
+	return true;
+}
+
+int conntrack_count(const struct conntrack *conntrack, const struct ip_address *address)
 {
 	(void)conntrack;
 	(void)address;

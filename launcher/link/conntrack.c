@@ -6,67 +6,39 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/units.h"
 
-/* Which parts of a tuple a dump is filtered by (net/netfilter/nf_internals.h; Linux 5.8 and later,
- * others give all, and what is given is looked at again here). Not for IPv6: the kernel's filter
- * then leaves out just those that are equal (6.18 does). */
-enum { FILTER_SOURCE = 1 };
+/* 20 MB; beyond it every guest counts as connected. */
+#define CONNECTIONS_MOST (1u << 20)
 
-int conntrack_open(struct conntrack *conntrack, struct error *err)
+/* --- what is answered; on the thread --- */
+
+static int compare(const void *a, const void *b)
 {
-	return netlink_open_family(&conntrack->netlink, NETLINK_NETFILTER, err);
+	const struct ip_address *x = a, *y = b;
+	return x->family != y->family ? x->family - y->family
+				      : memcmp(x->bytes, y->bytes, sizeof(x->bytes));
 }
 
-void conntrack_close(struct conntrack *conntrack)
+static int add(struct conntrack_list *list, const struct ip_address *address)
 {
-	netlink_close(&conntrack->netlink);
-}
-
-/* --- what is asked --- */
-
-static void put_tuple(struct nl_msg *message, int tuple, const struct ip_address *source)
-{
-	struct nlattr *outer = message ? nla_nest_start(message, tuple) : NULL;
-	struct nlattr *inner = outer ? nla_nest_start(message, CTA_TUPLE_IP) : NULL;
-	if (inner) {
-		netlink_put(message, source->family == AF_INET6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC,
-			source->bytes, ip_address_size(source));
-		nla_nest_end(message, inner);
+	if (list->count == CONNECTIONS_MOST)
+		return -E2BIG;
+	if (list->count == list->capacity) {
+		size_t capacity = list->capacity ? list->capacity * 2 : 64;
+		struct ip_address *items = reallocarray(list->items, capacity, sizeof(*items));
+		if (!items)
+			return -ENOMEM;
+		list->items = items;
+		list->capacity = capacity;
 	}
-	if (outer)
-		nla_nest_end(message, outer);
+	list->items[list->count++] = *address;
+	return 0;
 }
-
-/* Those whose packets in the direction of `tuple` come from the guest: of the original one, which it
- * has opened; of the reply, which others have, whatever address they had called. */
-static struct nl_msg *request(int tuple, const struct ip_address *guest)
-{
-	const struct nfgenmsg header = {.nfgen_family = guest->family, .version = NFNETLINK_V0};
-	struct nl_msg *message = netlink_message(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
-		NLM_F_DUMP, &header, sizeof(header));
-	if (guest->family != AF_INET)
-		return message;
-	put_tuple(message, tuple, guest);
-	struct nlattr *filter = message ? nla_nest_start(message, CTA_FILTER) : NULL;
-	if (filter) {
-		bool original = tuple == CTA_TUPLE_ORIG;
-		netlink_put_u32(message, CTA_FILTER_ORIG_FLAGS, original ? FILTER_SOURCE : 0);
-		netlink_put_u32(message, CTA_FILTER_REPLY_FLAGS, original ? 0 : FILTER_SOURCE);
-		nla_nest_end(message, filter);
-	}
-	return message;
-}
-
-/* --- what is answered --- */
-
-struct counting {
-	int tuple;
-	const struct ip_address *guest;
-	int count;
-};
 
 /* An attribute inside others, by a path that ends with 0; NULL where it is not there. */
 static struct nlattr *find(struct nlattr *in, const int *path)
@@ -86,36 +58,156 @@ static bool is_open(struct nlattr *protocol)
 	return value >= TCP_CONNTRACK_SYN_RECV && value <= TCP_CONNTRACK_CLOSE_WAIT;
 }
 
-static int count_one(void *ctx, struct nlmsghdr *message)
+static bool read_source(struct nlattr *tuple, uint8_t family, struct ip_address *out)
 {
-	struct counting *counting = ctx;
-	const int path[] = {CTA_TUPLE_IP,
-		counting->guest->family == AF_INET6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, 0};
+	const int path[] = {CTA_TUPLE_IP, family == AF_INET6 ? CTA_IP_V6_SRC : CTA_IP_V4_SRC, 0};
+	struct nlattr *source = find(tuple, path);
+	*out = (struct ip_address){.family = family};
+	if (!source || (size_t)nla_len(source) != ip_address_size(out))
+		return false;
+	memcpy(out->bytes, nla_data(source), (size_t)nla_len(source));
+	return true;
+}
+
+static bool is_guests(const struct conntrack *conntrack, const struct ip_address *address)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (ip_address_is_set(&conntrack->networks[i].address) &&
+			ip_prefix_contains(&conntrack->networks[i], address))
+			return true;
+	return false;
+}
+
+/* A guest's are those whose packets in one direction come from it: in the original one, which it has
+ * opened; in the reply's, which others have, whatever address they had called. */
+static int take(void *ctx, struct nlmsghdr *message)
+{
+	static const int tuples[] = {CTA_TUPLE_ORIG, CTA_TUPLE_REPLY};
+	struct conntrack *conntrack = ctx;
 	const int size = (int)sizeof(struct nfgenmsg);
 	if (!nlmsg_valid_hdr(message, size))
 		return -EIO;
-	struct nlattr *source = find(nlmsg_find_attr(message, size, counting->tuple), path);
-	bool its = source && (size_t)nla_len(source) == ip_address_size(counting->guest) &&
-		   memcmp(nla_data(source), counting->guest->bytes, (size_t)nla_len(source)) == 0;
-	if (its && is_open(nlmsg_find_attr(message, size, CTA_PROTOINFO)))
-		counting->count++;
-	return 0;
+	const struct nfgenmsg *header = nlmsg_data(message);
+	if (!is_open(nlmsg_find_attr(message, size, CTA_PROTOINFO)))
+		return 0;
+	int rc = 0;
+	for (size_t i = 0; rc == 0 && i < 2; i++) {
+		struct ip_address source;
+		if (read_source(nlmsg_find_attr(message, size, tuples[i]), header->nfgen_family,
+			    &source) &&
+			is_guests(conntrack, &source))
+			rc = add(&conntrack->next, &source);
+	}
+	return rc;
 }
 
-int conntrack_count(struct conntrack *conntrack, const struct ip_address *address)
+static void read_all(struct conntrack *conntrack)
 {
-	static const int tuples[] = {CTA_TUPLE_ORIG, CTA_TUPLE_REPLY};
-	struct counting counting = {.guest = address};
+	struct conntrack_list *next = &conntrack->next;
+	next->count = 0;
+	next->failure = 0;
+	for (size_t i = 0; next->failure == 0 && i < 2; i++) {
+		const struct nfgenmsg header = {
+			.nfgen_family = conntrack->networks[i].address.family,
+			.version = NFNETLINK_V0};
+		if (header.nfgen_family != AF_UNSPEC)
+			next->failure = netlink_request(&conntrack->netlink,
+				netlink_message(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
+					NLM_F_DUMP, &header, sizeof(header)),
+				take, conntrack);
+	}
+	if (next->count > 0)
+		qsort(next->items, next->count, sizeof(*next->items), compare);
+}
+
+static void work(uv_work_t *work)
+{
+	read_all(work->data);
+}
+
+/* --- the loop's --- */
+
+static void release(struct conntrack *conntrack)
+{
+	netlink_close(&conntrack->netlink);
+	free(conntrack->known.items);
+	free(conntrack->next.items);
+	conntrack->known = conntrack->next = (struct conntrack_list){0};
+}
+
+static void done(uv_work_t *work, int status);
+
+static void ask(struct conntrack *conntrack)
+{
+	conntrack->again = conntrack->busy;
+	if (conntrack->busy)
+		return;
+	conntrack->next.asked_at = clock_monotonic();
+	conntrack->work.data = conntrack;
+	conntrack->busy = uv_queue_work(conntrack->loop, &conntrack->work, work, done) == 0;
+}
+
+static void done(uv_work_t *work, int status)
+{
+	(void)status; /* never cancelled */
+	struct conntrack *conntrack = work->data;
+	struct conntrack_list known = conntrack->next;
+	conntrack->next = conntrack->known;
+	conntrack->known = known;
+	conntrack->busy = false;
+	if (conntrack->closing)
+		release(conntrack);
+	else if (conntrack->again)
+		ask(conntrack);
+}
+
+int conntrack_open(struct conntrack *conntrack, uv_loop_t *loop, const struct ip_prefix networks[2],
+	struct error *err)
+{
+	*conntrack = (struct conntrack){.loop = loop, .networks = {networks[0], networks[1]}};
+	return netlink_open_family(&conntrack->netlink, NETLINK_NETFILTER, err);
+}
+
+void conntrack_close(struct conntrack *conntrack)
+{
+	conntrack->closing = true;
+	if (!conntrack->busy)
+		release(conntrack);
+}
+
+bool conntrack_knows(struct conntrack *conntrack, uint64_t since)
+{
+	if (conntrack->netlink.fd < 0 || conntrack->known.asked_at >= since)
+		return true;
+	if (!conntrack->busy || conntrack->next.asked_at < since)
+		ask(conntrack);
+	return !conntrack->busy; /* where no thread can be had, nobody waits for one */
+}
+
+int conntrack_count(const struct conntrack *conntrack, const struct ip_address *address)
+{
+	const struct conntrack_list *known = &conntrack->known;
 	if (conntrack->netlink.fd < 0)
 		return -ENOTSUP;
-	for (size_t i = 0; i < 2; i++) {
-		counting.tuple = tuples[i];
-		int rc = netlink_request(
-			&conntrack->netlink, request(tuples[i], address), count_one, &counting);
-		if (rc < 0)
-			return rc;
-	}
-	return counting.count;
+	if (known->asked_at == 0)
+		return -EAGAIN;
+	if (known->failure == -E2BIG || known->failure == -ENOMEM)
+		return 1;
+	if (known->failure < 0)
+		return known->failure;
+	struct ip_address key = {.family = address->family};
+	memcpy(key.bytes, address->bytes, ip_address_size(address));
+	const struct ip_address *found =
+		known->count == 0 ? NULL
+				  : bsearch(&key, known->items, known->count, sizeof(key), compare);
+	if (!found)
+		return 0;
+	const struct ip_address *first = found, *last = found, *end = known->items + known->count;
+	while (first > known->items && compare(first - 1, &key) == 0)
+		first--;
+	while (last + 1 < end && compare(last + 1, &key) == 0)
+		last++;
+	return (int)(last - first + 1);
 }
 
 bool conntrack_is_used(void)

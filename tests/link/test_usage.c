@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/units.h"
 #include "launcher/link/conntrack.h"
 #include "launcher/link/usage.h"
 #include "tests/link/net.h"
@@ -145,7 +146,17 @@ static int track(
 static int open_connections(struct conntrack *conntrack, const char *address)
 {
 	struct ip_address guest = net_address(address);
+	uint64_t now = clock_monotonic();
+	while (!conntrack_knows(conntrack, now))
+		uv_run(conntrack->loop, UV_RUN_ONCE);
 	return conntrack_count(conntrack, &guest);
+}
+
+static void end_tracking(struct conntrack *conntrack, uv_loop_t *loop)
+{
+	conntrack_close(conntrack);
+	uv_run(loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(loop), 0);
 }
 
 static void open_connections_are_counted(void **state)
@@ -153,9 +164,15 @@ static void open_connections_are_counted(void **state)
 	(void)state;
 	struct conntrack conntrack = {.netlink.fd = -1};
 	struct ip_address guest = net_address("10.77.0.5");
+	const struct ip_prefix networks[] = {
+		{net_address("10.77.0.1"), 16}, {net_address("fd77::1"), 64}};
+	uv_loop_t loop;
+	uv_loop_init(&loop);
+	assert_true(conntrack_knows(&conntrack, clock_monotonic()));
 	assert_int_equal(conntrack_count(&conntrack, &guest), -ENOTSUP);
-	if (conntrack_open(&conntrack, NULL) < 0 || open_connections(&conntrack, "10.77.0.5") < 0) {
-		conntrack_close(&conntrack);
+	if (conntrack_open(&conntrack, &loop, networks, NULL) < 0 ||
+		open_connections(&conntrack, "10.77.0.5") < 0) {
+		end_tracking(&conntrack, &loop);
 		skip(); /* a kernel without connection tracking */
 	}
 	assert_int_equal(open_connections(&conntrack, "10.77.0.5"), 0);
@@ -186,7 +203,9 @@ static void open_connections_are_counted(void **state)
 	}
 	assert_int_equal(open_connections(&conntrack, "10.77.0.7"), 0);
 	assert_true(conntrack_is_used());
-	conntrack_close(&conntrack);
+	/* Closed while it reads. */
+	assert_false(conntrack_knows(&conntrack, clock_monotonic()));
+	end_tracking(&conntrack, &loop);
 }
 
 int main(void)
