@@ -47,7 +47,7 @@ struct instance {
 	enum leaving leaving;
 	enum policy_retire leave_how; /* EVICTED, ORDERED */
 	uint64_t leave_by;            /* ORDERED: open exchanges may end until then (monotonic) */
-	uint64_t asked_at;   /* monotonic: when its connections were asked for; 0: they were not */
+	uint64_t asked_at; /* monotonic: when its connections were asked for; 0: they were not */
 };
 
 /* How a backend wants its guests' taps. */
