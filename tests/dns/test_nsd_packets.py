@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What is no proper query: summond and NSD meet it with the same RCODE or the same silence, over UDP
 and over TCP, but for what EXCEPTIONS explains."""
+import random
 import socket
 import struct
 
@@ -195,3 +196,40 @@ def test_the_same_as_nsd(servers, what, tcp):
         assert (ours, theirs) == (EXCEPTIONS[what][0], EXCEPTIONS[what][2 if tcp else 1])
     else:
         assert ours == theirs
+
+
+def mutate(rng, packet):
+    """One or more changes anywhere but in the id."""
+    packet = bytearray(packet)
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        at = rng.randrange(2, max(3, len(packet)))
+        kind = rng.randrange(5)
+        if kind == 0 and at < len(packet):
+            packet[at] = rng.choice((0, 1, 0x29, 0x3f, 0x40, 0xc0, 0xff, rng.randrange(256)))
+        elif kind == 1 and at < len(packet):
+            packet[at] ^= 1 << rng.randrange(8)
+        elif kind == 2:
+            del packet[at:at + rng.randint(1, 4)]
+        elif kind == 3:
+            packet[at:at] = rng.randbytes(rng.randint(1, 4))
+        elif rng.random() < 0.3:
+            del packet[at:]
+    return bytes(packet)
+
+
+def test_packets_at_random(servers):
+    """Whatever summond takes for a query, NSD takes for the same one; and summond is silent only where
+    NSD is. That it takes less for a query is explained above."""
+    rng = random.Random(9619)
+    known = sorted(PACKETS) + len(PACKETS) * ["a good query", "EDNS", "NSID", "an unknown option"]
+    taken = silent = 0
+    for _ in range(3000):
+        packet = mutate(rng, PACKETS[rng.choice(known)])
+        ours = exchange("summond", packet, tcp=False)
+        if ours in ("NOERROR", "NXDOMAIN"):
+            taken += 1
+            assert exchange("nsd", packet, tcp=False) == ours, packet.hex()
+        elif ours == SILENCE:
+            silent += 1
+            assert exchange("nsd", packet, tcp=False) == SILENCE, packet.hex()
+    assert taken > 200 and silent > 100, (taken, silent)
