@@ -21,6 +21,7 @@
 #define MODE_EXPLAIN  0x08
 #define MODE_NO_WAIT  0x10
 #define MODE_NO_ZONES 0x20
+#define MODE_SIGNED   0x40
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -61,16 +62,30 @@ static enum dns_reply answer_ask(void *ctx, const struct dns_ask *ask, struct dn
 	return reply_of_mode(scene->mode);
 }
 
-static void set_up(struct scene *scene)
+static void use_zones(struct scene *scene)
 {
 	static const struct dns_name_server servers[] = {
 		{"ns1", {AF_INET, {192, 0, 2, 1}}, {AF_INET6, {0xfd, [15] = 1}}},
 		{"ns.other.net.", {0}, {0}},
 	};
-	static const struct dns_zone_config zones[] = {
+	struct dns_zone_config zones[] = {
 		{.origin = "example.test", .servers = servers, .server_count = 2, .ttl = 60},
 		{.origin = "test", .servers = servers, .server_count = 2, .ttl = 30},
 	};
+	struct dns_key *key = NULL;
+	if (scene->mode & MODE_SIGNED) {
+		must(dns_key_create(&key, NULL) == 0, "a key");
+		dns_key_set_active(key, true, 1);
+		zones[0].keys = &key;
+		zones[0].key_count = 1;
+	}
+	must(names_set_zones(&scene->responder.names, zones, 2, NULL) == 0, "zones");
+	if (key)
+		dns_key_release(key);
+}
+
+static void set_up(struct scene *scene)
+{
 	static const struct ip_address v4 = {AF_INET, {10, 0, 0, 1}};
 	static const struct ip_address v6 = {AF_INET6, {0xfd, [15] = 2}};
 	struct names *names = &scene->responder.names;
@@ -81,7 +96,7 @@ static void set_up(struct scene *scene)
 	must(names_put_service(names, 7, "www.example.test", &v4, NULL, 5, NULL) == 0, "put");
 	must(names_put_service(names, 8, "a.b.c.test", &v4, &v6, 5, NULL) == 0, "put");
 	if (!(scene->mode & MODE_NO_ZONES))
-		must(names_set_zones(names, zones, 2, NULL) == 0, "zones");
+		use_zones(scene);
 }
 
 static void check_answer(const struct scene *scene, const struct query *query, int verdict,
