@@ -126,3 +126,11 @@ void control_announce_output(
 	(void)data;
 	(void)length;
 }
+
+void control_measured(struct control *control, const struct service *service,
+	const struct launcher_figures *figures)
+{
+	(void)control;
+	(void)service;
+	(void)figures;
+}
