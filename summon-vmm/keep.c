@@ -35,8 +35,7 @@ static void finish(struct monitor *m, int result, const struct error *err)
 	const struct control_message head = {
 		.type = CONTROL_KEPT, .code = result, .flags = m->keep_flags};
 	const char *why = result < 0 ? err->message : "";
-	close(m->keep_file);
-	m->keep_file = -1;
+	monitor_keep_cancel(m);
 	control_send(&m->control, &head, why, strlen(why));
 }
 
@@ -47,8 +46,6 @@ static int check(const struct monitor *m, struct error *err)
 	if (!m->image.note.resume_entry)
 		return error_set(err, -ENOTSUP,
 			"its image cannot be gone on with later (its note has no resume_entry)");
-	if (m->paused && !m->is_waiting)
-		return error_set(err, -EBUSY, "the guest was paused in the middle of something");
 	return 0;
 }
 
@@ -60,10 +57,14 @@ void monitor_keep_ask(struct monitor *m, int file, uint64_t flags)
 	m->keep_flags = flags;
 	m->keep_when_ready = false;
 	int result = check(m, &err);
-	if (result < 0)
+	if (result < 0) {
 		finish(m, result, &err);
-	else
-		monitor_keep(m);
+		return;
+	}
+	/* Paused in the middle of something, it runs on until that is done. */
+	m->keep_pauses_again = m->paused && !m->is_waiting;
+	m->paused = m->paused && m->is_waiting;
+	monitor_keep(m);
 }
 
 void monitor_keep_cancel(struct monitor *m)
@@ -71,6 +72,8 @@ void monitor_keep_cancel(struct monitor *m)
 	if (m->keep_file >= 0)
 		close(m->keep_file);
 	m->keep_file = -1;
+	m->paused = m->paused || m->keep_pauses_again;
+	m->keep_pauses_again = false;
 }
 
 void monitor_keep(struct monitor *m)

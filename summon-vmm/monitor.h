@@ -32,7 +32,7 @@ struct monitor {
 	bool is_waiting; /* in the call of that name */
 	int keep_file;   /* where the guest is to be kept; -1: nowhere */
 	uint64_t keep_flags;
-	bool keep_when_ready;
+	bool keep_when_ready, keep_pauses_again;
 	char order[CONTROL_TEXT_MAX]; /* the text of BOOT */
 	uint32_t order_size;
 	struct error crash; /* what the CPU said */
@@ -61,7 +61,7 @@ void monitor_end(struct monitor *monitor, enum control_exit how, const char *why
 /* keep.c: keeps the guest in `file`, which it takes, once it waits. A guest that waits already is kept
  * at once. Tells how that went. `flags` are those of CONTROL_KEEP. */
 void monitor_keep_ask(struct monitor *monitor, int file, uint64_t flags);
-/* What was asked for before is not wanted any more. */
+/* What was asked for before is not wanted any more: the guest is paused again, if it was. */
 void monitor_keep_cancel(struct monitor *monitor);
 /* The guest waits: keeps it where that was asked for. */
 void monitor_keep(struct monitor *monitor);

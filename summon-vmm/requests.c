@@ -87,10 +87,20 @@ static void boot(struct monitor *m, struct control_request *request)
 static void resume(struct monitor *m, uint64_t flags)
 {
 	const struct control_message answer = {.type = CONTROL_RESUMED, .flags = flags};
-	m->paused = false;
 	if (!m->keep_when_ready)
 		monitor_keep_cancel(m);
+	m->paused = false;
 	control_send(&m->control, &answer, "", 0);
+}
+
+static void pause_guest(struct monitor *m, uint64_t flags)
+{
+	const struct control_message answer = {.type = CONTROL_PAUSED, .flags = flags};
+	if (!m->keep_when_ready)
+		monitor_keep_cancel(m);
+	m->paused = true;
+	control_send(&m->control, &answer, "", 0);
+	monitor_trim(m);
 }
 
 static void keep(struct monitor *m, struct control_request *request)
@@ -111,9 +121,7 @@ static void obey(struct monitor *m, struct control_request *request)
 		resume(m, request->message.flags);
 		break;
 	case CONTROL_PAUSE:
-		m->paused = true;
-		monitor_tell(m, CONTROL_PAUSED);
-		monitor_trim(m);
+		pause_guest(m, request->message.flags);
 		break;
 	case CONTROL_SHUTDOWN:
 		shut_down(m);

@@ -189,9 +189,8 @@ static void on_resumed(struct vmm_guest *guest, const struct said *said)
 
 static void on_paused(struct vmm_guest *guest, const struct said *said)
 {
-	(void)said;
 	guest->is_paused = true;
-	if (guest->suspends == 0)
+	if (guest->suspends == 0 || (said->head->flags & VMM_UNASKED))
 		return;
 	guest->suspends--;
 	emit(guest, (struct launcher_event){.type = LAUNCHER_SUSPENDED});

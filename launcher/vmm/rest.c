@@ -122,10 +122,10 @@ static void give_up(struct vmm_guest *guest, const struct error *err)
 	replay(vmm, id, &queue);
 }
 
-static void run_on(struct vmm_guest *guest)
+static void go_back(struct vmm_guest *guest)
 {
-	if (!guest->is_paused)
-		vmm_guest_request(guest, CONTROL_RESUME, VMM_UNASKED, NULL);
+	vmm_guest_request(
+		guest, guest->is_paused ? CONTROL_PAUSE : CONTROL_RESUME, VMM_UNASKED, NULL);
 }
 
 void vmm_on_keep_timer(uv_timer_t *timer)
@@ -134,7 +134,7 @@ void vmm_on_keep_timer(uv_timer_t *timer)
 	struct error err;
 	error_set(&err, -EBUSY, "the guest did not come to rest within %d s", KEEP_MS / 1000);
 	vmm_save_drop(guest->save);
-	run_on(guest);
+	go_back(guest);
 	give_up(guest, &err);
 }
 
@@ -169,7 +169,7 @@ static void on_saved(struct vmm_save *save)
 		r = check(guest, save->path, &err);
 	if (r < 0) {
 		unlink(save->path);
-		run_on(guest);
+		go_back(guest);
 		give_up(guest, &err);
 		return;
 	}

@@ -280,7 +280,8 @@ void vmm_guest_spawned(struct vmm_guest *guest);
 void vmm_guest_adopt(struct vmm_guest *guest, struct instance_id id);
 /* Forgets it; the process goes on, if it lives. */
 void vmm_guest_forget(struct vmm_guest *guest);
-/* Of CONTROL_RESUME, whose answer tells it back: it is nobody's news. Another one may follow that is. */
+/* Of CONTROL_RESUME and CONTROL_PAUSE, whose answers tell it back: they are nobody's news. Others may
+ * follow that are. */
 #define VMM_UNASKED 1u
 /* Sends a request. Where the monitor has gone, its end is on its way, and ends the request too. */
 int vmm_guest_request(

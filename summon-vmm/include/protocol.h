@@ -10,8 +10,8 @@
  * it ever opens is open, its sandbox is closed, and what its guest is made of comes with a request.
  * A shell that loses its connection ends.
  *
- * Requests are done in the order in which they came; the flags of RESUME and KEEP come back in their
- * answers. One packet is one message; the text takes the
+ * Requests are done in the order in which they came; the flags of RESUME, PAUSE and KEEP come back
+ * in their answers. One packet is one message; the text takes the
  * rest of it and is not ended by NUL. Types and flags are only ever added, and unknown ones are
  * ignored: a daemon meets monitors that are older or younger than itself.
  */
@@ -29,9 +29,10 @@ enum control_type {
 	CONTROL_PAUSE,    /* stop running, keep memory; answered by PAUSED, likewise */
 	CONTROL_SHUTDOWN, /* ask the guest to power off; a paused one is ended */
 	CONTROL_ASK,      /* answered by FACTS */
-	/* Write the guest to the file that comes along, once it waits (which one that is paused and
-	 * has not run will not); answered by KEPT. A RESUME, an ASK or another KEEP that comes first
-	 * calls it off. */
+	/* Write the guest to the file that comes along, once it waits; answered by KEPT. One that was
+	 * paused in the middle of something runs on until then, and is paused again; one that was
+	 * paused before it has run is refused. A RESUME, a PAUSE, an ASK or another KEEP that comes
+	 * first calls it off. */
 	CONTROL_KEEP,
 	CONTROL_MEASURE, /* answered by MEASURED */
 

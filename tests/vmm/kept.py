@@ -135,7 +135,28 @@ def check_busy(world):
         guest.ask(PAUSE)
         guest.wait_for(PAUSED)
         guest.keep(world.file)
-        checks.expect(guest.wait_for(KEPT)[1], -errno.EBUSY)
+        guest.wait_until_it_computes()
+        guest.ask(PAUSE)
+        guest.wait_for(PAUSED)
+        guest.ask(ASK)
+        checks.expect(guest.wait_for(FACTS)[2], IS_PAUSED | HAS_RUN)
+        assert KEPT not in guest.seen
+        guest.wait_until_it_sleeps()
+
+
+def check_in_the_middle(world):
+    """A guest that was paused in the middle of something runs on until it waits, and no further."""
+    with world.start_task("linger") as guest:
+        guest.wait_for_text("ready after")
+        guest.wait_until_it_computes()
+        guest.ask(PAUSE)
+        guest.wait_for(PAUSED)
+        guest.keep(world.file)
+        guest.wait_until_it_computes()
+        guest.ask(SHUTDOWN)
+        checks.expect(guest.wait_for(KEPT)[1], 0)
+        guest.ask(ASK)
+        checks.expect(guest.wait_for(FACTS)[2], IS_PAUSED | HAS_RUN)
 
 
 def check_full_disk(world):
@@ -319,6 +340,7 @@ def main():
         tap.run("one is kept though it has only begun", check_at_once, world)
         tap.run("one that has not run is not kept", check_too_early, world)
         tap.run("one that computes is not kept", check_busy, world)
+        tap.run("one that was paused in the middle is kept", check_in_the_middle, world)
         tap.run("the disk is full", check_full_disk, world)
         test_refusals(tap, world)
         archive = checks.make_site(folder)

@@ -10,6 +10,7 @@
  *   guest.do=button  prints the line, waits until it is to power off and does
  *   guest.do=crash   prints the line and touches page zero
  *   guest.do=spin    prints the line and never asks for anything again
+ *   guest.do=linger  prints the line, computes until it is to power off, and then waits
  *   guest.do=work    prints the line, computes and calls until it is to power off, with an eye on its
  *                    registers
  *   guest.do=rings-X prints the line and claims frames that there are not, in the ring that it fills
@@ -442,6 +443,8 @@ void guest_main(const struct summon_boot *boot)
 	if (task[0] == 'w')
 		work(boot);
 	while (task[0] == 's' && task[1] == 'p')
+		;
+	while (task[0] == 'l' && !*(volatile uint32_t *)&shared(boot)->stop_requested)
 		;
 	wait(boot);
 }
