@@ -152,14 +152,25 @@ static void vmm_murder(struct instance_id id)
 		kill(peer.pid, SIGKILL);
 }
 
-static bool vmm_works(void)
+/* What summon-vmm says of a mode that does not work; NULL where it works. */
+static const char *vmm_refusal(const char *command)
 {
-	return system(SUMMON_VMM " --check --mode=kvm > /dev/null") == 0;
+	static char line[256];
+	FILE *output = popen(command, "re");
+	bool said = output && fgets(line, sizeof(line), output);
+	bool works = output && pclose(output) == 0;
+	line[strcspn(line, "\n")] = '\0';
+	return works ? NULL : said ? line : "summon-vmm does not run";
 }
 
-static bool vmm_process_works(void)
+static const char *vmm_absent(void)
 {
-	return system(SUMMON_VMM " --check --mode=process > /dev/null") == 0;
+	return vmm_refusal(SUMMON_VMM " --check --mode=kvm");
+}
+
+static const char *vmm_process_absent(void)
+{
+	return vmm_refusal(SUMMON_VMM " --check --mode=process");
 }
 
 static const struct launcher_setting vmm_here[] = {{"monitor", SUMMON_VMM}, {"mode", "kvm"}};
@@ -289,18 +300,18 @@ const struct subject subjects[] = {
 	{.name = "vmm",
 		.backend = "vmm",
 		SETTINGS(vmm_here),
+		.absent = vmm_absent,
 		.unable = nothing_unable,
 		.spec = run_spec,
 		.murder = vmm_murder,
-		.service_start = vmm_works,
 		.random_steps = 200},
 	{.name = "vmm-process",
 		.backend = "vmm",
 		SETTINGS(vmm_process),
+		.absent = vmm_process_absent,
 		.unable = nothing_unable,
 		.spec = run_spec,
 		.murder = vmm_murder,
-		.service_start = vmm_process_works,
 		.random_steps = 200},
 #endif
 #ifdef HAVE_LIBVIRT

@@ -68,12 +68,24 @@ static int case_run(const struct CMUnitTest *test, size_t number)
 	return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
 
-int tap_run(const struct CMUnitTest *tests, size_t count)
+int tap_run(const struct CMUnitTest *tests, size_t count,
+	void (*after_failure)(const struct subject *subject))
 {
 	int failed = 0;
 	setenv("CMOCKA_MESSAGE_OUTPUT", "tap", 1);
 	printf("1..%zu\n", count);
-	for (size_t i = 0; i < count; i++)
-		failed += case_run(&tests[i], i + 1);
+	for (size_t i = 0; i < count; i++) {
+		if (!case_run(&tests[i], i + 1))
+			continue;
+		failed++;
+		after_failure(tests[i].initial_state);
+	}
 	return failed;
+}
+
+void tap_skip(const struct CMUnitTest *tests, size_t count, const char *why)
+{
+	printf("1..%zu\n", count);
+	for (size_t i = 0; i < count; i++)
+		printf("ok %zu - %s # SKIP %s\n", i + 1, tests[i].name, why);
 }

@@ -11,6 +11,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -50,6 +52,34 @@ static void kill_left_over(const char *pids)
 	}
 }
 
+/* Whoever listens in our folder: monitors of a case that failed. */
+static void kill_listeners(void)
+{
+	CLEANUP(closedir) DIR *dir = opendir(places.state_dir);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		struct sockaddr_un address = {.sun_family = AF_UNIX};
+		struct ucred peer = {0};
+		socklen_t size = sizeof(peer);
+		CLEANUP(close) int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+		snprintf(address.sun_path, sizeof(address.sun_path), "%.60s/%.40s",
+			places.state_dir, entry->d_name);
+		if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+			getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+			peer.pid > 1 && peer.pid != getpid())
+			kill(peer.pid, SIGKILL);
+	}
+}
+
+/* A service of the subject's own goes on, and its folder with it. */
+static void begin_afresh(const struct subject *subject)
+{
+	kill_listeners();
+	if (subject->service_kill)
+		return;
+	nftw(places.state_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	mkdir(places.state_dir, 0700);
+}
+
 /* `only`: a case's name, or NULL for all. */
 static int suite_run(const struct subject *subject, const char *only)
 {
@@ -68,11 +98,11 @@ static int suite_run(const struct subject *subject, const char *only)
 	int failed = 0;
 	const char *absent = subject->absent ? subject->absent() : NULL;
 	if (absent)
-		printf("1..0 # SKIP %s: %s\n", subject->name, absent);
+		tap_skip(tests, count, absent);
 	else if (subject->service_start && !subject->service_start())
-		printf("1..0 # SKIP %s cannot be started here\n", subject->name);
+		tap_skip(tests, count, "it cannot be started here");
 	else
-		failed = tap_run(tests, count);
+		failed = tap_run(tests, count, begin_afresh);
 	if (subject->service_kill)
 		subject->service_kill();
 	kill_left_over("libvirt/run/qemu");
