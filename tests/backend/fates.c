@@ -34,7 +34,7 @@ void tells_of_crash(void **state)
 	ends_with(state, TASK_CRASH, LAUNCHER_EXIT_CRASHED);
 }
 
-/* Its process is killed from outside. */
+/* Its process is killed from outside. That is noticed, and its next life may begin at once. */
 void tells_of_murder(void **state)
 {
 	const struct subject *subject = *state;
@@ -46,9 +46,11 @@ void tells_of_murder(void **state)
 	struct watched *guest = case_start(stage, FIRST, TASK_READY, LAUNCHER_START_RUNNING);
 	case_wait_ready(stage, guest);
 	subject->murder(FIRST);
+	struct watched *next = case_start(stage, SECOND, TASK_READY, LAUNCHER_START_RUNNING);
 	STAGE_WAIT(stage, guest_is_over(guest));
 	assert_int_equal(guest->exit, LAUNCHER_EXIT_CRASHED);
 	assert_true(guest->error.message[0]);
+	case_wait_ready(stage, next);
 	stage_close(stage);
 }
 

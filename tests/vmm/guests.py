@@ -148,6 +148,24 @@ def check_wild_rings(world):
             assert "nobody minded" not in guest.console, guest.console
 
 
+def ask_figures(guest):
+    guest.ask(MEASURE)
+    return struct.unpack("<6Q", guest.wait_for(MEASURED)[3].encode("latin-1"))
+
+
+def check_wild_frames(world):
+    """Frames that are nowhere are lost, and nothing else happens."""
+    with world.start_task("rings-5", tap="guest0") as guest:
+        guest.wait_for_text("all are sent")
+        _, _, frames_out, bytes_out, lost, _ = ask_figures(guest)
+        checks.expect((frames_out, bytes_out, lost), (0, 0, 7))
+
+
+def check_exit(world):
+    with world.start_task("exit") as guest:
+        guest.expect_crash("the guest ended with status 3")
+
+
 def flood():
     """A tap whose link has just come up may still lose what it is sent: this is done again."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as everybody:
@@ -298,9 +316,7 @@ def test_refusals(tap, world):
 
 def check_figures(guest):
     """Of the site's pages went in less than came out; and all that it has done left the guest."""
-    guest.ask(MEASURE)
-    figures = struct.unpack("<6Q", guest.wait_for(MEASURED)[3].encode("latin-1"))
-    frames_in, bytes_in, frames_out, bytes_out, lost, exits = figures
+    figures = frames_in, bytes_in, frames_out, bytes_out, lost, exits = ask_figures(guest)
     assert frames_in * 14 <= bytes_in < bytes_out and len(checks.BIG) < bytes_out, figures
     assert 0 < frames_out and lost == 0 < exits, figures
 
@@ -376,6 +392,8 @@ def main():
             tap.run("a guest that takes over its monitor ends", check_take_over, world)
             tap.run("nothing is writable and executable", check_address_space, world)
         tap.run("a guest with wild counters ends", check_wild_rings, world)
+        tap.run("a guest with wild frames loses them", check_wild_frames, world)
+        tap.run("a guest that exits has its status told", check_exit, world)
         tap.run("a monitor has no privileges", check_privileges, world)
         tap.run("a crash is reported", check_crash, world)
         tap.run("a guest's own report names its functions", check_panic, world)

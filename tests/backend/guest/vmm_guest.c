@@ -15,7 +15,9 @@
  *                    registers
  *   guest.do=rings-X prints the line and claims frames that there are not, in the ring that it fills
  *                    (0) or empties (1); or fills the one without end (2), or never empties the
- *                    other (3); or claims to have printed what there is no room for (4)
+ *                    other (3); or claims to have printed what there is no room for (4); or sends
+ *                    frames that are nowhere (5)
+ *   guest.do=exit    prints the line and ends with status 3
  *   guest.do=own-monitor  prints the line and writes into its monitor's memory, in a process
  *   guest.do=mine    prints the line and what the monitor has given to it alone; again where it goes on
  *                    after it was kept
@@ -298,12 +300,35 @@ static void send_for_ever(const struct summon_boot *boot)
 	}
 }
 
+/* Descriptors that lead everywhere but to a frame. */
+static void send_from_nowhere(const struct summon_boot *boot)
+{
+	static const struct summon_frame wild[] = {
+		{SUMMON_RING_DATA - 10, 100, 0, 0},
+		{0xffffffff, 0xffffffff, 0, 0},
+		{0, 0x7fffffff, 0, 0},
+		{0, 0, 0, 0},
+		{0, 100, 0xb0000, 4096},
+		{0, 100, 0xfffff000, 0xffff},
+		{0, 100, 0x10000, 0xffffffff},
+	};
+	struct summon_ring *ring = (struct summon_ring *)boot->transmit;
+	unsigned count = sizeof(wild) / sizeof(wild[0]);
+	for (unsigned i = 0; i < count; i++)
+		ring->frame[i] = wild[i];
+	shared(boot)->transmit.produced += count;
+	call(boot, SUMMON_CALL_KICK, 0);
+	print(boot, "all are sent\n");
+}
+
 static void abuse_rings(const struct summon_boot *boot, char how)
 {
 	if (how < '2')
 		lie(boot, how);
 	else if (how == '2')
 		send_for_ever(boot);
+	else if (how == '5')
+		send_from_nowhere(boot);
 	else if (how == '4')
 		shared(boot)->printed.produced += SUMMON_CONSOLE + 1;
 }
@@ -426,6 +451,8 @@ void guest_main(const struct summon_boot *boot)
 		flood(boot);
 	if (task[0] == 'o' && task[1] == 'f')
 		call(boot, SUMMON_CALL_EXIT, 0);
+	if (task[0] == 'e')
+		call(boot, SUMMON_CALL_EXIT, 3);
 	if (task[0] == 'b')
 		obey(boot);
 	if (task[0] == 'm') {
