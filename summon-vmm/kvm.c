@@ -106,6 +106,9 @@ static int kvm_open(struct cpu *cpu, const struct memory *memory, struct error *
 	kvm->run_size = (size_t)size;
 	if (complete_run(kvm) < 0)
 		return failed(err, "a CPU that runs");
+	/* Of the rest, nothing changes: it is asked for once. */
+	if (ioctl(kvm->vcpu, KVM_GET_SREGS, &kvm->reset) < 0)
+		return failed(err, "a CPU's registers");
 	int khz = ioctl(kvm->vcpu, KVM_GET_TSC_KHZ, 0);
 	cpu->tsc_hz = khz > 0 ? (uint64_t)khz * HZ_PER_KHZ : 0;
 	return 0;
@@ -140,9 +143,7 @@ static int set_special(struct kvm *kvm, uint64_t thread, struct error *err)
 		.db = 1,
 		.s = 1,
 		.g = 1};
-	struct kvm_sregs s;
-	if (ioctl(kvm->vcpu, KVM_GET_SREGS, &s) < 0)
-		return failed(err, "a CPU's registers");
+	struct kvm_sregs s = kvm->reset;
 	s.ds = s.es = s.ss = s.fs = s.gs = s.cs = data;
 	s.fs.base = thread;
 	s.cs.selector = MACHINE_CODE3;

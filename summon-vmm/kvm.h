@@ -2,12 +2,14 @@
 #ifndef SUMMON_VMM_KVM_H
 #define SUMMON_VMM_KVM_H
 
+#include <linux/kvm.h>
 #include <stddef.h>
 
 struct kvm {
 	int device, vm, vcpu; /* -1: not open */
 	struct kvm_run *run;
 	size_t run_size;
+	struct kvm_sregs reset; /* as the CPU was at first */
 };
 
 #endif
