@@ -184,8 +184,8 @@ static unsigned add_number(
 	return n;
 }
 
-/* A tree, because the kernel goes through the filter for each number that there is when it takes it: as
- * a list that took a twentieth of a cold start. */
+/* A tree: the filter is gone through for each call that is not allowed whatever its arguments are, and
+ * once for each number that there is when the kernel takes it. */
 static unsigned add_tree(
 	struct sock_filter *out, const struct rules *rules, unsigned first, unsigned end)
 {
