@@ -21,6 +21,7 @@ import os
 import re
 import selectors
 import shutil
+import socket
 import stat
 import struct
 import subprocess
@@ -59,6 +60,8 @@ QEMU = ['qemu-system-x86_64', '-accel', 'tcg,thread=multi', '-cpu',
 XEN_LINE = ('console=com1 com1=115200,8n1 dom0_mem=640M,max:640M dom0_max_vcpus=1 '
             'loglvl=warning guest_loglvl=warning no-real-mode spec-ctrl=eager-fpu')
 DOM0_LINE = 'console=hvc0 quiet panic=-1'
+# This machine is 10.0.2.2 to dom0, which has 10.0.2.15 if it gives that to eth0.
+NETWORK = 'user,model=e1000,restrict=on'
 READY_LIMIT = 90  # seconds from QEMU's start until dom0 is ready
 
 
@@ -325,11 +328,25 @@ def command_line(images, initramfs, console, network):
             '-serial', f'file:{console}', *network]
 
 
+def free_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def forwarded(ways, ports):
+    """QEMU's words for TCP ports of this machine that lead into the lab: "10.0.2.15:53" each. Their
+    numbers go to `ports`, for this boot. (Of UDP it would drop the answers, with restrict=on.)"""
+    for way in ways:
+        ports[way] = free_port()
+    return ''.join(f',hostfwd=tcp:127.0.0.1:{ports[way]}-{way}' for way in ways)
+
+
 class Machine:
     """One boot; its second serial port is our pipe."""
 
-    def __init__(self, images, initramfs, console):
-        network = ['-nic', 'user,model=e1000,restrict=on']
+    def __init__(self, images, initramfs, console, forward):
+        network = ['-nic', NETWORK + forward]
         self.console = console
         self.process = subprocess.Popen(
             command_line(images, initramfs, console, ['-serial', 'stdio', *network]),
@@ -366,11 +383,11 @@ class Machine:
             return file.read()[-3000:]
 
 
-def boot(images, initramfs, console, deadline, emit):
+def boot(images, initramfs, console, deadline, forward, emit):
     """The script's status."""
     ready = False
     begun = time.monotonic()
-    with Machine(images, initramfs, console) as machine:
+    with Machine(images, initramfs, console, forward) as machine:
         def end():
             return deadline if ready else min(deadline, begun + READY_LIMIT)
         try:
@@ -398,7 +415,8 @@ def attempt(images, options, script, emit):
         images.make_initramfs(initramfs, options, script)
         for tries in range(2):
             try:
-                return boot(images, initramfs, os.path.join(folder, 'console'), deadline, emit)
+                forward = forwarded(options.forward, options.ports)
+                return boot(images, initramfs, folder + '/console', deadline, forward, emit)
             except LabError as why:
                 for line in str(why).splitlines():
                     emit(f'# lab: {line}')
@@ -429,6 +447,8 @@ def parse(arguments):
     parser.add_argument('--linux-guest', action='store_true')
     parser.add_argument('--shell')
     parser.add_argument('run', nargs='?')
+    parser.add_argument('--forward', action='append', default=[], metavar='ADDRESS:PORT')
+    parser.set_defaults(ports={})
     options = parser.parse_args(arguments)
     if bool(options.shell) == bool(options.run):
         parser.error('either a script, or --shell')

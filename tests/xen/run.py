@@ -4,9 +4,13 @@
 
 usage: run.py --build DIR [--cache DIR]"""
 import argparse
+import contextlib
 import os
 import re
+import socket
+import subprocess
 import sys
+import urllib.request
 
 import lab
 
@@ -22,10 +26,34 @@ FILES = {'tests/backend/virt-guest.elf': '/lab/virt-guest.elf',
          **{os.path.join(HERE, name): f'/lab/{name}' for name in ('common', 'e2e', 'e2e_jitsu')}}
 
 
+# The ways from this machine, which is outside, to what e2e has in dom0.
+QUERY, PAGE, DONE = '10.0.2.15:53', '10.77.0.5:80', '10.0.2.15:7777'
+
+
+def outside(ports):
+    """A query and then a page, from outside of the lab: what went wrong, or nothing. At the end dom0
+    is told by a connection."""
+    try:
+        query = ['dig', '+short', '+tcp', '+tries=12', '+timeout=20', '-p', str(ports[QUERY]), '@127.0.0.1',
+                 'www.example.test']
+        address = subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip()
+        if address != '10.77.0.5':
+            return f'the answer was {address!r}'
+        with urllib.request.urlopen(f'http://127.0.0.1:{ports[PAGE]}/', timeout=60) as page:
+            text = page.read().decode()
+        return '' if text.strip() == '<h1>it works</h1>' else f'the page was {text!r}'
+    except OSError as why:
+        return str(why)
+    finally:
+        with contextlib.suppress(OSError):
+            socket.create_connection(('127.0.0.1', ports[DONE]), 60).close()
+
+
 class Document:
     """Adds up the programs' documents: their subtests, and how each ended."""
 
-    def __init__(self):
+    def __init__(self, ports):
+        self.ports = ports
         self.count = 0
         self.failed = False
         self.program = None
@@ -47,6 +75,10 @@ class Document:
             self.program, self.planned, self.seen = found.group(1), 0, 0
         elif found := re.fullmatch(r'## end (\S+) (\d+)', line):
             self.end(int(found.group(2)))
+        elif line == '## outside':
+            wrong = outside(self.ports)
+            print(f'# {wrong or "well"}', flush=True)
+            self.test(not wrong, f'{self.program}: a query and a page from outside of the machine')
         elif self.program and (found := re.fullmatch(r'1\.\.(\d+)(.*)', line)):
             self.planned = int(found.group(1))
             if 'SKIP' in found.group(2):  # here all of it has to run
@@ -69,7 +101,8 @@ def main():
     options.program, options.file = (
         [f'{os.path.join(options.build, source)}={target}' for source, target in table.items()]
         for table in (PROGRAMS, FILES))
-    document = Document()
+    options.forward, options.ports = [QUERY, PAGE, DONE], {}
+    document = Document(options.ports)
     images = lab.Images(os.path.abspath(options.cache or options.build + '/xen-lab'))
     with open(os.path.join(HERE, 'suite'), encoding='utf-8') as file:
         script = f"only='{options.only}'\n" + file.read()
