@@ -186,10 +186,10 @@ struct dns_tsig_key {
 	uint8_t secret[DNS_TSIG_SECRET_MAX];
 	size_t secret_size; /* at least 16 */
 };
-/* Takes the place of all keys. Before the first loop turn, or between two: no transfer is begun with
- * an old one. -EINVAL names the key. */
 /* Reads a secret in base64. -EINVAL. */
 int dns_tsig_secret_parse(const char *text, struct dns_tsig_key *out, struct error *err);
+/* Takes the place of all keys. Before the first loop turn, or between two: no transfer is begun with
+ * an old one. -EINVAL names the key. */
 int dns_set_tsig_keys(struct dns_server *server, const struct dns_tsig_key *keys, size_t count,
 	struct error *err);
 
