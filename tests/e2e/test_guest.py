@@ -88,6 +88,18 @@ def test_cold_then_warm(summond):
         assert stage in stages
 
 
+@pytest.mark.skipif(BACKEND != "vmm", reason="only summon-vmm has figures")
+def test_a_monitor_that_does_not_answer_keeps_nobody_waiting(summond):
+    put_site(summond)
+    assert fetch(summond)[0] == 200
+    [pid] = summond.monitors()
+    os.kill(pid, signal.SIGSTOP)
+    service = summond.get(f"/v1/services/{NAME}?figures=1")
+    os.kill(pid, signal.SIGCONT)
+    assert service["state"] == "awake" and "figures" not in service
+    assert "figures" in summond.get(f"/v1/services/{NAME}?figures=1")
+
+
 def retransmissions(client):
     """tcpi_total_retrans, the last but one of struct tcp_info's first 104 bytes."""
     return struct.unpack("I", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)[100:])[0]

@@ -31,7 +31,8 @@ static void say(int peer, enum control_type type, int32_t code, const char *text
 static void says_all_at_once(int peer)
 {
 	static const enum control_type types[] = {CONTROL_CREATED, CONTROL_CREATED, CONTROL_RESUMED,
-		CONTROL_PAUSED, CONTROL_FACTS, CONTROL_BOOT, CONTROL_READY, 9999, CONTROL_FAILED};
+		CONTROL_PAUSED, CONTROL_FACTS, CONTROL_BOOT, CONTROL_READY, CONTROL_MEASURED,
+		CONTROL_KEPT, 9999, CONTROL_FAILED};
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		say(peer, types[i], 77, "other\0other0\0", 13);
 	say(peer, CONTROL_EXITED, 4711, "\x1b[2Jall is\nwell", 15);
@@ -226,6 +227,7 @@ static void believes_what_was_asked_for(void **state)
 	wait_for_end(world);
 	assert_int_equal(world->counts[LAUNCHER_RESUMED] + world->counts[LAUNCHER_SUSPENDED], 0);
 	assert_int_equal(world->counts[LAUNCHER_FOUND], 0);
+	assert_int_equal(world->counts[LAUNCHER_MEASURED], 0);
 	assert_int_equal(world->exit, LAUNCHER_EXIT_CRASHED);
 	assert_string_equal(world->error.message, "?[2Jall is?well");
 }
@@ -251,6 +253,7 @@ static void can_end_one_that_never_answers(void **state)
 	struct world *world = *state;
 	const struct launcher_ops *ops = world->launcher->ops;
 	start(world, "mute");
+	assert_int_equal(ops->measure(world->launcher, id, NULL), 0);
 	assert_int_equal(ops->suspend(world->launcher, id, LAUNCHER_REST_MEMORY, NULL), 0);
 	assert_int_equal(ops->stop(world->launcher, id, LAUNCHER_STOP_SHUTDOWN, NULL), 0);
 	assert_int_equal(ops->stop(world->launcher, id, LAUNCHER_STOP_DESTROY, NULL), 0);
