@@ -3,7 +3,8 @@
 import math
 
 COLOURS = ["#111827", "#2563eb", "#d97706", "#059669", "#9333ea", "#dc2626", "#0891b2", "#65a30d",
-           "#db2777", "#92400e", "#475569", "#7c3aed"]
+           "#db2777", "#92400e", "#475569", "#7c3aed", "#f59e0b", "#10b981", "#60a5fa", "#f472b6",
+          "#a3e635", "#fb7185", "#2dd4bf", "#c084fc"]
 MEASURES = {"answer_ms": "", "first_byte_ms": ' stroke-dasharray="4 3"'}
 WIDTH, HEIGHT, LEFT, TOP = 640, 300, 50, 30
 LOW, HIGH = 0.1, 1000.0
@@ -54,7 +55,9 @@ def stage_row(name, stages):
 
 def markdown(report):
     """The tables for README.md."""
-    lines = ["| | answer p50 | p90 | p99 | first byte p50 | p90 | p99 | answer / process |",
+    machine = report["machine"]
+    lines = [f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}; milliseconds:",
+             "", "| | answer p50 | p90 | p99 | first byte p50 | p90 | p99 | answer / process |",
              "| --- |" + " ---: |" * 7]
     lines += [row(name, result) for name, result in report["cases"].items()]
     if "storm" in report:
@@ -70,6 +73,18 @@ def markdown(report):
     lines += [stage_row(name, result["stages_ms"]) for name, result in report["cases"].items()
               if "stages_ms" in result]
     return "\n".join(lines) + "\n"
+
+
+MARKS = "<!-- tests/bench/summon -->\n", "<!-- end of tests/bench/summon -->\n"
+
+
+def put_between_marks(text, tables):
+    """A document with the tables in the place of what was between the marks."""
+    before, mark, rest = text.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if not mark or not end:
+        raise RuntimeError(f"it lacks the lines {MARKS[0].strip()} and {MARKS[1].strip()}")
+    return before + mark + tables + end + after
 
 
 def print_cases(cases):
