@@ -21,6 +21,12 @@
 /* The kernel's connections are read on a thread; mostly that takes less. */
 #define READ_WITHIN          NS_PER_MS
 
+/* The kernel's connections are read on a thread; mostly that takes less. */
+#define READ_WITHIN NS_PER_MS
+
+/* How old what was read may be to choose by; before one is retired it is read again. */
+#define READ_AGO NS_PER_S
+
 static void look(void *ctx);
 
 /* --- what counts as use --- */
@@ -42,16 +48,40 @@ bool idle_is_connected(const struct service *service)
 	const struct conntrack *conntrack = &service->daemon->conntrack;
 	const struct instance *instance = service->instance;
 	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
+	uint64_t now = clock_monotonic();
+	conntrack_knows(conntrack, now > READ_AGO ? now - READ_AGO : 0); /* for the next one */
 	for (size_t i = 0; i < 2; i++)
 		if (ip_address_is_set(addresses[i]) && conntrack_count(conntrack, addresses[i]) > 0)
 			return true;
 	return false;
 }
 
+static bool counts_connections(const struct service *service)
+{
+	return (service->policy->policy.activity & POLICY_ACTIVITY_CONNECTIONS) ||
+	       service->instance->leaving == LEAVING_EVICTED;
+}
+
 static bool is_connected(const struct service *service)
 {
-	return (service->policy->policy.activity & POLICY_ACTIVITY_CONNECTIONS) &&
-	       idle_is_connected(service);
+	return counts_connections(service) && idle_is_connected(service);
+}
+
+/* Whether connections count that were not read yet since this was first asked; then `again` is called
+ * a little later. */
+static bool awaits_connections(struct service *service, timer_fn again)
+{
+	struct instance *instance = service->instance;
+	if (!counts_connections(service))
+		return false;
+	if (instance->asked_at == 0)
+		instance->asked_at = clock_monotonic();
+	if (!conntrack_knows(&service->daemon->conntrack, instance->asked_at)) {
+		timer_start(&service->daemon->loop, &instance->rest, READ_WITHIN, again, service);
+		return true;
+	}
+	instance->asked_at = 0;
+	return false;
 }
 
 /* Whether connections count that were not read yet since this was first asked; then `again` is called

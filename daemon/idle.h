@@ -26,7 +26,7 @@ void idle_unwatch(struct service *service);
 void idle_order(struct service *service, enum policy_retire how, const char *why);
 /* The same, unless it is in use. */
 void idle_evict(struct service *service, enum policy_retire how);
-/* Open TCP connections, where the kernel tracks them. */
+/* Open TCP connections, where the kernel tracks them, as they were read last; they are read again. */
 bool idle_is_connected(const struct service *service);
 /* What packets to an awake guest are judged by. */
 void idle_load(const struct service *service, struct load *load);
