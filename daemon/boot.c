@@ -17,6 +17,7 @@
 #include "daemon/reload.h"
 #include "daemon/resolv.h"
 #include "daemon/summon.h"
+#include "daemon/word.h"
 #include "daemon/tiers.h"
 
 /* --- definitions out of the store; before the loop runs, so blocking is fine --- */
@@ -233,6 +234,7 @@ static void start_serving(struct daemon *daemon)
 static void on_listed(struct daemon *daemon)
 {
 	settle_link(daemon);
+	word_sweep(daemon);
 	start_serving(daemon);
 	log_line(&daemon->log, LOG_INFO, LOG_ABOUT_NOTHING,
 		"serving %u services in %zu zones; control socket %s",

@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
+#include "daemon/word.h"
 #include "launcher/link/usage.h"
 
 /* How often an awake guest is looked at: often enough that idle_after is kept to an eighth. */
@@ -271,7 +272,8 @@ static void begin(struct service *service, uint64_t now)
 	struct error err = ERROR_INIT;
 	service->load.ready_at = now;
 	service->load.active_at = now;
-	service->load.busy = service->load.done = false;
+	service->load.busy = word_is_busy(service);
+	service->load.done = false;
 	if (!service->daemon->link || !instance->tap[0] || instance->usage >= 0)
 		return;
 	instance->usage = usage_open(instance->tap, &service->mac, &err);
@@ -295,6 +297,7 @@ void idle_unwatch(struct service *service)
 	struct instance *instance = service->instance;
 	timer_cancel(&instance->rest);
 	instance->leaving = LEAVING_NOT;
+	instance->asked_at = 0;
 	if (instance->usage >= 0)
 		usage_close(&service->daemon->loop, instance->usage);
 	instance->usage = -1;
@@ -320,6 +323,8 @@ void idle_hear(struct service *service, const char *line)
 		if (strncmp(line, words[i].line, length) != 0 ||
 			line[length + strspn(line + length, " \r")])
 			continue;
+		if (service->load.busy != words[i].busy)
+			word_keep(service, words[i].busy);
 		service->load.busy = words[i].busy;
 		service->load.done = words[i].done;
 		idle_watch(service);

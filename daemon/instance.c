@@ -13,6 +13,7 @@
 #include "daemon/daemon.h"
 #include "daemon/idle.h"
 #include "daemon/summon.h"
+#include "daemon/word.h"
 
 static void record(const struct service *service, enum history_kind kind, const char *detail)
 {
@@ -116,6 +117,7 @@ void instance_destroy(struct service *service, struct instance *instance)
 		return;
 	instance_link_down(service);
 	idle_unwatch(service);
+	word_keep(service, false);
 	record(service, HISTORY_INSTANCE_ENDED, service->last_error);
 	if (service->daemon->link && instance->tap[0])
 		link_tap_give(service->daemon->link, instance->tap);

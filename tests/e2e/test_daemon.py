@@ -193,6 +193,29 @@ def test_a_guest_has_a_word_in_its_retirement(word, idle, lasts):
         else:
             summond.wait_state(NAME, "asleep")
             assert summond.state("other.example.test") == "awake"
+
+
+def test_a_guests_word_outlives_the_daemon():
+    """It says once that it is busy; a daemon that was killed is followed by one that knows."""
+    with Summond('backend "sim" { persist = yes }', backend="sim", network=False).start() as summond:
+        summond.policy("short", idle_after="200ms", min_life="100ms", ttl="0")
+        summond.add(NAME, policy="short", cmdline="sim.busy=yes")
+        assert summond.dig(NAME).addresses
+        words = summond.folder / "run" / "busy"
+        wait_for(lambda: list(words.glob("*")), "its word")
+        summond.kill()
+        (words / "99-99").symlink_to("busy")
+        summond.start()
+        summond.add("other.example.test", policy="short")
+        assert summond.dig("other.example.test").addresses
+        summond.wait_state("other.example.test", "asleep")
+        assert summond.state(NAME) == "awake"
+        assert len(list(words.glob("*"))) == 1, "that of another guest is forgotten"
+        summond.call("POST", f"/v1/services/{NAME}/retire", {"how": "destroy"})
+        summond.wait_state(NAME, "asleep")
+        assert not list(words.glob("*"))
+
+
 def backends_of(summond):
     return {item["name"]: item["message"] for item in summond.get("/v1/check")["checks"]}
 
