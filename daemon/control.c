@@ -108,11 +108,11 @@ int control_status(int rc)
 	return 500;
 }
 
-struct service *control_service(struct control *control, struct http_request *request)
+struct service *control_find(
+	struct control *control, struct http_request *request, const char *given)
 {
 	char name[STORE_NAME_MAX + 1];
 	const struct registry *registry = &control->daemon->registry;
-	const char *given = http_param(request, "name");
 	bool good = dns_name_canonical(given, name, NULL) >= 0;
 	struct service *service = good ? service_by_name(registry, name) : NULL;
 	const struct service *owner = good ? service_by_other_name(registry, name) : NULL;
@@ -123,6 +123,11 @@ struct service *control_service(struct control *control, struct http_request *re
 	else if (!service)
 		http_respond_error(request, 404, "there is no service '%s'", given);
 	return service;
+}
+
+struct service *control_service(struct control *control, struct http_request *request)
+{
+	return control_find(control, request, http_param(request, "name"));
 }
 
 /* --- streams of events --- */

@@ -148,18 +148,13 @@ static bool read_number(
 static struct reading *begin(struct control *control, struct http_request *request, const char *key)
 {
 	uint64_t limit = LIMIT_DEFAULT, before = 0;
-	char name[STORE_NAME_MAX + 1];
 	const struct service *service = NULL;
 	const char *given = http_query(request, "service");
 	if (!read_number(request, "limit", 1, LIMIT_MAX, &limit) ||
 		!read_number(request, "before", 1, INT64_MAX, &before))
 		return NULL;
-	if (given && dns_name_canonical(given, name, NULL) >= 0)
-		service = service_by_name(&control->daemon->registry, name);
-	if (given && !service) {
-		http_respond_error(request, 404, "there is no service '%s'", given);
+	if (given && !(service = control_find(control, request, given)))
 		return NULL;
-	}
 	struct reading *reading = calloc(1, sizeof(*reading));
 	if (!reading) {
 		http_respond_error(request, 500, "out of memory");

@@ -28,6 +28,9 @@ struct control {
 	size_t listener_count;
 };
 
+/* The service of this name, or NULL after a 404 has been sent. */
+struct service *control_find(
+	struct control *control, struct http_request *request, const char *given);
 /* The service of {name}, or NULL after a 404 has been sent. */
 struct service *control_service(struct control *control, struct http_request *request);
 

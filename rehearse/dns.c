@@ -189,7 +189,7 @@ int dns_put_service(struct dns_server *server, uint32_t service, const char *nam
 	return 0;
 }
 
-/* A trace names services by their own names. */
+/* The registry knows whose other names are (run.c). */
 int dns_set_service_names(struct dns_server *server, uint32_t service, const char *const *names,
 	size_t count, struct error *err)
 {

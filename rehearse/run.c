@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/units.h"
+#include "daemon/names.h"
 #include "rehearse/clock.h"
 #include "rehearse/rehearsal.h"
 
@@ -84,7 +85,10 @@ static void pass_until(struct daemon *daemon, uint64_t time)
 
 static void happen(struct rehearsal *rehearsal, const struct trace_event *event)
 {
-	struct service *service = service_by_name(&rehearsal->daemon.registry, event->name);
+	const struct registry *registry = &rehearsal->daemon.registry;
+	struct service *service = service_by_name(registry, event->name);
+	if (!service)
+		service = service_by_other_name(registry, event->name);
 	rehearsal->events++;
 	if (!service)
 		rehearsal->strangers++;

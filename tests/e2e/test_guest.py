@@ -137,6 +137,25 @@ def test_policies_want_shells(summond):
     shells_are(2)
 
 
+def test_names_come_and_go_while_it_serves(summond):
+    other = "shop.example.test"
+    address = put_site(summond)["ipv4"]
+    status, answer = summond.call("PATCH", f"/v1/services/{NAME}", {"names": [other]})
+    assert status == 200, answer
+    assert fetch(summond, name=other) == (200, PAGES["index.html"])
+    [instance] = summond.get("/v1/instances")["instances"]
+    with socket.create_connection((address, 80), timeout=HANG) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r")
+        for names in ([], [other, "more.example.test"], ["more.example.test"]):
+            assert summond.call("PATCH", f"/v1/services/{NAME}", {"names": names})[0] == 200
+        client.sendall(b"\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+    assert summond.dig("more.example.test").addresses == [address]
+    assert summond.dig(other).status == "NXDOMAIN"
+    [now] = summond.get("/v1/instances")["instances"]
+    assert now["generation"] == instance["generation"] and len(summond.monitors()) == 1
+
+
 def test_joined_queries_start_one_guest(summond):
     address = put_site(summond)["ipv4"]
     queries = [summond.dig_start(NAME, "+short", *(["+tcp"] if i % 5 == 0 else []))

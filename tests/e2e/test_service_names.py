@@ -12,6 +12,7 @@ alias 60 IN CNAME static
 to-other 60 IN CNAME shop
 * 60 IN A 192.0.2.10
 sub 60 IN NS ns.elsewhere.test.
+bound 60 IN HTTPS 1 . alpn=h2
 """
 
 
@@ -158,6 +159,8 @@ def test_a_name_of_another_is_no_service(summond):
     assert status == 409 and f"is another name of {NAME}" in answer["error"]
     status, answer = summond.call("GET", f"/v1/services/{OTHERS[0]}")
     assert status == 404 and f"is another name of {NAME}" in answer["error"]
+    status, answer = summond.call("GET", f"/v1/summons?service={OTHERS[0]}")
+    assert status == 404 and f"is another name of {NAME}" in answer["error"]
     # It may be one when it is free.
     patch(summond, NAME, names=OTHERS[1:])
     summond.add(OTHERS[0])
@@ -194,6 +197,15 @@ def test_static_records_around_them(summond):
     assert summond.dig("static.file.test").addresses == ["192.0.2.9"]
     patch(summond, NAME, names=[])
     assert summond.dig("shop.file.test").addresses == ["192.0.2.10"]
+
+
+def test_an_https_query_for_a_name_wakes(summond):
+    address = summond.add(NAME, names=["bound.file.test"])["ipv4"]
+    answer = summond.dig("bound.file.test", "HTTPS")
+    assert "alpn" in answer.text and f"A\t{address}" in answer.text, "the address comes along"
+    assert summond.state(NAME) == "awake"
+    [summon] = summond.summons(NAME)
+    assert summon["cause"] == "query HTTPS 127.0.0.1"
 
 
 def test_they_are_there_again_after_a_crash(summond):
