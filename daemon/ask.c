@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/units.h"
 #include "daemon/daemon.h"
@@ -42,12 +43,17 @@ static enum dns_reply fail(struct dns_ede *ede, uint16_t code, const char *text)
 	return explain(ede, DNS_REPLY_SERVFAIL, code, text);
 }
 
-static void describe_cause(const struct dns_ask *ask, char cause[SUMMON_CAUSE_MAX + 1])
+/* The name is told where it is not the service's own. */
+static void describe_cause(
+	const struct service *service, const struct dns_ask *ask, char cause[SUMMON_CAUSE_MAX + 1])
 {
-	char client[IP_ADDRESS_TEXT];
+	char client[IP_ADDRESS_TEXT], text[DNS_QUESTION_TEXT] = "";
 	struct ip_address address = ip_address_from_sockaddr(ask->source);
-	snprintf(cause, SUMMON_CAUSE_MAX + 1, "query %s %s", types[find_type(ask->qtype)].name,
-		ip_address_print(&address, client));
+	if (ask->question)
+		dns_question_text(ask->question, text);
+	bool other = text[0] && strcmp(text, service->def.name) != 0;
+	snprintf(cause, SUMMON_CAUSE_MAX + 1, "query %s %s%s%s", types[find_type(ask->qtype)].name,
+		ip_address_print(&address, client), other ? " for " : "", other ? text : "");
 }
 
 static enum dns_reply wait_for_it(struct service *service, const struct dns_ask *ask,
@@ -60,7 +66,7 @@ static enum dns_reply wait_for_it(struct service *service, const struct dns_ask 
 	};
 	struct registry *registry = &service->daemon->registry;
 	char cause[SUMMON_CAUSE_MAX + 1];
-	describe_cause(ask, cause);
+	describe_cause(service, ask, cause);
 	bool at_once = service->policy->policy.answer == POLICY_ANSWER_AT_ONCE;
 	/* The DNS server must not be called from its own callback, so nothing happens before this
 	 * returns. */

@@ -61,13 +61,19 @@ struct dns_ask {
 	bool verified; /* the client is where it says: it came over TCP, or has a good cookie */
 	uint64_t received_at; /* CLOCK_MONOTONIC ns */
 	const struct sockaddr *source;
-	struct dns_query_id id; /* for LATER; of no query where no more may wait: then LATER is
+	const uint8_t *question; /* the name that was asked for, for dns_question_text; or NULL */
+	struct dns_query_id id;  /* for LATER; of no query where no more may wait: then LATER is
 				 * answered SERVFAIL and that is all */
 };
 
 /* Runs on the loop thread, for each query of a service's name and a type of dns_ask.qtype. Must not
  * call back into the server but for dns_query_waiting. *ede is empty; fill it to explain. */
 typedef enum dns_reply (*dns_ask_fn)(void *ctx, const struct dns_ask *ask, struct dns_ede *ede);
+
+/* The name that was asked for: in lower case, escaped as in zone files, without the final dot. It is
+ * one of the service's, or leads to it as an alias. */
+#define DNS_QUESTION_TEXT 1020
+const char *dns_question_text(const uint8_t *question, char text[DNS_QUESTION_TEXT]);
 
 /* DNS cookies (RFC 7873) over UDP. */
 enum dns_cookie_mode {

@@ -160,6 +160,19 @@ const char *name_print_wire(const uint8_t *wire, char text[NAME_TEXT])
 	return text;
 }
 
+_Static_assert(DNS_QUESTION_TEXT >= NAME_TEXT, "any name fits");
+
+const char *dns_question_text(const uint8_t *question, char text[DNS_QUESTION_TEXT])
+{
+	struct name name;
+	name_fold(question, &name);
+	name_print_wire(name.bytes, text);
+	size_t length = strlen(text);
+	if (length > 1)
+		text[length - 1] = '\0';
+	return text;
+}
+
 /* Where the labels of a name begin; returns how many there are. */
 static unsigned find_labels(const uint8_t *wire, uint8_t offset[NAME_MAX_LABELS])
 {

@@ -190,6 +190,7 @@ static bool ask_service(struct exchange *exchange, const struct request *request
 		.verified = is_verified(exchange),
 		.received_at = request->received_at,
 		.source = &request->client->source.any,
+		.question = exchange->query->question,
 		.id = request->may_wait ? waiting_next(waiting, request->client) : WAITING_NONE,
 	};
 	enum dns_reply reply = responder->ask(responder->ctx, &ask, &exchange->ede);

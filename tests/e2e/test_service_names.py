@@ -52,7 +52,7 @@ def test_every_name_wakes_the_same_guest(summond):
     assert summond.dig(OTHERS[0]).addresses == [service["ipv4"]]
     assert summond.state(NAME) == "awake"
     [summon] = summond.summons(NAME)
-    assert summon["cause"] == "query A 127.0.0.1"
+    assert summon["cause"] == f"query A 127.0.0.1 for {OTHERS[0]}"
     for name in [NAME, *OTHERS, OTHERS[1].upper()]:
         assert summond.dig(name).addresses == [service["ipv4"]]
         assert summond.dig(name, "AAAA").addresses == ["fd00::80"]
@@ -190,7 +190,8 @@ def test_of_many_who_want_a_name_one_gets_it(summond):
 
 def test_static_records_around_them(summond):
     service = summond.add(NAME, names=["shop.file.test", "under.static.file.test"])
-    assert summond.dig("to-other.file.test").addresses == [service["ipv4"]], "through an alias"
+    assert summond.dig("To-Other.file.test").addresses == [service["ipv4"]], "through an alias"
+    assert summond.summons(NAME)[0]["cause"] == "query A 127.0.0.1 for to-other.file.test"
     assert summond.state(NAME) == "awake"
     assert summond.dig("any.file.test").addresses == ["192.0.2.10"], "a wildcard wakes nobody"
     assert summond.dig("under.static.file.test").addresses == [service["ipv4"]]
@@ -205,7 +206,7 @@ def test_an_https_query_for_a_name_wakes(summond):
     assert "alpn" in answer.text and f"A\t{address}" in answer.text, "the address comes along"
     assert summond.state(NAME) == "awake"
     [summon] = summond.summons(NAME)
-    assert summon["cause"] == "query HTTPS 127.0.0.1"
+    assert summon["cause"] == "query HTTPS 127.0.0.1 for bound.file.test"
 
 
 def test_they_are_there_again_after_a_crash(summond):

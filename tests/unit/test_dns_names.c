@@ -137,6 +137,21 @@ static void an_address_says_the_services_own_name(void **state)
 	assert_memory_equal(out + size - sizeof(www), www, sizeof(www));
 }
 
+static void a_question_as_text(void **state)
+{
+	(void)state;
+	char text[DNS_QUESTION_TEXT];
+	uint8_t longest[256];
+	assert_string_equal(dns_question_text((const uint8_t *)"\3wWw\4a\nB.\1*\0", text),
+		"www.a\\010b\\046.*");
+	assert_string_equal(dns_question_text((const uint8_t *)"", text), ".");
+	memset(longest, 1, sizeof(longest));
+	longest[0] = longest[64] = longest[128] = 63;
+	longest[192] = 61;
+	longest[254] = 0;
+	assert_int_equal(strlen(dns_question_text(longest, text)), 4 * 250 + 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -147,6 +162,7 @@ int main(void)
 		TEST(they_stay_when_the_service_is_put_again),
 		TEST(zones_change_around_them),
 		TEST(an_address_says_the_services_own_name),
+		cmocka_unit_test(a_question_as_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
