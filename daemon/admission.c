@@ -244,7 +244,8 @@ static void expire(struct service *service)
 	service_set_error(service, "given up: it %s", reason);
 	summon_fail(service, service->last_error);
 	door_refuse(service);
-	if (service->def.pinned)
+	struct load load = service_load(service);
+	if (load.pinned)
 		service_demand(service, "pin", clock_monotonic());
 	else
 		service_consider(service);

@@ -141,6 +141,8 @@ enum dns_reply daemon_ask(void *ctx, const struct dns_ask *ask, struct dns_ede *
 	case ADMIT_ANSWER:
 	case ADMIT_NO_WAKE:
 		return DNS_REPLY_ADDRESS;
+	case ADMIT_CLOSED:
+		return fail(ede, DNS_EDE_NOT_READY, "its schedule keeps it asleep at this hour");
 	case ADMIT_BACKOFF:
 		return back_off(service, ask, &admit, ede);
 	case ADMIT_JOIN:

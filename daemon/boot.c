@@ -358,6 +358,7 @@ void daemon_finish(struct daemon *daemon)
 	journal_finish(&daemon->journal);
 	timer_cancel(&daemon->shells);
 	admission_finish(daemon);
+	schedule_finish(daemon);
 	backends_finish(&daemon->backends);
 	conntrack_close(&daemon->conntrack);
 	doorbell_destroy(daemon->doorbell, false);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include "daemon/control_internal.h"
 #include "daemon/idle.h"
 #include "daemon/instance.h"
+#include "daemon/pins.h"
 #include "daemon/summon.h"
 
 /* False after a 400 has been sent: a misspelt key must not read as an absent one. */
@@ -46,6 +48,7 @@ static void wake(struct service *service, struct http_request *request, bool wai
 		http_respond_error(request, 500, "out of memory");
 		return;
 	}
+	service->held = true;
 	json_int_t id = (json_int_t)summon->id;
 	const struct waiter waiter = {.done = on_woken, .ctx = request};
 	if (!wait)
@@ -172,12 +175,13 @@ struct pin {
 	struct http_request *request;
 	uint32_t id;
 	bool pinned;
+	uint64_t until; /* real time; 0: for ever */
 };
 
 static int pin_work(struct store *store, void *ctx, struct error *err)
 {
 	struct pin *pin = ctx;
-	return store_set_pinned(store, pin->id, pin->pinned, err);
+	return store_set_pinned(store, pin->id, pin->pinned, pin->until, err);
 }
 
 static void pin_done(void *ctx, int rc, const struct error *err)
@@ -190,15 +194,20 @@ static void pin_done(void *ctx, int rc, const struct error *err)
 		http_respond_error(pin->request, 404, "it was removed meanwhile");
 	} else {
 		service->def.pinned = pin->pinned;
+		service->def.pinned_until = pin->until;
+		pins_watch(service);
 		control_announce_service(pin->control, service->def.name, "changed");
 		if (pin->pinned && service->state != STATE_AWAKE)
 			service_demand(service, "pin", clock_monotonic());
+		if (!pin->pinned)
+			schedule_act(service);
 		http_respond(pin->request, 200, control_service_json(service));
 	}
 	free(pin);
 }
 
-static void set_pinned(struct control *control, struct http_request *request, bool pinned)
+static void set_pinned(
+	struct control *control, struct http_request *request, bool pinned, uint64_t until)
 {
 	struct error err = ERROR_INIT;
 	struct service *service = control_service(control, request);
@@ -209,7 +218,7 @@ static void set_pinned(struct control *control, struct http_request *request, bo
 		http_respond_error(request, 500, "out of memory");
 		return;
 	}
-	*pin = (struct pin){control, request, service->def.id, pinned};
+	*pin = (struct pin){control, request, service->def.id, pinned, until};
 	int rc = storage_run(control->daemon->storage, pin_work, pin_done, pin, &err);
 	if (rc < 0) {
 		http_respond_error(request, control_status(rc), "%s", err.message);
@@ -217,14 +226,38 @@ static void set_pinned(struct control *control, struct http_request *request, bo
 	}
 }
 
+/* "2h" to the moment when that is over. */
+static int parse_for(const json_t *json, uint64_t *until, struct error *err)
+{
+	uint64_t span;
+	if (!json)
+		return 0;
+	if (!json_is_string(json))
+		return error_set(err, -EINVAL, "for: write a duration such as \"2h\"");
+	int rc = duration_parse(json_string_value(json), &span, err);
+	if (rc < 0)
+		return error_prefix(err, rc, "for");
+	if (span == 0 || span > POLICY_SPAN_MAX)
+		return error_set(err, -EINVAL, "for: write a duration of up to 3650d, as in 2h");
+	*until = clock_real() + span;
+	return 0;
+}
+
 void control_pin(void *ctx, struct http_request *request)
 {
-	set_pinned(ctx, request, true);
+	uint64_t until = 0;
+	struct error err = ERROR_INIT;
+	if (!has_only(request, "for"))
+		return;
+	if (parse_for(json_object_get(http_body(request), "for"), &until, &err) < 0)
+		http_respond_error(request, 400, "%s", err.message);
+	else
+		set_pinned(ctx, request, true, until);
 }
 
 void control_unpin(void *ctx, struct http_request *request)
 {
-	set_pinned(ctx, request, false);
+	set_pinned(ctx, request, false, 0);
 }
 
 /* --- listen --- */

@@ -59,6 +59,8 @@ json_t *control_service_json(const struct service *service)
 	set_address(json, "ipv4", &def->ipv4);
 	set_address(json, "ipv6", &def->ipv6);
 	set_text(json, "last_error", service->load.failures ? service->last_error : NULL);
+	if (def->pinned && def->pinned_until)
+		json_object_set_new(json, "pinned_until", control_time_json(def->pinned_until));
 	if (service->last_summon)
 		json_object_set_new(
 			json, "last_summon", json_integer((json_int_t)service->last_summon));

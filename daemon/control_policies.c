@@ -70,9 +70,12 @@ static int set_option(
 	return policy_set(policy, key, number, err);
 }
 
-/* A policy that a service's backend cannot follow is refused, with the service's name. */
+/* A time zone that this host lacks is refused; and a policy that a service's backend cannot follow is refused, with the service's name. */
 static int check_services(struct control *control, const struct policy *policy, struct error *err)
 {
+	int zone = schedule_check_zone(policy->time_zone, err);
+	if (zone < 0)
+		return zone;
 	struct service *service, *next;
 	HASH_ITER(hh, control->daemon->registry.by_name, service, next)
 	{

@@ -151,8 +151,10 @@ static void put_done(void *ctx, int rc, const struct error *err)
 	definition_settle(daemon, &put->def, put->claimed, true);
 	put->claimed = 0;
 	const struct service *known = service_by_id(&daemon->registry, put->def.id);
-	if (known)
-		put->def.pinned = known->def.pinned; /* it may have changed meanwhile */
+	if (known) { /* it may have changed meanwhile */
+		put->def.pinned = known->def.pinned;
+		put->def.pinned_until = known->def.pinned_until;
+	}
 	if (known && known->def.initrd &&
 		(!put->def.initrd || strcmp(known->def.initrd, put->def.initrd) != 0))
 		discard_site(daemon, known->def.initrd);

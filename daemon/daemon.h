@@ -14,6 +14,7 @@
 #include "daemon/journal.h"
 #include "daemon/log.h"
 #include "daemon/reload.h"
+#include "daemon/schedule.h"
 #include "daemon/service.h"
 #include "daemon/storage.h"
 #include "dns/dns.h"
@@ -44,6 +45,7 @@ struct daemon {
 	struct dns_server *dns;
 	struct guard guard;
 	struct admissions admission;
+	struct schedule schedule;
 	struct control *control;
 	uint64_t started_at; /* monotonic */
 	uv_signal_t signals[3];

@@ -9,6 +9,7 @@
 #include "daemon/idle.h"
 #include "daemon/instance.h"
 #include "daemon/names.h"
+#include "daemon/pins.h"
 #include "daemon/shells.h"
 #include "daemon/tiers.h"
 
@@ -36,9 +37,11 @@ int registry_put_policy(struct registry *registry, const struct policy *policy, 
 			return error_set(err, -ENOMEM, "out of memory");
 		entry->policy = *policy;
 		HASH_ADD_STR(registry->policies, policy.name, entry);
+		schedule_put(registry->daemon, entry);
 		return 0;
 	}
 	entry->policy = *policy;
+	schedule_put(registry->daemon, entry);
 	for (uint32_t id = 0; id < registry->id_limit; id++) {
 		struct service *service = registry->by_id[id];
 		if (!service || service->policy != entry || service->removed)
@@ -102,6 +105,7 @@ static int replace(struct service *service, const struct store_service *def, str
 		service->backend = backend_by_name(&service->daemon->backends, def->backend);
 	publish(service);
 	door_admit(service->daemon, &service->def);
+	pins_watch(service);
 	if (stale) {
 		service->stop_how = LAUNCHER_STOP_DESTROY;
 		service_set_error(service, "its definition was changed");
@@ -139,6 +143,7 @@ int registry_put_service(
 	HASH_ADD_STR(registry->by_name, def.name, service);
 	publish(service);
 	door_admit(daemon, &service->def);
+	pins_watch(service);
 	service_consider(service);
 	return 0;
 }

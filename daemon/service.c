@@ -35,6 +35,7 @@ static void service_free(struct service *service)
 {
 	names_forget(service);
 	timer_cancel(&service->consider);
+	timer_cancel(&service->unpin);
 	admission_leave(service);
 	summon_destroy(service->summon);
 	door_clear(service);
@@ -242,6 +243,12 @@ static const unsigned remembering = 1u << STATE_SUSPENDING | 1u << STATE_SUSPEND
 				    1u << STATE_DEEPENING | 1u << STATE_RECALLED |
 				    1u << STATE_RESUMING;
 
+bool service_is_pinned(const struct service *service)
+{
+	uint64_t until = service->def.pinned_until;
+	return service->def.pinned && (until == 0 || clock_real() < until);
+}
+
 struct load service_load(const struct service *service)
 {
 	struct load load = service->load;
@@ -249,7 +256,8 @@ struct load service_load(const struct service *service)
 	/* Demand whose event has not had its turn yet. */
 	if (service->summon && load.state != LOAD_AWAKE)
 		load.state = LOAD_STARTING;
-	load.pinned = service->def.pinned;
+	load.pinned = service_is_pinned(service) || service->policy->hours == HOURS_AWAKE;
+	load.closed = !load.pinned && service->policy->hours == HOURS_ASLEEP;
 	load.remembers = remembering & (1u << service->state);
 	return load;
 }
@@ -333,7 +341,7 @@ void service_consider(struct service *service)
 	service->rest_where =
 		policy->start == POLICY_START_SNAPSHOT ? LAUNCHER_REST_DISK : LAUNCHER_REST_MEMORY;
 	if (load.pinned)
-		service_demand(service, "pin", now);
+		service_demand(service, service_is_pinned(service) ? "pin" : "schedule", now);
 	else
 		service_post(service, ahead == AHEAD_PREPARE ? EVENT_PREPARE : EVENT_WARM);
 }

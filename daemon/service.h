@@ -28,7 +28,8 @@ struct console;
 
 struct policy_entry {
 	struct policy policy;
-	unsigned services; /* that use it */
+	unsigned services;                                    /* that use it */
+	enum { HOURS_FREE, HOURS_AWAKE, HOURS_ASLEEP } hours; /* what holds now (schedule.h) */
 	UT_hash_handle hh;
 };
 
@@ -54,11 +55,13 @@ struct service {
 	struct other_name *others;     /* daemon/names.h */
 	size_t other_count;
 	unsigned changes;       /* of its definition, on their way to the store */
+	struct timer *unpin;    /* when its pin ends */
 	struct timer *consider; /* looks again when backoff is over */
 	unsigned unasked;       /* starts for nobody's query, in a row */
 	uint64_t unasked_at;    /* the last of them (monotonic) */
 	char last_error[256];
 	uint64_t last_summon;
+	bool held;    /* an operator woke it: no schedule ends this life */
 	bool removed; /* freed when nothing of it is left */
 	UT_hash_handle hh;
 };
@@ -109,6 +112,8 @@ void service_post(struct service *service, enum lifecycle_event event);
 void registry_hold_events(struct registry *registry);
 void registry_release_events(struct registry *registry);
 
+/* An operator keeps it awake, now. */
+bool service_is_pinned(const struct service *service);
 /* What policies decide from, as of now. */
 struct load service_load(const struct service *service);
 

@@ -35,7 +35,8 @@ static void of_awake(const struct service *service, uint64_t now, char text[WHY_
 	if (service->instance->leaving == LEAVING_ORDERED)
 		snprintf(text, WHY_TEXT, "is being sent away: %s", service->last_error);
 	else if (load.pinned)
-		snprintf(text, WHY_TEXT, "is awake: a pin keeps it so");
+		snprintf(text, WHY_TEXT, "is awake: %s keeps it so",
+			service_is_pinned(service) ? "a pin" : "its schedule (keep_awake)");
 	else if (load.busy)
 		snprintf(text, WHY_TEXT, "is awake: the guest says that it is busy");
 	else if (!rest.check_at)
@@ -67,6 +68,8 @@ static void of_asleep(const struct service *service, uint64_t now, char text[WHY
 	uint64_t broken = breaker_open_until(&service->backend->breaker);
 	if (service->backend->failure[0])
 		snprintf(text, WHY_TEXT, "cannot be started: %s", service->backend->failure);
+	else if (service_load(service).closed)
+		snprintf(text, WHY_TEXT, "sleeps: its schedule keeps it so (keep_asleep)");
 	else if (load->failures > 0)
 		snprintf(text, WHY_TEXT, "sleeps: %u starts have failed, tried again %s%s; %.200s",
 			load->failures, retry > now ? "in " : "when somebody asks",

@@ -121,6 +121,10 @@ static const char *const migrations[] = {
 	"INSERT INTO service_name SELECT name, service FROM word WHERE name <> ''"
 	"  AND name NOT IN (SELECT name FROM service) ON CONFLICT DO NOTHING;"
 	"ALTER TABLE service DROP COLUMN aliases;",
+
+	/* When a pin ends; 0: it does not. */
+	"ALTER TABLE service ADD COLUMN pinned_until INTEGER NOT NULL DEFAULT 0 "
+	"  CHECK (pinned_until >= 0);",
 };
 enum { VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 

@@ -298,11 +298,13 @@ int store_remove_service(struct store *store, uint32_t id, struct error *err)
 	return rc;
 }
 
-int store_set_pinned(struct store *store, uint32_t id, bool pinned, struct error *err)
+int store_set_pinned(
+	struct store *store, uint32_t id, bool pinned, uint64_t until, struct error *err)
 {
 	CLEANUP(query) struct query query = {0};
 	query_begin(&query, store, SERVICE_PIN);
 	bind_u64(&query, pinned);
+	bind_u64(&query, pinned ? until : 0);
 	bind_u64(&query, id);
 	int rc = query_run(&query, err);
 	return rc == 0 ? no_service(id, err) : rc < 0 ? rc : 0;
@@ -319,6 +321,7 @@ static int take_service(struct query *query, struct store_service *service, stru
 	service->memory = take_u64(query, INT64_MAX);
 	service->vcpus = (uint32_t)take_u64(query, UINT32_MAX);
 	service->pinned = take_u64(query, 1);
+	service->pinned_until = take_u64(query, INT64_MAX);
 	service->created_at = take_u64(query, INT64_MAX);
 	service->ipv4 = take_address(query, 4);
 	service->ipv6 = take_address(query, 16);

@@ -37,12 +37,12 @@ const struct statement_text statement_texts[STATEMENT_COUNT] = {
 		"(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?"},
 	[SERVICE_DELETE] = {"remove the service", "service", "DELETE FROM service WHERE id = ?"},
 	[SERVICE_PIN] = {"pin the service", "service",
-		"UPDATE service SET pinned = ? WHERE id = ?"},
+		"UPDATE service SET pinned = ?, pinned_until = ? WHERE id = ?"},
 	[SERVICE_EACH] = {"read the services", "service",
 		"SELECT id, name, backend, policy, " SERVICE_TEXTS ", "
 		"(SELECT group_concat(name, ' ') FROM (SELECT name FROM service_name "
 		"WHERE service_name.service = service.id ORDER BY name)), memory, "
-		"vcpus, pinned, created_at, "
+		"vcpus, pinned, pinned_until, created_at, "
 		"(SELECT address FROM address WHERE service = id AND length(address) = 4), "
 		"(SELECT address FROM address WHERE service = id AND length(address) = 16) "
 		"FROM service ORDER BY name"},

@@ -52,7 +52,8 @@ struct store_service {
 	uint32_t vcpus;                   /* 0: 1 */
 	struct ip_address ipv4, ipv6;     /* unique among all services, also past ones */
 	bool pinned;
-	uint64_t created_at; /* real time */
+	uint64_t pinned_until; /* real time; 0: for ever */
+	uint64_t created_at;   /* real time */
 };
 
 void store_service_finish(struct store_service *service);
@@ -65,7 +66,9 @@ int store_service_copy(struct store_service *to, const struct store_service *fro
  * name may have it back), -ENOENT for a policy that does not exist. Durable on return. */
 int store_put_service(struct store *store, struct store_service *service, struct error *err);
 int store_remove_service(struct store *store, uint32_t id, struct error *err);
-int store_set_pinned(struct store *store, uint32_t id, bool pinned, struct error *err);
+/* `until` as in the struct. */
+int store_set_pinned(
+	struct store *store, uint32_t id, bool pinned, uint64_t until, struct error *err);
 
 /* 0, or the first negative value that `each` returned. The row is valid during the call only. An
  * `each` may call the store, but not the function that calls it (-EDEADLK); so for all of them. */

@@ -46,6 +46,8 @@ static enum admission admit_down(
 		return ADMIT_WAKE;
 	if (!(policy->wake_on & wake))
 		return ADMIT_NO_WAKE;
+	if (load->closed)
+		return ADMIT_CLOSED;
 	return now < backoff_end(policy, load) ? ADMIT_BACKOFF : ADMIT_WAKE;
 }
 
@@ -123,7 +125,7 @@ struct tier decide_tier(
 
 enum ahead decide_ahead(const struct policy *policy, const struct load *load, uint64_t now)
 {
-	if (load->state != LOAD_ASLEEP || now < backoff_end(policy, load))
+	if (load->state != LOAD_ASLEEP || load->closed || now < backoff_end(policy, load))
 		return AHEAD_NOTHING;
 	switch (policy->start) {
 	case POLICY_START_COLD:

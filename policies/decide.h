@@ -22,6 +22,7 @@ enum load_state {
 struct load {
 	enum load_state state;
 	bool pinned;        /* never retired; kept awake */
+	bool closed;        /* its schedule keeps it asleep: neither queries nor packets wake it */
 	uint64_t ready_at;  /* of the present life */
 	uint64_t active_at; /* last use that the policy counts */
 	uint64_t rested_at; /* since when we know it to be at rest; 0: it is not */
@@ -39,6 +40,7 @@ enum admission {
 	ADMIT_JOIN,    /* a start is under way: wait for it */
 	ADMIT_WAKE,    /* start it, and wait */
 	ADMIT_NO_WAKE, /* this kind of query does not wake: answer without waking */
+	ADMIT_CLOSED,  /* refused: it is kept asleep at this hour */
 	ADMIT_BACKOFF, /* refused: the last start failed too short a time ago */
 };
 
@@ -78,6 +80,7 @@ enum ring_verdict {
 	RING_KIND,    /* refused: no packet of that kind wakes anything */
 	RING_FROM,    /* refused: this client does not wake it */
 	RING_RATE,    /* refused: packets have woken it too often of late */
+	RING_CLOSED,  /* refused: it is kept asleep at this hour */
 	RING_BACKOFF, /* refused: the last start failed too short a time ago */
 	RING_VERDICTS,
 };

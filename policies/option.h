@@ -29,6 +29,8 @@ enum {
 	KIND_PREFIXES,
 	KIND_RATE,
 	KIND_TIERS,
+	KIND_HOURS,
+	KIND_ZONE,
 };
 
 #endif

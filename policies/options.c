@@ -36,7 +36,9 @@ static const struct range shells_range = {0, 64, 1};
 static const struct range port_range = {0, UINT16_MAX, 1};
 
 #define PORTS_VALUES "up to 16 ports and ranges, as in 80 443 8000-8099; or any, none"
-#define SPAN_VALUES  "a duration from 0 to 3650d, as in 60s"
+#define HOURS_VALUES                                                                               \
+	"up to 12 times of the week, as in \"Mon-Fri 08:00-18:00, Sat 22:00-02:00\"; or none"
+#define SPAN_VALUES "a duration from 0 to 3650d, as in 60s"
 
 #define OPTION(field, kind_, fallback_, values_, help_, detail_)                                   \
 	{                                                                                          \
@@ -119,6 +121,12 @@ const struct policy_option policy_options[] = {
 	OPTION(shutdown_grace, KIND_DURATION, "5s", "a duration from 0 to 1h, as in 5s",
 		"How long a shutdown may take before the guest is destroyed (retire shutdown)",
 		&delay_span),
+	OPTION(keep_awake, KIND_HOURS, "none", HOURS_VALUES,
+		"When it is kept awake, by the clock of time_zone", NULL),
+	OPTION(keep_asleep, KIND_HOURS, "none", HOURS_VALUES,
+		"When it is kept asleep: neither queries nor packets wake it then", NULL),
+	OPTION(time_zone, KIND_ZONE, "UTC", "a zone of tzdata, as in Europe/Berlin",
+		"Whose clock keep_awake and keep_asleep go by", NULL),
 	OPTION(backoff_first, KIND_DURATION, "1s", SPAN_VALUES,
 		"How long no start is tried after a failure; doubles with each; 0 for not at all",
 		&any_span),

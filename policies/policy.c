@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/units.h"
+#include "policies/hours.h"
 #include "policies/lists.h"
 #include "policies/nearest.h"
 #include "policies/option.h"
@@ -204,6 +205,33 @@ static bool tiers_field_print(const struct policy_option *option, const void *fi
 	return tiers_print(field, text);
 }
 
+static bool hours_field_parse(const struct policy_option *option, const char *text, void *field)
+{
+	(void)option;
+	return hours_parse(text, field);
+}
+
+static bool hours_field_print(const struct policy_option *option, const void *field, char *text)
+{
+	(void)option;
+	return hours_print(field, text);
+}
+
+static bool zone_field_parse(const struct policy_option *option, const char *text, void *field)
+{
+	(void)option;
+	return zone_parse(text, field);
+}
+
+static bool zone_field_print(const struct policy_option *option, const void *field, char *text)
+{
+	(void)option;
+	if (!memchr(field, '\0', POLICY_ZONE_MAX + 1))
+		return false;
+	strcpy(text, field);
+	return true;
+}
+
 /* `parse` writes the field only where it returns true; `print` is false for a field that no text
  * gives. */
 static const struct kind {
@@ -219,6 +247,8 @@ static const struct kind {
 	[KIND_PREFIXES] = {prefixes_field_parse, prefixes_field_print},
 	[KIND_RATE] = {rate_field_parse, rate_field_print},
 	[KIND_TIERS] = {tiers_field_parse, tiers_field_print},
+	[KIND_HOURS] = {hours_field_parse, hours_field_print},
+	[KIND_ZONE] = {zone_field_parse, zone_field_print},
 };
 
 static bool option_parse(

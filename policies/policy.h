@@ -51,6 +51,17 @@ struct policy_tiers {
 	} list[POLICY_TIERS_MAX];
 };
 
+/* Hours of the week in local time; see hours.h. */
+#define POLICY_HOURS_MAX 12
+struct policy_hours {
+	unsigned count;
+	struct {
+		uint8_t days;      /* 1 << day, 0 for Monday */
+		uint16_t from, to; /* minutes since midnight */
+	} list[POLICY_HOURS_MAX];
+};
+#define POLICY_ZONE_MAX 63
+
 /* What is answered when a held query's time is up and the guest is not ready. */
 enum policy_deadline {
 	POLICY_DEADLINE_ADDRESS, /* the reserved address */
@@ -128,6 +139,8 @@ struct policy {
 	enum policy_retire retire;
 	struct policy_tiers tiers;
 	uint64_t shutdown_grace;
+	struct policy_hours keep_awake, keep_asleep;
+	char time_zone[POLICY_ZONE_MAX + 1];
 	uint64_t backoff_first; /* after the first failure; doubles with each */
 	uint64_t backoff_max;
 };

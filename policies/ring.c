@@ -33,6 +33,8 @@ static enum ring_verdict judge_start(
 		return verdict;
 	if (!prefixes_contain(&policy->ring_from, &ring->from))
 		return RING_FROM;
+	if (load->closed)
+		return RING_CLOSED;
 	if (load->failures && now < retry)
 		return RING_BACKOFF;
 	return budget_has(&load->rung, &policy->ring_rate, now) ? RING_WAKE : RING_RATE;
@@ -70,6 +72,7 @@ const char *ring_verdict_name(enum ring_verdict verdict)
 		[RING_KIND] = "kind",
 		[RING_FROM] = "source",
 		[RING_RATE] = "rate",
+		[RING_CLOSED] = "closed",
 		[RING_BACKOFF] = "backoff",
 	};
 	return names[verdict];

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "policies/hours.h"
+
 /* Whether the options of a policy fit together, and what it asks of a backend. */
 
 static bool ttl_outlives_idle(const struct policy *p)
@@ -94,6 +96,11 @@ static bool gone_and_made_again(const struct policy *p)
 	       (p->start == POLICY_START_PREPARED || p->start == POLICY_START_SUSPENDED);
 }
 
+static bool awake_and_asleep(const struct policy *p)
+{
+	return hours_overlap(&p->keep_awake, &p->keep_asleep);
+}
+
 static const struct rule {
 	bool (*broken)(const struct policy *policy);
 	const char *options[2];
@@ -123,6 +130,8 @@ static const struct rule {
 	{idle_without_activity, {"idle_after", "activity"},
 		"say in activity what counts as use (queries, traffic, connections), or set "
 		"idle_after 0"},
+	{awake_and_asleep, {"keep_awake", "keep_asleep"},
+		"they have hours in common: take those out of one"},
 	{tiers_without_rest, {"retire", "tiers"},
 		"tiers are for guests at rest: set retire to suspend or snapshot, or tiers to "
 		"none"},

@@ -69,6 +69,10 @@ static const struct command_option retire_options[] = {
 	{"how", 0, "HOW", "destroy, shutdown, suspend or snapshot; else what its policy says"},
 	{0},
 };
+static const struct command_option pin_options[] = {
+	{"for", 0, "DURATION", "how long, as in 2h; else until unpin"},
+	{0},
+};
 static const struct command_option logs_options[] = {
 	{"follow", 'f', NULL, "go on with what comes"},
 	{0},
@@ -95,7 +99,7 @@ static const struct command commands[] = {
 	{"why", "NAME", 1, 1, "Why a service is in its state", NULL, run_why},
 	{"wake", "NAME", 1, 1, "Wake a service", wake_options, run_wake},
 	{"retire", "NAME", 1, 1, "Put a service to sleep", retire_options, run_retire},
-	{"pin", "NAME", 1, 1, "Keep a service awake", NULL, run_pin},
+	{"pin", "NAME", 1, 1, "Keep a service awake", pin_options, run_pin},
 	{"unpin", "NAME", 1, 1, "Leave a service to its policy again", NULL, run_unpin},
 	{"remove", "NAME", 1, 1, "Forget a service", NULL, run_remove},
 	{"logs", "NAME", 1, 1, "What a guest has printed", logs_options, run_logs},

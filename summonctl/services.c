@@ -214,8 +214,9 @@ int run_retire(struct context *context, const struct arguments *arguments)
 
 int run_pin(struct context *context, const struct arguments *arguments)
 {
-	return do_and_say(
-		context, "POST", "/v1/services/{}/pin", arguments->words[0], NULL, "is kept awake");
+	const char *how_long = option_value(arguments, "for");
+	return do_and_say(context, "POST", "/v1/services/{}/pin", arguments->words[0],
+		how_long ? json_pack("{s:s}", "for", how_long) : NULL, "is kept awake");
 }
 
 int run_unpin(struct context *context, const struct arguments *arguments)

@@ -206,6 +206,7 @@ static struct load random_load(struct random *random)
 {
 	return (struct load){
 		.state = (enum load_state)random_below(random, 4),
+		.closed = random_below(random, 4) == 0,
 		.pinned = random_below(random, 4) == 0,
 		.ready_at = random_time(random),
 		.active_at = random_time(random),
@@ -281,6 +282,9 @@ static void property_admit(void **state)
 			assert_true(admit.retry_at > now);
 			assert_int_equal(
 				decide_admit(&p, &load, wake, admit.retry_at).verdict, ADMIT_WAKE);
+			break;
+		case ADMIT_CLOSED:
+			assert_true(load.closed && (wake & p.wake_on));
 			break;
 		case ADMIT_NO_WAKE:
 			assert_true(wake != 0 && !(wake & p.wake_on));

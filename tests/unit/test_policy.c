@@ -126,6 +126,14 @@ static void values_that_are_read(void **state)
 		{"retire", "shutdown", "shutdown"},
 		{"retire", "suspend", "suspend"},
 		{"backoff_max", "10min", "10min"},
+		{"keep_awake", "mon-fri 08:00-18:00", "Mon-Fri 08:00-18:00"},
+		{"keep_awake", "Fri-Mon 22:00-02:00", "Mon Fri-Sun 22:00-02:00"},
+		{"keep_awake", "Mon,Tue Sun 00:00-24:00,, 12:00-13:30",
+			"Mon Tue Sun 00:00-24:00, 12:00-13:30"},
+		{"keep_asleep", "Mon-Sun 23:59-00:00", "23:59-00:00"},
+		{"keep_asleep", " NONE ", "none"},
+		{"time_zone", "America/Argentina/Buenos_Aires", "America/Argentina/Buenos_Aires"},
+		{"time_zone", "Etc/GMT+5", "Etc/GMT+5"},
 		{"tiers", "None", "none"},
 		{"tiers", "Snapshot after 600s", "snapshot after 10min"},
 		{"tiers", " destroy after 1d ", "destroy after 1d"},
@@ -143,12 +151,27 @@ static void values_that_are_read(void **state)
 	}
 }
 
+struct refused {
+	const char *option, *value, *says;
+};
+
+static void assert_refused(const struct refused *bad, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct policy p = fresh(), before = p;
+		struct error err = ERROR_INIT;
+		assert_int_equal(policy_set(&p, bad[i].option, bad[i].value, &err), -EINVAL);
+		assert_int_equal(err.code, -EINVAL);
+		assert_memory_equal(&p, &before, sizeof(p));
+		assert_contains(err.message, bad[i].option);
+		assert_contains(err.message, bad[i].says);
+	}
+}
+
 static void values_that_are_refused(void **state)
 {
 	(void)state;
-	static const struct {
-		const char *option, *value, *says;
-	} bad[] = {
+	static const struct refused bad[] = {
 		{"wake_on", "MX", "any of A, AAAA, HTTPS"},
 		{"wake_on", "none A", "any of A, AAAA, HTTPS"},
 		{"wake_on", "A none", "any of A, AAAA, HTTPS"},
@@ -196,10 +219,30 @@ static void values_that_are_refused(void **state)
 		{"ring_rate", "1000001/1s", "how many in what time"},
 		{"retire", "kill", "destroy | shutdown | suspend | snapshot"},
 		{"shutdown_grace", "2h", "0 to 1h"},
+	};
+	assert_refused(bad, COUNT(bad));
+}
+
+static void times_that_are_refused(void **state)
+{
+	(void)state;
+	static const struct refused bad[] = {
+		{"keep_awake", "Mon", "times of the week"},
+		{"keep_awake", "8:00-18:00", "times of the week"},
+		{"keep_awake", "08:00-24:01", "times of the week"},
+		{"keep_awake", "24:00-08:00", "times of the week"},
+		{"keep_awake", "08:00-08:00", "times of the week"},
+		{"keep_awake", "08:60-09:00", "times of the week"},
+		{"keep_awake", "Mon-Fry 08:00-09:00", "times of the week"},
+		{"keep_awake", "none 08:00-09:00", "times of the week"},
+		{"keep_asleep", "* * * * *", "times of the week"},
+		{"time_zone", "", "a zone of tzdata"},
+		{"time_zone", "/etc/passwd", "a zone of tzdata"},
+		{"time_zone", "../../etc/passwd", "a zone of tzdata"},
+		{"time_zone", "UTC0<x>", "a zone of tzdata"},
 		{"tiers", "suspend after 1s", "snapshot after 10min"},
 		{"tiers", "shutdown after 1s", "snapshot after 10min"},
 		{"tiers", "snapshot", "snapshot after 10min"},
-		{"tiers", "snapshot 10min", "snapshot after 10min"},
 		{"tiers", "snapshot after", "snapshot after 10min"},
 		{"tiers", "snapshot after soon", "snapshot after 10min"},
 		{"tiers", "snapshot after 10min, none", "snapshot after 10min"},
@@ -209,15 +252,7 @@ static void values_that_are_refused(void **state)
 		{"tiers", "snapshot after 1s, snapshot after 2s", "snapshot after 10min"},
 		{"tiers", "snapshot after 1s, destroy after 2s, destroy after 3s", "or none"},
 	};
-	for (size_t i = 0; i < COUNT(bad); i++) {
-		struct policy p = fresh(), before = p;
-		struct error err = ERROR_INIT;
-		assert_int_equal(policy_set(&p, bad[i].option, bad[i].value, &err), -EINVAL);
-		assert_int_equal(err.code, -EINVAL);
-		assert_memory_equal(&p, &before, sizeof(p));
-		assert_contains(err.message, bad[i].option);
-		assert_contains(err.message, bad[i].says);
-	}
+	assert_refused(bad, COUNT(bad));
 }
 
 static void long_text(void **state)
@@ -321,6 +356,11 @@ static void options_that_do_not_fit(void **state)
 		{{{"activity", "none"}, {"idle_after", "0"}}, NULL},
 		{{{"wake_on", "none"}}, NULL},
 		{{{"start", "suspended"}, {"retire", "shutdown"}}, NULL},
+		{{{"keep_awake", "Mon 22:00-02:00"}, {"keep_asleep", "Tue 01:59-03:00"}},
+			"hours in common"},
+		{{{"keep_awake", "Mon 22:00-02:00"}, {"keep_asleep", "Tue 02:00-03:00"}}, NULL},
+		{{{"keep_awake", "Sun 22:00-02:00"}, {"keep_asleep", "Mon 00:00-00:01"}},
+			"hours in common"},
 		{{{"tiers", "destroy after 1d"}}, "retire 'destroy' and tiers 'destroy after 1d'"},
 		{{{"tiers", "destroy after 1d"}, {"retire", "shutdown"}}, "set retire to suspend"},
 		{{{"tiers", "destroy after 1d"}, {"retire", "snapshot"}}, NULL},
@@ -402,7 +442,8 @@ static void random_value(struct random *random, char *text, size_t size)
 	static const char *const pieces[] = {"A", "AAAA", "none", " ", ",", "cold", "tcp",
 		"console", "shutdown", "traffic", "queries", "1", "0", "9", "65535", ".", "5", "s",
 		"ms", "min", "d", "h", "-", "\n", "\x01", "\xff", "summond: ready", "servfail",
-		"suspend", "snapshot", "destroy", " after 1s"};
+		"suspend", "snapshot", "destroy", " after 1s", "Mon", "Sat-Tue", " 08:00-09:00",
+		"22:15-02:30 ", "Europe/", "Berlin"};
 	text[0] = '\0';
 	for (uint64_t n = random_below(random, 5); n > 0; n--) {
 		size_t used = strlen(text);
@@ -445,6 +486,7 @@ int main(void)
 		cmocka_unit_test(fallbacks_are_values),
 		cmocka_unit_test(values_that_are_read),
 		cmocka_unit_test(values_that_are_refused),
+		cmocka_unit_test(times_that_are_refused),
 		cmocka_unit_test(long_text),
 		cmocka_unit_test(unknown_options),
 		cmocka_unit_test(names),

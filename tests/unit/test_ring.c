@@ -118,6 +118,10 @@ static void backoff_holds(void **state)
 	struct policy policy = with(NULL, NULL);
 	struct load load = {.state = LOAD_ASLEEP, .failures = 2, .failed_at = 99 * S};
 	expect(&policy, &load, RING_CONNECT, 80, FROM, RING_BACKOFF);
+	load.closed = true;
+	expect(&policy, &load, RING_CONNECT, 80, FROM, RING_CLOSED);
+	expect(&policy, &load, RING_CONNECT, 81, FROM, RING_PORT);
+	load.closed = false;
 	expect(&policy, &load, RING_CONNECT, 22, FROM, RING_PORT);
 	load.failures = 1;
 	expect(&policy, &load, RING_CONNECT, 80, FROM, RING_WAKE);

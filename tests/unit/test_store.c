@@ -54,9 +54,14 @@ static void put_and_read(void **state)
 	assert_int_equal(r->created_at, s.created_at);
 	assert_true(ip_address_equal(&r->ipv4, &s.ipv4));
 	assert_true(ip_address_equal(&r->ipv6, &s.ipv6));
-	assert_int_equal(store_set_pinned(store, 1, false, NULL), 0);
+	assert_int_equal(r->pinned_until, 0);
+	assert_int_equal(store_set_pinned(store, 1, true, 7, NULL), 0);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_int_equal(found.last.pinned_until, 7);
+	assert_int_equal(store_set_pinned(store, 1, false, 7, NULL), 0);
 	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
 	assert_false(found.last.pinned);
+	assert_int_equal(found.last.pinned_until, 0);
 	/* A put that was begun before the pin changed does not change it back. */
 	assert_int_equal(store_put_service(store, &s, NULL), 0);
 	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
@@ -100,7 +105,7 @@ static void refused_definitions(void **state)
 	assert_int_equal(store_put_service(store, &bad, &err), -ENOENT);
 	assert_contains(err.message, "77");
 	assert_int_equal(store_remove_service(store, 77, NULL), -ENOENT);
-	assert_int_equal(store_set_pinned(store, 77, true, NULL), -ENOENT);
+	assert_int_equal(store_set_pinned(store, 77, true, 0, NULL), -ENOENT);
 	assert_services(store, "a.example ");
 	store_close(store);
 }
@@ -215,7 +220,7 @@ static int read_again(void *ctx, const struct store_service *s)
 	struct found found = {0};
 	(void)s;
 	assert_int_equal(store_each_service(ctx, keep_service, &found, NULL), -EDEADLK);
-	return store_set_pinned(ctx, s->id, true, NULL);
+	return store_set_pinned(ctx, s->id, true, 1234, NULL);
 }
 
 static void callers_of_each(void **state)

@@ -111,6 +111,27 @@ static void foreign_database(void **state)
 	tamper(scratch, "SELECT layers FROM cake");
 }
 
+/* What a store of version 3 had is there, and no pin of it ends. */
+static void older_database(void **state)
+{
+	struct scratch *scratch = *state;
+	struct store *store = open_store(scratch);
+	struct store_service s = service("a.example", "10.77.0.5");
+	struct found found = {0};
+	s.pinned = true;
+	assert_int_equal(store_put_service(store, &s, NULL), 0);
+	store_close(store);
+	tamper(scratch, "ALTER TABLE service DROP COLUMN pinned_until; PRAGMA user_version = 3");
+	store = open_store(scratch);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_string_equal(found.last.name, "a.example");
+	assert_true(found.last.pinned);
+	assert_int_equal(found.last.pinned_until, 0);
+	assert_int_equal(store_set_pinned(store, s.id, true, 5, NULL), 0);
+	store_service_finish(&found.last);
+	store_close(store);
+}
+
 static void newer_database(void **state)
 {
 	struct scratch *scratch = *state;
@@ -362,6 +383,7 @@ static void an_older_file_is_migrated(void **state)
 			"ALTER TABLE service DROP COLUMN nics;"
 			"ALTER TABLE service DROP COLUMN disks;"
 			"ALTER TABLE service DROP COLUMN rumprun_config;"
+			"ALTER TABLE service DROP COLUMN pinned_until;"
 			"PRAGMA user_version = 1");
 	store = open_store(scratch);
 	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
@@ -388,6 +410,7 @@ static void names_become_rows(void **state)
 	assert_int_equal(store_put_service(store, &c, NULL), 0);
 	store_close(store);
 	tamper(scratch, "DROP TABLE service_name;"
+			"ALTER TABLE service DROP COLUMN pinned_until;"
 			"ALTER TABLE service ADD COLUMN aliases TEXT;"
 			"UPDATE service SET aliases = 'z.example b.example y.example' "
 			"WHERE name = 'a.example';"
@@ -417,6 +440,7 @@ int main(void)
 		SCRATCH_TEST(no_directory),
 		SCRATCH_TEST(garbage),
 		SCRATCH_TEST(foreign_database),
+		SCRATCH_TEST(older_database),
 		SCRATCH_TEST(newer_database),
 		SCRATCH_TEST(damaged_pages),
 		SCRATCH_TEST(in_use),
