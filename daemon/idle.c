@@ -19,8 +19,6 @@
 
 /* How long a guest that is sent away in any case may go on with what it has begun to answer. */
 #define EXCHANGES_END_WITHIN (250 * NS_PER_MS)
-/* The kernel's connections are read on a thread; mostly that takes less. */
-#define READ_WITHIN          NS_PER_MS
 
 /* The kernel's connections are read on a thread; mostly that takes less. */
 #define READ_WITHIN NS_PER_MS
@@ -46,7 +44,7 @@ static bool carried_traffic(const struct service *service)
 
 bool idle_is_connected(const struct service *service)
 {
-	const struct conntrack *conntrack = &service->daemon->conntrack;
+	struct conntrack *conntrack = &service->daemon->conntrack;
 	const struct instance *instance = service->instance;
 	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
 	uint64_t now = clock_monotonic();
@@ -74,23 +72,6 @@ static bool awaits_connections(struct service *service, timer_fn again)
 {
 	struct instance *instance = service->instance;
 	if (!counts_connections(service))
-		return false;
-	if (instance->asked_at == 0)
-		instance->asked_at = clock_monotonic();
-	if (!conntrack_knows(&service->daemon->conntrack, instance->asked_at)) {
-		timer_start(&service->daemon->loop, &instance->rest, READ_WITHIN, again, service);
-		return true;
-	}
-	instance->asked_at = 0;
-	return false;
-}
-
-/* Whether connections count that were not read yet since this was first asked; then `again` is called
- * a little later. */
-static bool awaits_connections(struct service *service, timer_fn again)
-{
-	struct instance *instance = service->instance;
-	if (!(service->policy->policy.activity & POLICY_ACTIVITY_CONNECTIONS))
 		return false;
 	if (instance->asked_at == 0)
 		instance->asked_at = clock_monotonic();
