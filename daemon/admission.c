@@ -9,6 +9,7 @@
 #include "daemon/daemon.h"
 #include "daemon/idle.h"
 #include "daemon/instance.h"
+#include "daemon/needs.h"
 #include "daemon/summon.h"
 #include "policies/evict.h"
 
@@ -93,10 +94,11 @@ static struct service *find_victim(struct daemon *daemon, uint64_t now, struct w
 	for (uint32_t id = 0; id < daemon->registry.id_limit; id++) {
 		struct service *service = daemon->registry.by_id[id];
 		struct worth worth;
+		char name[POLICY_VALUE_MAX + 1];
 		if (!service || !worth_of(service, now, &worth) ||
 			(victim && !evict_before(&worth, least)))
 			continue;
-		if (worth.awake && idle_is_connected(service)) {
+		if (worth.awake && (idle_is_connected(service) || needs_hold(service, name))) {
 			service->load.active_at = now;
 			continue;
 		}
@@ -205,7 +207,7 @@ static struct service *find_next(struct daemon *daemon, struct service **waits)
 	*waits = NULL;
 	DL_FOREACH2(daemon->admission.queue, service, claim.next)
 	{
-		if (starts_are_many(service))
+		if (starts_are_many(service) || !needs_are_met(service))
 			continue;
 		if (!memory_is_short(service) && (!*waits || !needs_memory(service)))
 			return service;
@@ -244,6 +246,7 @@ static void expire(struct service *service)
 	service_set_error(service, "given up: it %s", reason);
 	summon_fail(service, service->last_error);
 	door_refuse(service);
+	needs_moved(service);
 	struct load load = service_load(service);
 	if (load.pinned)
 		service_demand(service, "pin", clock_monotonic());
@@ -280,7 +283,9 @@ static void on_time(void *ctx)
 	unsigned left = daemon->admission.queued;
 	for (service = daemon->admission.queue; service && left > 0; service = next, left--) {
 		next = service->claim.next;
-		if (has_waited_too_long(service, now))
+		char why[160];
+		if (has_waited_too_long(service, now) ||
+			needs_have_failed(service, why, sizeof(why)))
 			expire(service);
 	}
 	look(daemon);
@@ -295,11 +300,12 @@ void admission_enter(struct service *service)
 	if (claim->queued || claim->admitted)
 		return;
 	/* What is under way is joined; an awake guest that is sent away is followed by its next life. */
-	if (claim->starting || service->state == STATE_AWAKE) {
+	bool met = needs_are_met(service);
+	if ((claim->starting && met) || service->state == STATE_AWAKE) {
 		service_post(service, EVENT_DEMAND);
 		return;
 	}
-	bool waits = starts_are_many(service) || memory_is_short(service) ||
+	bool waits = !met || starts_are_many(service) || memory_is_short(service) ||
 		     (admission->queue && needs_memory(service));
 	if (!waits) {
 		admit(service);
@@ -310,6 +316,8 @@ void admission_enter(struct service *service)
 	DL_APPEND2(admission->queue, service, claim.prev, claim.next);
 	admission->queued++;
 	admission->counters.waited++;
+	if (!met)
+		needs_wake(service);
 	/* In a turn of its own: this may be a callback of the DNS server. */
 	look_after(service->daemon, admission->queued == 1 ? 0 : LOOK_EVERY);
 }
@@ -330,9 +338,14 @@ bool admission_explain(const struct service *service, char *text, size_t size)
 	const struct admissions *admission = &service->daemon->admission;
 	const struct config *config = service->daemon->config;
 	char used[SIZE_TEXT], limit[SIZE_TEXT], needed[SIZE_TEXT];
+	char name[POLICY_VALUE_MAX + 1];
 	if (!service->claim.queued)
 		return false;
-	if (memory_is_short(service))
+	if (needs_have_failed(service, text, size))
+		return true;
+	if (needs_missing(service, name))
+		snprintf(text, size, "waits for %s, which it needs", name);
+	else if (memory_is_short(service))
 		snprintf(text, size,
 			"waits for memory: guests have %s of %s (limits.memory), and it needs %s",
 			size_print(admission->memory, used),

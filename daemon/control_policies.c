@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/control_internal.h"
+#include "daemon/needs.h"
 
 /* A change of a policy on its way to the store and back. */
 struct change {
@@ -70,12 +71,15 @@ static int set_option(
 	return policy_set(policy, key, number, err);
 }
 
-/* A time zone that this host lacks is refused; and a policy that a service's backend cannot follow is refused, with the service's name. */
+/* A time zone that this host lacks is refused, and needs that cannot be met; and a policy that a
+ * service's backend cannot follow, with the service's name. */
 static int check_services(struct control *control, const struct policy *policy, struct error *err)
 {
-	int zone = schedule_check_zone(policy->time_zone, err);
-	if (zone < 0)
-		return zone;
+	int right = schedule_check_zone(policy->time_zone, err);
+	if (right >= 0)
+		right = needs_check_policy(&control->daemon->registry, policy, err);
+	if (right < 0)
+		return right;
 	struct service *service, *next;
 	HASH_ITER(hh, control->daemon->registry.by_name, service, next)
 	{

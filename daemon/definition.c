@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "daemon/daemon.h"
 #include "daemon/names.h"
+#include "daemon/needs.h"
 
 #define MEMORY_MIN (1ull << 20)
 #define MEMORY_MAX (1ull << 42)
@@ -314,6 +315,8 @@ int definition_check(struct daemon *daemon, const struct store_service *def, str
 		return error_set(err, -ENOSPC, "limits.services (%u) is reached",
 			daemon->config->limits.services);
 	int rc = check_memory(daemon->config, def, err);
+	if (rc >= 0)
+		rc = needs_check(&daemon->registry, def->name, &policy->policy, err);
 	return rc < 0 ? rc : check_backend(daemon, def, &policy->policy, err);
 }
 

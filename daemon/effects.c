@@ -185,7 +185,7 @@ static int end_life(struct service *service, struct error *err)
 {
 	(void)err;
 	idle_unwatch(service);
-	service->held = false;
+	service->held = service->retire_later = false;
 	/* What came while it was sent away, and was too late for this life. */
 	if (service->summon)
 		admission_enter(service);

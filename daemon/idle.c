@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
+#include "daemon/needs.h"
 #include "daemon/word.h"
 #include "launcher/link/usage.h"
 
@@ -162,14 +163,16 @@ static void look_last(void *ctx)
 		[LEAVING_ORDERED] = look_at_ordered,
 	};
 	struct service *service = ctx;
+	char name[POLICY_VALUE_MAX + 1];
 	/* What is ordered waits for no open connection, which may stay open for ever. */
 	bool ordered = service->instance->leaving == LEAVING_ORDERED;
 	if (!ordered && awaits_connections(service, look_last))
 		return;
 	door_look(service->daemon);
 	uint64_t now = clock_monotonic();
-	bool used =
-		ordered ? has_flowed(service) : carried_traffic(service) || is_connected(service);
+	bool used = ordered ? has_flowed(service)
+			    : carried_traffic(service) || is_connected(service) ||
+				      needs_hold(service, name);
 	if (used)
 		service->load.active_at = now;
 	looks[service->instance->leaving](service, used, now);
@@ -188,6 +191,8 @@ void idle_order(struct service *service, enum policy_retire how, const char *why
 {
 	struct instance *instance = service->instance;
 	bool closed = instance->leaving != LEAVING_NOT;
+	if (needs_retire_first(service, how, why))
+		return;
 	if (!closed && !instance->open) {
 		retire(service, how, why);
 		return;
@@ -226,6 +231,7 @@ void idle_load(const struct service *service, struct load *load)
 static void look(void *ctx)
 {
 	struct service *service = ctx;
+	char name[POLICY_VALUE_MAX + 1];
 	uint64_t now = clock_monotonic();
 	if (carried_traffic(service))
 		service->load.active_at = now;
@@ -233,7 +239,9 @@ static void look(void *ctx)
 	struct rest rest = decide_rest(&service->policy->policy, &load, now);
 	if (rest.reason == REST_IDLE && awaits_connections(service, look))
 		return;
-	if (rest.reason == REST_IDLE && is_connected(service)) {
+	bool may_stay = rest.reason == REST_IDLE || rest.reason == REST_DONE;
+	if ((rest.reason == REST_IDLE && is_connected(service)) ||
+		(may_stay && needs_hold(service, name))) {
 		service->load.active_at = now;
 		rest = (struct rest){.reason = REST_NOT};
 	}

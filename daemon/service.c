@@ -16,6 +16,7 @@
 #include "daemon/idle.h"
 #include "daemon/instance.h"
 #include "daemon/names.h"
+#include "daemon/needs.h"
 #include "daemon/shells.h"
 #include "daemon/summon.h"
 #include "daemon/tiers.h"
@@ -148,6 +149,7 @@ static void step(struct service *service, enum lifecycle_event event)
 	service->since = clock_real();
 	write_transition(service, row, &about);
 	run_effects(service, row);
+	needs_moved(service);
 	admission_account(service);
 }
 

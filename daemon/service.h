@@ -61,6 +61,8 @@ struct service {
 	uint64_t unasked_at;    /* the last of them (monotonic) */
 	char last_error[256];
 	uint64_t last_summon;
+	bool retire_later; /* when nothing needs it any more (needs.h) */
+	enum policy_retire retire_later_how;
 	bool held;    /* an operator woke it: no schedule ends this life */
 	bool removed; /* freed when nothing of it is left */
 	UT_hash_handle hh;

@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
+#include "daemon/needs.h"
 #include "daemon/summon.h"
 #include "daemon/tiers.h"
 
@@ -32,13 +33,18 @@ static void of_awake(const struct service *service, uint64_t now, char text[WHY_
 	struct load load = service_load(service);
 	struct rest rest = decide_rest(&service->policy->policy, &load, now);
 	uint64_t used_at = load.active_at > load.ready_at ? load.active_at : load.ready_at;
-	if (service->instance->leaving == LEAVING_ORDERED)
+	char name[POLICY_VALUE_MAX + 1];
+	if (service->retire_later)
+		snprintf(text, WHY_TEXT, "is awake until what needs it is gone");
+	else if (service->instance->leaving == LEAVING_ORDERED)
 		snprintf(text, WHY_TEXT, "is being sent away: %s", service->last_error);
 	else if (load.pinned)
 		snprintf(text, WHY_TEXT, "is awake: %s keeps it so",
 			service_is_pinned(service) ? "a pin" : "its schedule (keep_awake)");
 	else if (load.busy)
 		snprintf(text, WHY_TEXT, "is awake: the guest says that it is busy");
+	else if (needs_hold(service, name))
+		snprintf(text, WHY_TEXT, "is awake: %s needs it", name);
 	else if (!rest.check_at)
 		snprintf(text, WHY_TEXT, "is awake, and nothing in its policy ends that");
 	else

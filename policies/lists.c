@@ -284,3 +284,63 @@ bool tiers_print(const struct policy_tiers *tiers, char text[POLICY_VALUE_MAX + 
 			duration_print(tiers->list[i].after, span));
 	return true;
 }
+
+/* --- names of hosts --- */
+
+bool list_next(const char **at, char word[POLICY_VALUE_MAX + 1])
+{
+	*at += strspn(*at, SEPARATORS);
+	size_t length = strcspn(*at, SEPARATORS);
+	if (length == 0 || length > POLICY_VALUE_MAX)
+		return false;
+	memcpy(word, *at, length);
+	word[length] = '\0';
+	*at += length;
+	return true;
+}
+
+static bool is_in(const char *hosts, const char *name)
+{
+	char word[POLICY_VALUE_MAX + 1];
+	while (list_next(&hosts, word))
+		if (strcmp(word, name) == 0)
+			return true;
+	return false;
+}
+
+/* Lower case, and no final dot; false for what is no host name. */
+static bool host_parse(char *name)
+{
+	size_t length = strlen(name);
+	if (length > 0 && name[length - 1] == '.')
+		name[--length] = '\0';
+	for (char *c = name; *c; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	return length > 0 && name[0] != '.' && !strstr(name, "..") &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == length;
+}
+
+bool hosts_parse(const char *text, char out[POLICY_VALUE_MAX + 1])
+{
+	char hosts[POLICY_VALUE_MAX + 1], word[POLICY_VALUE_MAX + 1];
+	size_t used = 0;
+	memset(hosts, 0, sizeof(hosts));
+	if (strlen(text) > POLICY_VALUE_MAX)
+		return false;
+	if (!is_alone(text, "none"))
+		while (list_next(&text, word))
+			if (!host_parse(word) || strcmp(word, "none") == 0 || is_in(hosts, word) ||
+				!append(hosts, &used, word))
+				return false;
+	memcpy(out, hosts, sizeof(hosts));
+	return true;
+}
+
+bool hosts_print(const char *hosts, char text[POLICY_VALUE_MAX + 1])
+{
+	if (!memchr(hosts, '\0', POLICY_VALUE_MAX + 1))
+		return false;
+	strcpy(text, hosts[0] ? hosts : "none");
+	return true;
+}

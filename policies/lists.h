@@ -21,6 +21,13 @@ bool prefixes_contain(const struct policy_prefixes *prefixes, const struct ip_ad
 bool rate_parse(const char *text, struct budget_rate *out);
 bool rate_print(const struct budget_rate *rate, char text[POLICY_VALUE_MAX + 1]);
 
+/* "db.example.org cache.example.org", or "none": host names in lower case, none twice. What is kept
+ * is the text, "" for none; list_next() goes through it. */
+bool hosts_parse(const char *text, char out[POLICY_VALUE_MAX + 1]);
+bool hosts_print(const char *hosts, char text[POLICY_VALUE_MAX + 1]);
+/* The next word at *at, which is moved behind it; false at the end. */
+bool list_next(const char **at, char word[POLICY_VALUE_MAX + 1]);
+
 /* "snapshot after 10min, destroy after 1d", or "none". */
 bool tiers_parse(const char *text, struct policy_tiers *out);
 bool tiers_print(const struct policy_tiers *tiers, char text[POLICY_VALUE_MAX + 1]);

@@ -31,6 +31,7 @@ enum {
 	KIND_TIERS,
 	KIND_HOURS,
 	KIND_ZONE,
+	KIND_NAMES,
 };
 
 #endif

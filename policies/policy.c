@@ -232,6 +232,18 @@ static bool zone_field_print(const struct policy_option *option, const void *fie
 	return true;
 }
 
+static bool names_field_parse(const struct policy_option *option, const char *text, void *field)
+{
+	(void)option;
+	return hosts_parse(text, field);
+}
+
+static bool names_field_print(const struct policy_option *option, const void *field, char *text)
+{
+	(void)option;
+	return hosts_print(field, text);
+}
+
 /* `parse` writes the field only where it returns true; `print` is false for a field that no text
  * gives. */
 static const struct kind {
@@ -249,6 +261,7 @@ static const struct kind {
 	[KIND_TIERS] = {tiers_field_parse, tiers_field_print},
 	[KIND_HOURS] = {hours_field_parse, hours_field_print},
 	[KIND_ZONE] = {zone_field_parse, zone_field_print},
+	[KIND_NAMES] = {names_field_parse, names_field_print},
 };
 
 static bool option_parse(

@@ -139,6 +139,7 @@ struct policy {
 	enum policy_retire retire;
 	struct policy_tiers tiers;
 	uint64_t shutdown_grace;
+	char needs[POLICY_VALUE_MAX + 1]; /* names of services, between blanks; lists.h */
 	struct policy_hours keep_awake, keep_asleep;
 	char time_zone[POLICY_ZONE_MAX + 1];
 	uint64_t backoff_first; /* after the first failure; doubles with each */

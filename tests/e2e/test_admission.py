@@ -126,6 +126,7 @@ def test_awake_and_idle_goes_and_what_is_in_use_stays(start):
     answer = summond.dig(TWO)
     assert answer.status == "SERVFAIL" and "waits for memory" in answer.ede_text
     assert summond.state(ONE) == summond.state(THREE) == "awake"
+    wait_for(lambda: counters(summond)["queued"] == 0, "it to be given up")
 
 
 def test_more_memory_than_there_is(start):

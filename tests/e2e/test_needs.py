@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: ISC
+"""What a service needs is woken before it, stays while it is there, and is retired after it."""
+import pytest
+
+from harness import Summond, wait_for
+
+SITE, APP, DB = (f"{name}.example.test" for name in ("site", "app", "db"))
+
+
+@pytest.fixture
+def summond():
+    with Summond('backend "sim" { persist = yes\nboot_delay = 100ms }', backend="sim",
+                 network=False).start() as daemon:
+        daemon.policy("db", idle_after="300ms", min_life="0", ttl="0", hold="5s")
+        daemon.policy("app", idle_after="300ms", min_life="0", ttl="0", hold="5s", needs=DB)
+        daemon.policy("site", idle_after="0", ttl="0", hold="5s", needs=f"{APP} {DB}")
+        for name, policy in (DB, "db"), (APP, "app"), (SITE, "site"):
+            daemon.add(name, policy=policy)
+        yield daemon
+
+
+def steps(summond):
+    rows = summond.get("/v1/transitions?limit=1000")["transitions"]
+    return [(row["service"], row["to"]) for row in reversed(rows)]
+
+
+def retire(summond, name):
+    assert summond.call("POST", f"/v1/services/{name}/retire", {})[0] == 202
+
+
+def test_woken_before_and_retired_after(summond):
+    assert summond.dig(SITE).addresses
+    wait_for(lambda: (SITE, "awake") in steps(summond), "the journal")
+    way = steps(summond)
+    assert way.index((DB, "awake")) < way.index((APP, "creating"))
+    assert way.index((APP, "awake")) < way.index((SITE, "creating"))
+    assert summond.summons(DB)[0]["cause"] in (f"needed by {SITE}", f"needed by {APP}")
+    wait_for(lambda: summond.service(DB)["why"].endswith("needs it"), "what keeps it awake")
+    retire(summond, SITE)
+    for name in (SITE, APP, DB):
+        summond.wait_state(name, "asleep")
+    wait_for(lambda: steps(summond)[-1] == (DB, "asleep"), "the journal")
+    way = steps(summond)
+    down = [way.index((name, "stopping")) for name in (SITE, APP, DB)]
+    assert down == sorted(down)
+    assert way.index((SITE, "asleep")) < way.index((APP, "stopping"))
+    assert way.index((APP, "asleep")) < way.index((DB, "stopping"))
+
+
+def test_an_order_goes_the_other_way_round(summond):
+    assert summond.dig(SITE).addresses
+    retire(summond, DB)
+    for name in (DB, APP, SITE):
+        summond.wait_state(name, "asleep")
+    wait_for(lambda: steps(summond)[-1] == (DB, "asleep"), "the journal")
+    way = steps(summond)
+    assert way.index((SITE, "asleep")) < way.index((DB, "stopping"))
+    assert way.index((APP, "asleep")) < way.index((DB, "stopping"))
+    assert summond.dig(SITE).addresses
+
+
+def test_what_cannot_be_met_is_told(summond):
+    summond.policy("db", idle_after="300ms", ttl="0", backoff_first="0")
+    summond.add(DB, policy="db", cmdline="sim.fail_start=yes")
+    answer = summond.dig(APP)
+    assert answer.status == "SERVFAIL" and DB in answer.ede_text
+    assert summond.service(APP)["failures"] == 0
+    assert summond.state(APP) == "asleep"
+
+
+@pytest.mark.parametrize("policy,needs,way", [
+    ("db", DB, f"{DB} needs {DB}"),
+    ("db", SITE, f"{DB} needs {SITE} needs {APP} needs {DB}"),
+    ("app", SITE, f"{SITE} needs {APP} needs {SITE}"),
+])
+def test_what_goes_round_is_refused(summond, policy, needs, way):
+    status, body = summond.call("PATCH", f"/v1/policies/{policy}", {"needs": needs})
+    assert status == 400 and "goes round" in body["error"]
+    if policy == "db":
+        assert way in body["error"]
+    assert summond.dig(SITE).addresses
+
+
+def test_what_is_not_there_is_refused(summond):
+    summond.policy("lone", needs="nobody.example.test")
+    status, body = summond.call("PUT", "/v1/services/lone.example.test", {"policy": "lone"})
+    assert status == 400 and "no service nobody.example.test" in body["error"]
+    status, body = summond.call("PUT", "/v1/services/lone.example.test", {"policy": "app"})
+    assert status == 201
