@@ -241,10 +241,20 @@ static void (*const handlers[])(struct service *, const struct launcher_event *)
 
 /* --- what an earlier life of the daemon left running --- */
 
-static enum lifecycle_event found_event(const struct launcher_found *found)
+/* One that says by itself when it is ready, and had no time for it. */
+static bool boots_still(const struct service *service, const struct launcher_found *found)
+{
+	const struct policy *policy = &service->policy->policy;
+	uint64_t now = clock_real();
+	return found->unready && policy->ready == POLICY_READY_GUEST && found->started_at > 0 &&
+	       now >= found->started_at && now - found->started_at < policy->ready_timeout;
+}
+
+static enum lifecycle_event found_event(
+	const struct service *service, const struct launcher_found *found)
 {
 	if (!found->paused)
-		return EVENT_FOUND_AWAKE;
+		return boots_still(service, found) ? EVENT_FOUND_BOOTING : EVENT_FOUND_AWAKE;
 	return found->booted ? EVENT_FOUND_SUSPENDED : EVENT_FOUND_PREPARED;
 }
 
@@ -273,7 +283,9 @@ static void on_found(struct backend *backend, const struct launcher_event *event
 	log_line(&daemon->log, LOG_INFO, about, "adopted a guest of an earlier life");
 	service->rest_where = event->found.on_disk ? LAUNCHER_REST_DISK : LAUNCHER_REST_MEMORY;
 	service->load.rested_at = event->found.booted ? clock_monotonic() : 0;
-	service_post(service, found_event(&event->found));
+	enum lifecycle_event found = found_event(service, &event->found);
+	service->instance->found_booting = found == EVENT_FOUND_BOOTING;
+	service_post(service, found);
 }
 
 static void on_listed(struct backend *backend, const struct launcher_event *event)

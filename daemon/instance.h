@@ -34,6 +34,7 @@ struct instance {
 	bool linked;             /* its neighbour entry is there */
 	bool open;               /* its route is there: packets do not ring (door.h) */
 	bool found;              /* of an earlier life of the daemon */
+	bool found_booting;      /* in the midst of its start */
 	bool outdated;           /* it was started from a definition that has changed since */
 	enum policy_ready ready; /* how it is watched for; the policy may change meanwhile */
 	struct readiness *readiness;

@@ -24,6 +24,7 @@ const struct lifecycle_row lifecycle_rows[] = {
 	{STATE_ASLEEP,     EVENT_PREPARE,          STATE_PREPARING,  DO(EFFECT_NEW_INSTANCE, EFFECT_START_PAUSED)},
 	{STATE_ASLEEP,     EVENT_WARM,             STATE_WARMING,    DO(START_COLD)},
 	{STATE_ASLEEP,     EVENT_FOUND_AWAKE,      STATE_AWAKE,      DO(EFFECT_LINK_UP, EFFECT_OPEN, EFFECT_LIVE)},
+	{STATE_ASLEEP,     EVENT_FOUND_BOOTING,    STATE_BOOTING,    DO(EFFECT_WATCH, EFFECT_LINK_UP)},
 	{STATE_ASLEEP,     EVENT_FOUND_PREPARED,   STATE_PREPARED,   NOTHING},
 	{STATE_ASLEEP,     EVENT_FOUND_SUSPENDED,  STATE_SUSPENDED,  DO(EFFECT_SETTLE)},
 
@@ -159,6 +160,7 @@ const struct lifecycle_ignored lifecycle_ignored_cells[] = {
 	{EVENT_REST, EVERY & ~IN(AWAKE), "only an awake guest is suspended"},
 	{EVENT_DEEPEN, EVERY & ~IN(SUSPENDED), "it is at rest no more, or on its way already"},
 	{EVENT_FOUND_AWAKE, EVERY & ~DOWN, "adoption comes before anything is started"},
+	{EVENT_FOUND_BOOTING, EVERY & ~DOWN, "adoption comes before anything is started"},
 	{EVENT_FOUND_PREPARED, EVERY & ~DOWN, "adoption comes before anything is started"},
 	{EVENT_FOUND_SUSPENDED, EVERY & ~DOWN, "adoption comes before anything is started"},
 };
@@ -200,6 +202,7 @@ static const char *const event_names[] = {
 	[EVENT_REST] = "rest",
 	[EVENT_DEEPEN] = "deepen",
 	[EVENT_FOUND_AWAKE] = "found-awake",
+	[EVENT_FOUND_BOOTING] = "found-booting",
 	[EVENT_FOUND_PREPARED] = "found-prepared",
 	[EVENT_FOUND_SUSPENDED] = "found-suspended",
 };

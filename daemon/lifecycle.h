@@ -48,6 +48,7 @@ enum lifecycle_event {
 	EVENT_REST,          /* suspend it */
 	EVENT_DEEPEN,        /* rest where service->rest_where says, without being woken for it */
 	EVENT_FOUND_AWAKE,   /* after a restart of the daemon */
+	EVENT_FOUND_BOOTING,
 	EVENT_FOUND_PREPARED,
 	EVENT_FOUND_SUSPENDED,
 	EVENT_COUNT,

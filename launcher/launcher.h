@@ -130,6 +130,7 @@ struct launcher_found {
 	const char *tap; /* "" for none */
 	bool paused;
 	bool booted;         /* paused after it had run: suspended; else prepared */
+	bool unready;        /* it runs, and has not said yet that it serves, as far as is known */
 	bool on_disk;        /* so it is kept: nothing of it runs */
 	uint64_t started_at; /* real time; 0: unknown */
 };

@@ -274,6 +274,8 @@ static void on_facts(struct vmm_guest *guest, const struct said *said)
 				    .tap = tap,
 				    .paused = said->head->flags & CONTROL_IS_PAUSED,
 				    .booted = said->head->flags & CONTROL_HAS_RUN,
+				    .unready = !(said->head->flags &
+						 (CONTROL_IS_PAUSED | CONTROL_IS_READY)),
 				    .started_at = said->head->started_at,
 			    }});
 	if (!guest->gone)

@@ -209,3 +209,23 @@ def test_kills(summond, places):
     summond.kill(signal.SIGTERM)
     check_same(lambda: picture(summond, others=CABLES), stopped, "left over, or lost, by the end")
     summond.start()
+
+
+@pytest.mark.skipif(BACKEND != "vmm", reason="only summon-vmm knows whether its guest is ready")
+@pytest.mark.parametrize("key", ["ipv4", "ipv6"])
+def test_who_boots_while_the_daemon_is_killed_is_waited_for(summond, places, key):
+    """Its clients are not let in before it listens: they would be refused."""
+    name = "slow.example.test"
+    summond.policy("slow", ready_timeout="30s", ring_tcp="80")
+    summond.call("PUT", f"/v1/services/{name}/site", bytes(1024))  # a tar without a file
+    site = summond.service(name)
+    address = summond.add(name, image=site["image"], initrd=site["initrd"], cmdline="work=2000ms",
+                          policy="slow")[key]
+    clients = [place.start("tcp", address, 80) for place in places]
+    summond.wait_state(name, "booting")
+    summond.kill()
+    summond.start()
+    answers = [finish(client) for client in clients]
+    assert [answer["error"] for answer in answers] == [0, 0, 0], answers
+    assert "asleep -> booting (found-booting)" in summond.log()
+    remove_all(summond, [{"name": name}])
