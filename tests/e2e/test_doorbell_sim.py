@@ -2,6 +2,7 @@
 """What rings and what does not, with guests of the sim backend whose network stacks are real: each
 is a namespace that is tied to its tap."""
 import errno
+import re
 import random
 import re
 import socket
@@ -113,6 +114,7 @@ def test_what_is_not_listed_is_refused(summond, places):
     assert door(summond)["port"] == 12
     assert "port 12" in summond.ctl("check", check=False).stdout
     assert re.search(r"doorbell.port +12", summond.ctl("show", NAME).stdout)
+    assert re.search(r"port +12$", summond.ctl("show", NAME).stdout, re.M)
     assert not summond.summons(NAME)
 
 
