@@ -84,6 +84,14 @@ static json_t *backends_json(const struct backends *backends)
 	return list;
 }
 
+/* Where it was read from: `summonctl rehearse` reads it, too. */
+static json_t *config_json(const struct daemon *daemon)
+{
+	CLEANUP(free)
+	char *path = daemon->config_path ? realpath(daemon->config_path, NULL) : NULL;
+	return json_text(path ? path : daemon->config_path ? daemon->config_path : "");
+}
+
 void control_get_status(void *ctx, struct http_request *request)
 {
 	struct control *control = ctx;
@@ -95,8 +103,8 @@ void control_get_status(void *ctx, struct http_request *request)
 		awake += service->state == STATE_AWAKE;
 	}
 	http_respond(request, 200,
-		json_pack("{s:s, s:I, s:b, s:i, s:i, s:{s:o, s:o, s:o, s:o}, s:o}", "version",
-			SUMMOND_VERSION, "uptime_ns",
+		json_pack("{s:s, s:o, s:I, s:b, s:i, s:i, s:{s:o, s:o, s:o, s:o}, s:o}", "version",
+			SUMMOND_VERSION, "config", config_json(daemon), "uptime_ns",
 			(json_int_t)(clock_monotonic() - daemon->started_at), "serving",
 			(int)daemon->serving, "services", (int)HASH_COUNT(daemon->registry.by_name),
 			"awake", awake, "counters", "dns",

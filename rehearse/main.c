@@ -17,7 +17,7 @@ enum { EXIT_USAGE = 2 };
 static const char help[] =
 	"summond-rehearse: runs a trace through summond's own code, on a clock of its own\n"
 	"\n"
-	"usage: summond-rehearse [--config FILE] TRACE <SCENE >REPORT\n"
+	"usage: summond-rehearse [--config FILE] [--label TEXT] TRACE <SCENE >REPORT\n"
 	"\n"
 	"It is what `summonctl rehearse` runs, which makes the scene (policies and services,\n"
 	"as the API gives them) and prints the report: see summonctl(1).\n";
@@ -59,7 +59,7 @@ static int rehearse(struct trace *trace, struct trace_event *first, const char *
 	return rc;
 }
 
-static int run(const char *path, const char *config)
+static int run(const char *path, const char *label, const char *config)
 {
 	struct error err = ERROR_INIT;
 	json_error_t problem;
@@ -71,11 +71,11 @@ static int run(const char *path, const char *config)
 			&err, -1, "the scene is no JSON: line %d: %s", problem.line, problem.text);
 		return fail(&err);
 	}
-	int rc = trace_open(path, &trace, &err);
+	int rc = trace_open(path, label, &trace, &err);
 	if (rc >= 0)
 		rc = trace_next(trace, &first, &err);
 	if (rc == 0)
-		rc = error_set(&err, -1, "%s: has no event", path);
+		rc = error_set(&err, -1, "%s: has no event", label);
 	if (rc >= 0)
 		rc = rehearse(trace, &first, config, scene, &err);
 	return rc < 0 ? fail(&err) : EXIT_SUCCESS;
@@ -83,20 +83,26 @@ static int run(const char *path, const char *config)
 
 int main(int argc, char **argv)
 {
-	static const struct option longs[] = {
-		{"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
-	const char *config = NULL;
+	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+		{"label", required_argument, NULL, 'l'}, {"help", no_argument, NULL, 'h'}, {0}};
+	const char *config = NULL, *label = NULL;
 	int option;
-	while ((option = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
-		if (option != 'c') {
+	while ((option = getopt_long(argc, argv, "c:l:h", longs, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			config = optarg;
+			break;
+		case 'l':
+			label = optarg;
+			break;
+		default:
 			fputs(help, option == 'h' ? stdout : stderr);
 			return option == 'h' ? EXIT_SUCCESS : EXIT_USAGE;
 		}
-		config = optarg;
 	}
 	if (optind + 1 != argc) {
 		fputs(help, stderr);
 		return EXIT_USAGE;
 	}
-	return run(argv[optind], config);
+	return run(argv[optind], label ? label : argv[optind], config);
 }

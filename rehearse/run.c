@@ -56,14 +56,16 @@ static void settle(struct daemon *daemon)
 {
 	do
 		uv_run(&daemon->loop, UV_RUN_NOWAIT);
-	while (!daemon->ending && uv_backend_timeout(&daemon->loop) == 0);
+	while (!daemon->ending && uv_loop_alive(&daemon->loop) &&
+		uv_backend_timeout(&daemon->loop) == 0);
 }
 
 /* When the next timer is due (monotonic). libuv's clock has milliseconds, rounded down. */
 static uint64_t next_due(const struct daemon *daemon)
 {
 	int wait = uv_backend_timeout(&daemon->loop);
-	if (wait < 0)
+	/* With nothing to wait for, libuv does not wait. */
+	if (wait < 0 || !uv_loop_alive(&daemon->loop))
 		return UINT64_MAX;
 	return (uv_now(&daemon->loop) + (uint64_t)wait) * NS_PER_MS;
 }

@@ -39,13 +39,12 @@ int trace_open_file(FILE *file, const char *label, struct trace **out, struct er
 	return 0;
 }
 
-int trace_open(const char *path, struct trace **out, struct error *err)
+int trace_open(const char *path, const char *label, struct trace **out, struct error *err)
 {
-	bool standard = strcmp(path, "-") == 0;
-	FILE *file = fopen(standard ? "/dev/stdin" : path, "re");
+	FILE *file = fopen(path, "re");
 	if (!file)
-		return error_set(err, -errno, "%s: %s", path, strerror(errno));
-	int rc = trace_open_file(file, standard ? "standard input" : path, out, err);
+		return error_set(err, -errno, "%s: %s", label, strerror(errno));
+	int rc = trace_open_file(file, label, out, err);
 	if (rc < 0)
 		fclose(file);
 	return rc;

@@ -37,9 +37,9 @@ struct trace_event {
 
 struct trace;
 
-/* "-": standard input. */
-int trace_open(const char *path, struct trace **out, struct error *err);
-/* Takes over the file, where it succeeds; `label` is what errors call it. */
+/* `label` is what errors call it. */
+int trace_open(const char *path, const char *label, struct trace **out, struct error *err);
+/* Takes over the file, where it succeeds. */
 int trace_open_file(FILE *file, const char *label, struct trace **out, struct error *err);
 void trace_close(struct trace *trace);
 

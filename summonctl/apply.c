@@ -313,7 +313,7 @@ static int apply_service(struct apply *apply, const struct config_node *node)
 
 /* --- the file --- */
 
-static int check_file(const struct config_node *root)
+int apply_check_file(const struct config_node *root)
 {
 	for (const struct config_node *kind = root->first; kind; kind = kind->next) {
 		if (strcmp(kind->key, "policy") != 0 && strcmp(kind->key, "service") != 0)
@@ -338,7 +338,7 @@ static int apply_all(struct apply *apply, const struct config_node *root)
 		const char *key;
 		int (*apply)(struct apply *apply, const struct config_node *node);
 	} kinds[] = {{"policy", apply_policy}, {"service", apply_service}};
-	int rc = check_file(root);
+	int rc = apply_check_file(root);
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		const struct config_node *kind = config_node_find(root, kinds[i].key);
 		for (const struct config_node *node = kind ? kind->first : NULL;

@@ -107,6 +107,7 @@ int run_key_add(struct context *, const struct arguments *);
 int run_key_ds(struct context *, const struct arguments *);
 int run_key_activate(struct context *, const struct arguments *);
 int run_key_remove(struct context *, const struct arguments *);
+int run_rehearse(struct context *, const struct arguments *);
 int run_status(struct context *, const struct arguments *);
 int run_check(struct context *, const struct arguments *);
 

@@ -21,6 +21,10 @@ int definition_set(json_t *definition, const char *option, const char *value, co
 /* `path` from `folder`, for the caller to free; NULL: no memory. */
 char *path_from(const char *folder, const char *path);
 
+/* Whether the file has policies and services, and nothing else; says where not. */
+struct config_node;
+int apply_check_file(const struct config_node *root);
+
 /* The folder as an archive, in a temporary file that the caller closes; NULL on error. */
 FILE *site_open(const char *folder, struct error *err);
 /* Sends it. Returns the status, or 0 after it has said what is wrong. */

@@ -82,6 +82,22 @@ static const struct command_option summons_options[] = {
 	{0},
 };
 
+static const struct command_option rehearse_options[] = {
+	{"trace", 0, "FILE", "queries and packets, as CSV; - reads standard input"},
+	{"from-history", 0, NULL, "the summons that the daemon remembers, as the trace"},
+	{"policy", 0, "FILE", "policies and services as of apply, to compare with"},
+	{"services", 0, "FILE", "the same, in the place of the daemon's"},
+	{"config", 0, "FILE", "the summond.conf; else the daemon's own, or the defaults"},
+	{"boot", 0, "DURATION", "how long guests boot; else as recorded, or 100ms"},
+	{"resume", 0, "DURATION", "how long they take out of memory; 5ms"},
+	{"restore", 0, "DURATION", "how long they take from disk; 50ms"},
+	{"sim", 0, "WORDS", "more settings of the simulation, as in jitter=20"},
+	{"tail", 0, "DURATION", "how long it goes on after the last event (10min)"},
+	{"https", 0, NULL, "names have HTTPS records: such queries wake"},
+	{"all", 0, NULL, "every service, not only those that take most"},
+	{0},
+};
+
 static const struct command_option key_remove_options[] = {
 	{"unsign", 0, NULL, "the last one, too: the zone is not signed any more"},
 	{0},
@@ -119,6 +135,8 @@ static const struct command commands[] = {
 	{"key activate", "ZONE TAG", 2, 2, "Sign with this key from now on", NULL,
 		run_key_activate},
 	{"key remove", "ZONE TAG", 2, 2, "Remove a key", key_remove_options, run_key_remove},
+	{"rehearse", "--trace FILE", 0, 0, "What a trace would cost, with these and other policies",
+		rehearse_options, run_rehearse},
 	{"status", "", 0, 0, "The daemon and its counters", NULL, run_status},
 	{"check", "", 0, 0, "Is everything in order?", NULL, run_check},
 };
