@@ -94,7 +94,7 @@ def answer(state, method, path, query, body):
     key = (method, *[part if i % 2 == 0 else "*" for i, part in enumerate(parts)])
     name = parts[1] if len(parts) > 1 else None
     if key == ("GET", "status"):
-        return 200, {"version": "9.9", "serving": True, "uptime_ns": 93_784_000_000_000,
+        return 200, {"version": "9.9", "config": "/etc/summond/summond.conf", "serving": True, "uptime_ns": 93_784_000_000_000,
                      "services": len(state.services), "awake": 0, "counters": {"dns": {"udp_queries": 42}},
                      "backends": [{"name": "sim", "summary": "a fake hypervisor", "description": "a fake",
                                   "usable": True, "failure": "", "capabilities": ["suspend"]},
