@@ -236,7 +236,7 @@ void summon_fail(struct service *service, const char *failure)
 	snprintf(ede.text, sizeof(ede.text), "failed before stage %s",
 		summon_stage_name(missed_stage(summon)));
 	struct dns_ede detailed = ede;
-	snprintf(detailed.text, sizeof(detailed.text), "%s: %.80s", ede.text, failure);
+	snprintf(detailed.text, sizeof(detailed.text), "%.44s: %.80s", ede.text, failure);
 	tell_all(summon, DNS_REPLY_SERVFAIL, &ede, &detailed, failure);
 	log_line(&service->daemon->log, LOG_WARNING, about(summon), "failed: %s; cause: %s",
 		failure, summon->cause);

@@ -10,8 +10,8 @@
 
 struct waiting_message {
 	struct waiting_message *next;
-	size_t size; /* of the whole */
-	struct xl_message message;
+	size_t size;
+	char message[]; /* a struct xl_message, but no more of its text than there is */
 };
 
 void outbox_init(struct outbox *outbox, int socket)
@@ -36,7 +36,7 @@ void outbox_finish(struct outbox *outbox)
 }
 
 /* False where it has to wait. */
-static bool send_now(struct outbox *outbox, const struct xl_message *message, size_t size)
+static bool send_now(struct outbox *outbox, const void *message, size_t size)
 {
 	ssize_t sent = send(outbox->socket, message, size, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (sent < 0 && (errno == EAGAIN || errno == ENOBUFS))
@@ -51,21 +51,21 @@ void outbox_send(struct outbox *outbox, const struct xl_message *message, size_t
 	size += HEAD_SIZE;
 	if (outbox->broken || (!outbox->first && send_now(outbox, message, size)))
 		return;
-	struct waiting_message *waiting = malloc(offsetof(struct waiting_message, message) + size);
+	struct waiting_message *waiting = malloc(sizeof(*waiting) + size);
 	if (!waiting) {
 		outbox->broken = true; /* the next summon-xl tells it all anew */
 		return;
 	}
 	waiting->next = NULL;
 	waiting->size = size;
-	memcpy(&waiting->message, message, size);
+	memcpy(waiting->message, message, size);
 	*outbox->end = waiting;
 	outbox->end = &waiting->next;
 }
 
 void outbox_flush(struct outbox *outbox)
 {
-	while (outbox->first && send_now(outbox, &outbox->first->message, outbox->first->size))
+	while (outbox->first && send_now(outbox, outbox->first->message, outbox->first->size))
 		drop_first(outbox);
 }
 
