@@ -263,6 +263,8 @@ void door_open(struct service *service)
 	if (!daemon->doorbell || !instance->tap[0])
 		return;
 	instance->open = true;
+	if (instance_tap_use(service->backend->ops) == LINK_TAP_BY_NAME)
+		link_catch_up(daemon->link, instance->tap);
 	for (size_t i = 0; i < 2; i++)
 		if (ip_address_is_set(addresses[i]) &&
 			link_open(daemon->link, addresses[i], &err) < 0)

@@ -164,9 +164,9 @@ int instance_link_up(struct service *service, struct error *err)
 	if (!link || !instance->tap[0])
 		return 0;
 	instance->linked = true;
-	/* Without, the bridge learns it from the guest's first frame. A device that the hypervisor makes
-	 * is not known to us. */
-	if (service->backend->ops->tap != LAUNCHER_TAP_MADE)
+	/* Without, the bridge learns it from the guest's first frame. So it does of a tap that a
+	 * hypervisor opens in its own time, and of a device that it makes. */
+	if (instance_tap_use(service->backend->ops) != LINK_TAP_BY_NAME)
 		link_place(link, instance->tap, &service->mac, NULL);
 	int rc = 0;
 	if (ip_address_is_set(&instance->ipv4))

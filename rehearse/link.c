@@ -106,6 +106,11 @@ int link_place(struct link *link, const char *tap, const struct mac_address *mac
 	return 0;
 }
 
+void link_catch_up(struct link *link, const char *tap)
+{
+	(void)link, (void)tap;
+}
+
 int link_open(struct link *link, const struct ip_address *address, struct error *err)
 {
 	return link_up(link, address, NULL, err);

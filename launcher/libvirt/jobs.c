@@ -13,6 +13,8 @@
 
 #define SETTLE_TRIES   250
 #define SETTLE_STEP_US 20000
+#define BUSY_TRIES     100
+#define BUSY_STEP_US   10000
 
 CLEANUP_DEFINE(domain, virDomainPtr, virDomainFree)
 
@@ -109,16 +111,32 @@ static void job_list(virConnectPtr connection, const struct job_context *context
 		saved_list(connection, context, job);
 }
 
+/* Every child that is forked holds all descriptors until it runs its program: a tap that was just made
+ * can be busy for that long. */
+static virDomainPtr create(virConnectPtr connection, const char *xml, unsigned flags)
+{
+	virDomainPtr domain = NULL;
+	for (int tries = 0; tries < BUSY_TRIES && !domain; tries++) {
+		domain = virDomainCreateXML(connection, xml, flags);
+		const virError *last = domain ? NULL : virGetLastError();
+		if (!domain && !(last && last->code == VIR_ERR_SYSTEM_ERROR && last->int1 == EBUSY))
+			break;
+		if (!domain)
+			usleep(BUSY_STEP_US);
+	}
+	return domain;
+}
+
 static virDomainPtr domain_create(virConnectPtr connection, const struct job *job, bool *paused)
 {
 	*paused = job->paused || job->stream; /* so that its console is open before it speaks */
-	virDomainPtr domain = virDomainCreateXML(
-		connection, job->xml, *paused ? VIR_DOMAIN_START_PAUSED : VIR_DOMAIN_NONE);
+	virDomainPtr domain =
+		create(connection, job->xml, *paused ? VIR_DOMAIN_START_PAUSED : VIR_DOMAIN_NONE);
 	const virError *last = domain ? NULL : virGetLastError();
 	if (!last || last->code != VIR_ERR_INVALID_ARG || job->paused || !job->stream)
 		return domain;
 	*paused = false; /* this driver cannot */
-	return virDomainCreateXML(connection, job->xml, VIR_DOMAIN_NONE);
+	return create(connection, job->xml, VIR_DOMAIN_NONE);
 }
 
 /* A guest whose console cannot be had serves all the same. */

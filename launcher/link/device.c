@@ -4,8 +4,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -91,6 +94,14 @@ int device_delete(struct netlink *netlink, int index)
 	struct ifinfomsg header = {.ifi_index = index};
 	return netlink_request(
 		netlink, netlink_message(RTM_DELLINK, 0, &header, sizeof(header)), NULL, NULL);
+}
+
+bool device_has_carrier(const struct netlink *netlink, const char *name)
+{
+	struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
+	struct ifreq request = {.ifr_data = (char *)&link};
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	return ioctl(netlink->fd, SIOCETHTOOL, &request) == 0 && link.data;
 }
 
 int device_set(const char *folder, const char *name, const char *key, const char *value)

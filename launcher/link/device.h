@@ -27,6 +27,10 @@ int device_each(
 /* Sets it up, as a port of `master` where that is not 0. */
 int device_raise(struct netlink *netlink, int index, int master);
 int device_delete(struct netlink *netlink, int index);
+/* Whether somebody holds the other end of a tap; false where there is no such device. A bridge that
+ * was still to hear of a change has heard of it when this returns: by itself the kernel tells of a
+ * change soon after another only up to a second later, and till then the port forwards nothing. */
+bool device_has_carrier(const struct netlink *netlink, const char *name);
 
 /* Writes /proc/sys/net/FOLDER/NAME/KEY, e.g. of folder "ipv4/conf". 0 or a negative errno. */
 int device_set(const char *folder, const char *name, const char *key, const char *value);

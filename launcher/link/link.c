@@ -243,6 +243,11 @@ int link_prepare(struct link *link, const struct ip_address *address, const stru
 	return route_add_neighbour(&link->netlink, &link->bridge, address, mac, err);
 }
 
+void link_catch_up(struct link *link, const char *tap)
+{
+	device_has_carrier(&link->netlink, tap);
+}
+
 int link_open(struct link *link, const struct ip_address *address, struct error *err)
 {
 	return route_open(&link->netlink, &link->bridge, address, err);

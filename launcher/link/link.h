@@ -76,6 +76,8 @@ int link_place(
 /* The neighbour alone: reaches the guest from a socket that is bound to the bridge. */
 int link_prepare(struct link *link, const struct ip_address *address, const struct mac_address *mac,
 	struct error *err);
+/* A hypervisor has opened the tap by its name: what is sent to the guest from now on goes through. */
+void link_catch_up(struct link *link, const char *tap);
 /* The host route alone, where the neighbour is there. */
 int link_open(struct link *link, const struct ip_address *address, struct error *err);
 /* Takes the host route away and leaves the neighbour: packets ring the doorbell again. */
