@@ -59,7 +59,10 @@ def check_connected(summond, *answers):
     takes more than a second for a start. Nothing was lost."""
     assert all(answer["error"] == 0 for answer in answers), answers
     repeated = summond.service(NAME)["doorbell"]["repeated"]
-    assert sum(answer["retransmissions"] for answer in answers) <= repeated
+    # Beside libvirt, one solicitation of a bridge's IPv6 client in some hundred goes unanswered; the
+    # next one is a second later, and so is its SYN.
+    unheard = BACKEND != "vmm" and any(":" in answer["source"] for answer in answers)
+    assert sum(answer["retransmissions"] for answer in answers) <= repeated + unheard
 
 
 @pytest.mark.parametrize("place", PLACES)
