@@ -248,10 +248,13 @@ static void expire(struct service *service)
 	door_refuse(service);
 	needs_moved(service);
 	struct load load = service_load(service);
-	if (load.pinned)
+	if (load.pinned && service->state != STATE_ASLEEP) {
 		service_demand(service, "pin", clock_monotonic());
-	else
-		service_consider(service);
+		return;
+	}
+	service->unasked++;
+	service->unasked_at = clock_monotonic();
+	service_consider(service);
 }
 
 /* Where those who waited have been told, nobody may come for it any more; a packet or a pin has
@@ -297,7 +300,7 @@ void admission_enter(struct service *service)
 {
 	struct admissions *admission = &service->daemon->admission;
 	struct claim *claim = &service->claim;
-	if (claim->queued || claim->admitted)
+	if (claim->queued || claim->admitted || service->removed)
 		return;
 	/* What is under way is joined; an awake guest that is sent away is followed by its next life. */
 	bool met = needs_are_met(service);

@@ -113,13 +113,20 @@ bool needs_are_met(const struct service *service)
 	return !service->policy->policy.needs[0] || !needs_missing(service, name);
 }
 
+/* Its last starts have failed: who needs it does not have it started any sooner than clients do. */
+static bool backs_off(const struct service *service)
+{
+	uint64_t wait = decide_backoff(&service->policy->policy, service->load.failures);
+	return clock_monotonic() - service->load.failed_at < wait;
+}
+
 void needs_wake(struct service *service)
 {
 	char name[POLICY_VALUE_MAX + 1], cause[SUMMON_CAUSE_MAX + 1];
 	snprintf(cause, sizeof(cause), "needed by %.80s", service->def.name);
 	for (const char *at = service->policy->policy.needs; list_next(&at, name);) {
 		struct service *needed = find(service, name);
-		if (needed && !is_there(needed))
+		if (needed && !is_there(needed) && !backs_off(needed))
 			service_demand(needed, cause, clock_monotonic());
 	}
 }

@@ -11,6 +11,7 @@
 #include "daemon/names.h"
 #include "daemon/pins.h"
 #include "daemon/shells.h"
+#include "daemon/summon.h"
 #include "daemon/tiers.h"
 
 /* --- definitions --- */
@@ -162,5 +163,8 @@ void registry_remove_service(struct registry *registry, struct service *service)
 	shells_reckon(service->daemon);
 	service->stop_how = LAUNCHER_STOP_DESTROY;
 	service_set_error(service, "it was removed");
+	/* Also where it waits for a place while it rests or goes: nobody may start it any more. */
+	summon_fail(service, service->last_error);
+	door_refuse(service);
 	service_post(service, EVENT_RETIRE);
 }

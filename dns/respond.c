@@ -11,10 +11,11 @@
 
 #define DEFAULT_MAX_WAITING 4096
 
-/* New signatures a second: for one network, and for all clients that may not be where they say.
- * One takes 40 us, and random names need as many as there are queries. */
+/* New signatures a second: for one network, for all clients that may not be where they say, and for all
+ * that are. One takes 40 us, and random names need as many as there are queries. */
 #define SIGN_NETWORK   1000
 #define SIGN_STRANGERS 5000
+#define SIGN_VERIFIED  8000
 
 static uint32_t real_seconds(void)
 {
@@ -290,8 +291,9 @@ static bool may_sign(struct exchange *exchange, uint64_t now)
 	const struct prefixes *exempt = responder->limiter.exempt;
 	return (exempt && prefixes_match(exempt, source)) ||
 	       (limit_check(&responder->signing, source, 0, now) == LIMIT_PASS &&
-		       (is_verified(exchange) ||
-			       limit_take(&responder->strangers, SIGN_STRANGERS, now)));
+		       (is_verified(exchange)
+				       ? limit_take(&responder->verified, SIGN_VERIFIED, now)
+				       : limit_take(&responder->strangers, SIGN_STRANGERS, now)));
 }
 
 /* The answer wants signatures that nobody had yet. */

@@ -34,6 +34,7 @@ struct responder {
 	struct limiter limiter;
 	struct limiter signing;        /* of signatures for one network */
 	struct limit_bucket strangers; /* of signatures for all who may not be where they say */
+	struct limit_bucket verified;  /* and for all who are */
 	struct cookies cookies;
 	enum dns_cookie_mode cookie_mode;
 	char nsid[CHAOS_MAX_TEXT + 1]; /* "": none */

@@ -240,10 +240,12 @@ int tsig_verify(const struct tsig_keys *keys, const uint8_t *bytes, size_t size,
 
 /* --- answers --- */
 
-/* Errors of the key or the MAC are told unsigned: the client cannot trust them in any case. */
+/* Errors of the key or the MAC are told unsigned: the client cannot trust them in any case, and who has
+ * not shown that it knows the key gets nothing signed. */
 static bool is_unsigned(const struct tsig *tsig)
 {
-	return tsig->error == TSIG_BADKEY || tsig->error == TSIG_BADSIG;
+	return tsig->error == TSIG_BADKEY || tsig->error == TSIG_BADSIG ||
+	       tsig->error == TSIG_BADTRUNC;
 }
 
 static bool sign_message(struct tsig *tsig, const uint8_t *message, size_t size, uint64_t time,

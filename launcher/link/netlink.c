@@ -2,6 +2,7 @@
 #include "launcher/link/netlink.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -101,9 +102,18 @@ static int read_message(
 	return rc < 0 ? rc : 0;
 }
 
+static bool is_part_of_dump(const struct nlmsghdr *message)
+{
+	return (message->nlmsg_flags & NLM_F_MULTI) && message->nlmsg_type != NLMSG_DONE &&
+	       message->nlmsg_type != NLMSG_ERROR;
+}
+
+/* A dump is read to its end, also one that has failed: until then the kernel begins no other on this
+ * socket (EBUSY). */
 static int receive(struct netlink *netlink, netlink_fn answer, void *ctx)
 {
 	char buffer[RECEIVE_BUFFER] __attribute__((aligned(NLMSG_ALIGNTO)));
+	int failure = 0;
 	for (;;) {
 		struct sockaddr_nl from = {0};
 		socklen_t from_size = sizeof(from);
@@ -120,9 +130,11 @@ static int receive(struct netlink *netlink, netlink_fn answer, void *ctx)
 			message = nlmsg_next(message, &rest)) {
 			if (message->nlmsg_seq != netlink->sequence)
 				continue; /* left over from a request that ended early */
-			int rc = read_message(netlink, message, answer, ctx);
-			if (rc != 0)
-				return rc < 0 ? rc : 0;
+			int rc = read_message(netlink, message, failure ? NULL : answer, ctx);
+			if (rc < 0 && failure == 0)
+				failure = rc;
+			if (rc != 0 && !is_part_of_dump(message))
+				return failure;
 		}
 	}
 }

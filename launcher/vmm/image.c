@@ -3,11 +3,15 @@
 #include <fcntl.h>
 #include <gelf.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "guest-kernel/include/summon_abi.h"
 #include "launcher/vmm/vmm.h"
+
+/* As much as summon-vmm reads, too. */
+#define NOTES_MAX 4096
 
 /* The version of the ABI that a segment of notes names, or 0. */
 static uint32_t version_in(Elf *elf, const GElf_Phdr *segment)
@@ -37,7 +41,8 @@ static uint32_t version_of(Elf *elf)
 		return 0;
 	for (size_t i = 0; i < count && version == 0; i++) {
 		GElf_Phdr segment;
-		if (gelf_getphdr(elf, (int)i, &segment) && segment.p_type == PT_NOTE)
+		if (gelf_getphdr(elf, (int)i, &segment) && segment.p_type == PT_NOTE &&
+			segment.p_filesz <= NOTES_MAX)
 			version = version_in(elf, &segment);
 	}
 	return version;
@@ -45,9 +50,12 @@ static uint32_t version_of(Elf *elf)
 
 int vmm_check_image(const char *path, struct error *err)
 {
-	CLEANUP(close) int file = open(path, O_RDONLY | O_CLOEXEC);
+	CLEANUP(close) int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (file < 0)
 		return error_set(err, -EINVAL, "image: %s: %s", path, strerror(errno));
+	struct stat info;
+	if (fstat(file, &info) < 0 || !S_ISREG(info.st_mode))
+		return error_set(err, -EINVAL, "image: %s is no regular file", path);
 	elf_version(EV_CURRENT);
 	Elf *elf = elf_begin(file, ELF_C_READ, NULL);
 	uint32_t version = elf ? version_of(elf) : 0;

@@ -150,3 +150,23 @@ def test_a_backend_that_fails_is_left_alone(start):
     assert counters(summond)["broken"] == 1
     wait_for(lambda: summond.dig(ONE).addresses, "it to be tried again")
     assert summond.dig(names[0]).ede_text.startswith("failed")
+
+
+def test_what_is_removed_while_it_waits_is_not_started(start):
+    summond = start("starts = 1")
+    summond.policy("ahead", start="suspended", hold="5s", ttl="0")
+    summond.add(ONE, policy="ahead")
+    summond.wait_state(ONE, "suspended")
+    summond.add(TWO, policy="stay", cmdline="sim.never_ready=yes")
+    other = summond.dig_start(TWO)
+    wait_for(lambda: summond.state(TWO) == "booting", "the only place to be taken")
+    waits = summond.dig_start(ONE)
+    wait_for(lambda: counters(summond)["queued"] == 1, "the other to wait")
+    assert summond.call("DELETE", f"/v1/services/{ONE}")[0] == 204
+    assert "status: SERVFAIL" in waits.communicate(timeout=60)[0]
+    wait_for(lambda: [found["service"] for found in summond.get("/v1/instances")["instances"]] == [TWO],
+             "it to be gone")
+    assert counters(summond)["queued"] == 0
+    summond.call("DELETE", f"/v1/services/{TWO}")
+    other.communicate(timeout=60)
+    wait_for(lambda: not summond.get("/v1/instances")["instances"], "nothing to run")
