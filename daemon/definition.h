@@ -40,27 +40,6 @@ int definition_check_files(
  * What other names there are does not matter to a guest. */
 bool definition_boots_differently(const struct store_service *a, const struct store_service *b);
 bool definition_moved(const struct store_service *a, const struct store_service *b);
-/* definition_domain.c: what it says of the guest's domain. Whether the backend takes it (-ENOTSUP),
- * and no other service has it (-EEXIST). */
-struct launcher_ops;
-int definition_check_domain(const struct daemon *daemon, const struct store_service *def,
-	const struct launcher_ops *ops, struct error *err);
-/* Blocking: whether what it needs of the host is there. */
-int definition_check_devices(const struct store_service *def, struct error *err);
-/* -EINVAL, where it is no file that can be read. */
-struct stat;
-int definition_check_file(const char *key, const char *path, struct stat *info, struct error *err);
-
-/* definition_domain.c: what it says of the guest's domain. Whether the backend takes it (-ENOTSUP),
- * and no other service has it (-EEXIST). */
-struct launcher_ops;
-int definition_check_domain(const struct daemon *daemon, const struct store_service *def,
-	const struct launcher_ops *ops, struct error *err);
-/* Blocking: whether what it needs of the host is there. */
-int definition_check_devices(const struct store_service *def, struct error *err);
-/* -EINVAL, where it is no file that can be read. */
-struct stat;
-int definition_check_file(const char *key, const char *path, struct stat *info, struct error *err);
 
 /* definition_domain.c: what it says of the guest's domain. Whether the backend takes it (-ENOTSUP),
  * and no other service has it (-EEXIST). */

@@ -59,8 +59,7 @@ def check_connected(summond, *answers):
     takes more than a second for a start. Nothing was lost."""
     assert all(answer["error"] == 0 for answer in answers), answers
     repeated = summond.service(NAME)["doorbell"]["repeated"]
-    # Beside libvirt, one solicitation of a bridge's IPv6 client in some hundred goes unanswered; the
-    # next one is a second later, and so is its SYN.
+    # Seen beside libvirt, and not understood: an IPv6 client whose first SYN does not reach the door.
     unheard = BACKEND != "vmm" and any(":" in answer["source"] for answer in answers)
     assert sum(answer["retransmissions"] for answer in answers) <= repeated + unheard
 
