@@ -49,12 +49,17 @@ static void sweep(
 
 void traces_sweep(const struct virt *virt)
 {
+	/* Of the embedded driver: a daemon that is killed while a domain is removed leaves its pid file. */
+	static const struct {
+		const char *folder, *suffix;
+	} driver[] = {{"log/qemu", ".log"}, {"run/qemu", ".pid"}};
 	char folder[512], before[16];
 	snprintf(before, sizeof(before), "%.8s-", virt->identity);
 	if ((size_t)snprintf(folder, sizeof(folder), "%s/console", virt->state_dir) <
 		sizeof(folder))
 		sweep(virt, folder, before, "");
-	if (virt->settings.root && (size_t)snprintf(folder, sizeof(folder), "%s/log/qemu",
-					   virt->settings.root) < sizeof(folder))
-		sweep(virt, folder, virt->prefix, ".log");
+	for (size_t i = 0; virt->settings.root && i < sizeof(driver) / sizeof(driver[0]); i++)
+		if ((size_t)snprintf(folder, sizeof(folder), "%s/%s", virt->settings.root,
+			    driver[i].folder) < sizeof(folder))
+			sweep(virt, folder, virt->prefix, driver[i].suffix);
 }

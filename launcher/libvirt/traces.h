@@ -10,7 +10,8 @@
  * Why a guest did not start, libvirt's error says.
  */
 void traces_remove(const struct instance *instance);
-/* Of those that ended while no daemon was there: once the guests that there are, are known. */
+/* Of those that ended while no daemon was there, or while it was killed, with their pid files: once the
+ * guests that there are, are known. */
 void traces_sweep(const struct virt *virt);
 
 #endif

@@ -353,6 +353,23 @@ def test_killed_while_a_guest_boots(summond):
     assert len(summond.monitors()) == 1
 
 
+@pytest.mark.skipif(BACKEND != "libvirt", reason="pid files are libvirt's")
+def test_the_pid_file_of_a_domain_that_is_no_more_is_swept(summond):
+    """A daemon that is killed while it removes a domain leaves it."""
+    put_site(summond)
+    assert fetch(summond)[0] == 200
+    ours, = (summond.folder / "state/libvirt/libvirt/run/qemu").glob("summond-*.pid")
+    left = ours.with_name(ours.stem + "7.pid")
+    foreign = ours.with_name("driver-7.pid")
+    for file in (left, foreign):
+        file.write_text("1")
+    summond.kill()
+    summond.start()
+    wait_for(lambda: not left.exists(), "the file to be gone")
+    assert ours.exists() and foreign.exists()
+    assert fetch(summond)[0] == 200
+
+
 @pytest.mark.skipif(BACKEND != "libvirt", reason="domains are libvirt's")
 def test_a_domain_of_the_users_own(summond):
     xml = """<domain type='qemu'>
