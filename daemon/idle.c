@@ -219,13 +219,15 @@ void idle_evict(struct service *service, enum policy_retire how)
 
 void idle_load(const struct service *service, struct load *load)
 {
-	if (!service->instance || service->instance->leaving != LEAVING_ORDERED)
+	const struct instance *instance = service->instance;
+	if (!instance || instance->leaving != LEAVING_ORDERED)
 		return;
-	enum policy_retire how = service->instance->leave_how;
-	load->remembers = how == POLICY_RETIRE_SUSPEND || how == POLICY_RETIRE_SNAPSHOT;
-	load->state = service->summon   ? LOAD_STARTING
-		      : load->remembers ? LOAD_ASLEEP
-					: LOAD_STOPPING;
+	load->remembers = instance->leave_how == POLICY_RETIRE_SUSPEND ||
+			  instance->leave_how == POLICY_RETIRE_SNAPSHOT;
+	/* What is under way ends with the guest that runs: the last words of a connection that closes
+	 * wake nobody. What goes on beyond that finds it at rest. */
+	bool rests = load->remembers && clock_monotonic() >= instance->leave_by;
+	load->state = service->summon ? LOAD_STARTING : rests ? LOAD_ASLEEP : LOAD_STOPPING;
 }
 
 static void look(void *ctx)

@@ -3,6 +3,7 @@
 survives its guest's rest where the guest keeps its memory."""
 import socket
 import subprocess
+import time
 
 import pytest
 from harness import BACKEND, BUILD, HANG, Summond, wait_for
@@ -52,8 +53,8 @@ class Connection:
 
 
 def serve(summond, name, **options):
-    summond.policy("connected", idle_after="300ms", min_life="0", ttl="0", ring_tcp="7",
-                   ring_rate="none", ready_timeout="30s", **options)
+    summond.policy("connected", **{"idle_after": "300ms", "min_life": "0", "ttl": "0", "ring_tcp": "7",
+                                   "ring_rate": "none", "ready_timeout": "30s", **options})
     return summond.add(name, image="echo", policy="connected")
 
 
@@ -95,6 +96,28 @@ def test_a_connection_survives_its_guests_rest(summond, key, how):
     connection.say(b"and again")
     connection.close()
     assert summond.service(NAME)["doorbell"]["woke"] == 4
+
+
+def test_the_last_words_of_a_connection_do_not_call_its_guest_back(summond):
+    """What is said between the order to rest and the rest is for the guest that still runs. On a
+    machine so busy that the client pauses, it may come when the guest has rested: hence ten tries."""
+    service = serve(summond, NAME, activity="traffic", retire="suspend", idle_after="0")
+
+    def rests():
+        begun = summond.log().count("awake -> suspending")
+        connection = Connection(service["ipv4"])
+        connection.say(b"here I am")
+        assert summond.call("POST", f"/v1/services/{NAME}/retire", {})[0] == 202
+        for word in range(20):
+            connection.say(b"one more %d" % word)
+        connection.close()
+        wait_for(lambda: summond.log().count("awake -> suspending") > begun, "the rest")
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end and summond.state(NAME) != "awake":
+            time.sleep(0.02)
+        return summond.state(NAME) == "suspended"
+
+    assert any(rests() for _ in range(10))
 
 
 @pytest.mark.skipif(BACKEND != "vmm", reason="only guests of summon-vmm begin anew from the disk")
