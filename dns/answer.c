@@ -97,10 +97,18 @@ size_t answer_write(const struct query *query, const struct answer *answer,
 	const struct edns_reply *edns, size_t limit, uint8_t *out)
 {
 	struct writer writer;
+	struct edns_reply spare;
+	size_t reserve = edns_reserve(query, edns);
 	writer.query = query;
 	writer.out = out;
 	writer.size = DNS_HEADER_SIZE + query->question_size;
-	writer.limit = limit - edns_reserve(query, edns);
+	if (writer.size + reserve > limit) {
+		spare = (struct edns_reply){.cookie = edns->cookie};
+		edns = &spare;
+		reserve = edns_reserve(query, edns);
+		limit = limit > writer.size + reserve ? limit : writer.size + reserve;
+	}
+	writer.limit = limit - reserve;
 	memset(writer.count, 0, sizeof(writer.count));
 	wire_put16(out, query->id);
 	out[2] = DNS_FLAG_QR | query->flags | (answer->authoritative ? DNS_FLAG_AA : 0) |

@@ -60,8 +60,8 @@ bool answer_has_records(const struct answer *answer);
 /* The most bytes that an answer may have. */
 size_t answer_limit(const struct query *query, bool tcp);
 
-/* Writes the answer, at most `limit` bytes of it (512 or more), truncated with TC where it does not
- * fit, and returns its size. */
+/* Writes the answer, at most `limit` bytes of it, truncated with TC where it does not fit, and returns
+ * its size. The question, OPT and a cookie are always there, even beyond the limit. */
 size_t answer_write(const struct query *query, const struct answer *answer,
 	const struct edns_reply *edns, size_t limit, uint8_t *out);
 

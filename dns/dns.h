@@ -84,7 +84,8 @@ enum dns_cookie_mode {
 #define DNS_COOKIE_SECRET_SIZE 16
 
 /* All count up. An answer is one of: answered (with records), nodata, nxdomain, refused, servfail,
- * malformed, unsupported (opcode, EDNS version, cookie); of a held query, once it is answered. */
+ * malformed, unsupported (opcode, EDNS version, cookie, signature); of a held query, once it is
+ * answered. */
 struct dns_counters {
 	uint64_t udp_queries, tcp_queries, malformed, answered, refused, nxdomain, nodata, servfail,
 		unsupported;

@@ -251,7 +251,7 @@ static enum forward_result take(void *ctx, const struct request *request, const 
 	if (id.generation == 0 || !forwarding || forwarding->joined == MAX_JOINED)
 		return FORWARD_BUSY;
 	forwarding->clients[forwarding->joined++] = id;
-	waiting_put(waiting, request->client, query, 0, request->owner);
+	waiting_put(waiting, request->client, query, request->tsig, 0, request->owner);
 	responder->counters.forwarded++;
 	return FORWARD_TAKEN;
 }

@@ -74,3 +74,24 @@ enum limit_verdict limit_check(
 		return beyond(limiter, bucket, client);
 	return LIMIT_PASS;
 }
+
+int limit_work_init(
+	struct limit_work *work, uint32_t network, uint32_t strangers, uint32_t verified)
+{
+	*work = (struct limit_work){.strangers_rate = strangers, .verified_rate = verified};
+	return limit_init(&work->network, network, 0);
+}
+
+void limit_work_finish(struct limit_work *work)
+{
+	limit_finish(&work->network);
+}
+
+bool limit_work_take(
+	struct limit_work *work, const struct sockaddr *client, bool verified, uint64_t now)
+{
+	if (limit_check(&work->network, client, 0, now) != LIMIT_PASS)
+		return false;
+	return verified ? limit_take(&work->verified, work->verified_rate, now)
+			: limit_take(&work->strangers, work->strangers_rate, now);
+}

@@ -46,4 +46,22 @@ void limit_finish(struct limiter *limiter);
 enum limit_verdict limit_check(
 	struct limiter *limiter, const struct sockaddr *client, uint64_t kind, uint64_t now);
 
+/*
+ * Work that packets have done, other than an answer's: signatures that are made or verified. So much of
+ * it a second is there for one network, for all clients that may not be where they say, and for all
+ * that are.
+ */
+struct limit_work {
+	struct limiter network;
+	struct limit_bucket strangers, verified;
+	uint32_t strangers_rate, verified_rate;
+};
+
+int limit_work_init(struct limit_work *work, uint32_t network, uint32_t strangers,
+	uint32_t verified); /* or -ENOMEM */
+void limit_work_finish(struct limit_work *work);
+/* One more for the client; false: not now. */
+bool limit_work_take(
+	struct limit_work *work, const struct sockaddr *client, bool verified, uint64_t now);
+
 #endif

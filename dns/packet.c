@@ -11,7 +11,7 @@
 #define COOKIE_MIN_SIZE    16 /* with a server's */
 
 struct reader {
-	const uint8_t *at, *end;
+	const uint8_t *begin, *at, *end;
 };
 
 static size_t reader_left(const struct reader *reader)
@@ -98,14 +98,14 @@ static int read_opt(const uint8_t *fixed, size_t owner_size, struct query *out)
 	return read_options(fixed + RECORD_FIXED_SIZE, wire_get16(fixed + 8), out);
 }
 
-/* One record of the additional section. No key is known for a signature, so that a signed query is
- * refused; any other record has no meaning in a query. */
-static int read_additional(struct reader *reader, struct query *out)
+/* One record of the additional section, behind which `left` more follow. A signature with a public key
+ * (RFC 2931) is refused; any other record has no meaning in a query. */
+static int read_additional(struct reader *reader, unsigned left, struct query *out)
 {
 	size_t owner_size = name_measure(reader->at, reader_left(reader));
 	if (owner_size == 0 || reader_left(reader) < owner_size + RECORD_FIXED_SIZE)
 		return DNS_RCODE_FORMERR;
-	const uint8_t *fixed = reader->at + owner_size;
+	const uint8_t *record = reader->at, *fixed = record + owner_size;
 	size_t size = owner_size + RECORD_FIXED_SIZE + wire_get16(fixed + 8);
 	if (reader_left(reader) < size)
 		return DNS_RCODE_FORMERR;
@@ -114,6 +114,8 @@ static int read_additional(struct reader *reader, struct query *out)
 	case DNS_TYPE_OPT:
 		return read_opt(fixed, owner_size, out);
 	case DNS_TYPE_TSIG:
+		out->tsig = (uint16_t)(record - reader->begin);
+		return left > 0 ? DNS_RCODE_FORMERR : 0;
 	case DNS_TYPE_SIG:
 		return DNS_RCODE_REFUSED;
 	default:
@@ -125,8 +127,8 @@ static int read_additional(struct reader *reader, struct query *out)
 static int read_records(struct reader *reader, unsigned count, struct query *out)
 {
 	int verdict = 0;
-	for (; count > 0; count--) {
-		int rcode = read_additional(reader, out);
+	while (count-- > 0) {
+		int rcode = read_additional(reader, count, out);
 		if (rcode == DNS_RCODE_FORMERR)
 			return rcode;
 		if (rcode != 0 && verdict == 0)
@@ -157,7 +159,7 @@ static int check_type(uint16_t type)
 
 static int read_body(const uint8_t *bytes, size_t size, struct query *out)
 {
-	struct reader reader = {bytes + DNS_HEADER_SIZE, bytes + size};
+	struct reader reader = {bytes, bytes + DNS_HEADER_SIZE, bytes + size};
 	/* RFC 9619: a query has exactly one question. */
 	if (wire_get16(bytes + 4) != 1 || wire_get16(bytes + 6) != 0 ||
 		wire_get16(bytes + 8) != 0 || bytes[3] & DNS_RCODE_MASK)
@@ -191,6 +193,7 @@ int packet_read(const uint8_t *bytes, size_t size, struct query *out)
 	if (rcode == DNS_RCODE_FORMERR) {
 		out->edns = out->dnssec_ok = false;
 		out->cookie_size = out->wants = 0;
+		out->tsig = 0;
 	}
 	return rcode;
 }

@@ -17,6 +17,7 @@ struct query {
 	uint16_t name_size;
 	uint16_t id;
 	uint16_t type;
+	uint16_t tsig; /* where in the packet its TSIG begins, which nobody verified yet; 0: none */
 	uint16_t payload; /* the client's UDP limit, RFC 6891 section 6.2.3; 512 without EDNS */
 	uint8_t flags;    /* opcode and RD, in their places in the first flag byte */
 	uint8_t checks;   /* AD and CD, in their places in the second one */
@@ -37,8 +38,8 @@ struct query {
 
 /*
  * Reads a datagram or a TCP frame, strictly: one question of class IN without compression, no
- * records but one OPT (RFC 6891) whose options fit, nothing behind them; and no RCODE, which a
- * query cannot have. Other header bits and options of no meaning here are ignored (RFC 8906).
+ * records but one OPT (RFC 6891) whose options fit and one TSIG (RFC 8945) as the last, nothing
+ * behind them; and no RCODE, which a query cannot have. Other header bits and options of no meaning here are ignored (RFC 8906).
  * Returns 0 (an ordinary query, to be looked up), the RCODE to answer with, or PACKET_DROP for what
  * must not be answered at all: less than a header, or itself an answer (two servers would talk for
  * ever). *out is filled in the first two cases and points into `bytes`.

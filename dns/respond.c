@@ -13,9 +13,14 @@
 
 /* New signatures a second: for one network, for all clients that may not be where they say, and for all
  * that are. One takes 40 us, and random names need as many as there are queries. */
-#define SIGN_NETWORK   1000
-#define SIGN_STRANGERS 5000
-#define SIGN_VERIFIED  8000
+#define SIGN_NETWORK     1000
+#define SIGN_STRANGERS   5000
+#define SIGN_VERIFIED    8000
+/* The same of clients' signatures (TSIG) that are verified: one takes 2 us, and as much for the answer's;
+ * anybody can send them. */
+#define VERIFY_NETWORK   5000
+#define VERIFY_STRANGERS 10000
+#define VERIFY_VERIFIED  20000
 
 static uint32_t real_seconds(void)
 {
@@ -39,7 +44,11 @@ int responder_init(struct responder *responder, const struct dns_config *config,
 	if (rc == 0)
 		rc = limit_init(&responder->limiter, config->rate_limit, config->rate_slip);
 	if (rc == 0)
-		rc = limit_init(&responder->signing, SIGN_NETWORK, 0);
+		rc = limit_work_init(
+			&responder->signing, SIGN_NETWORK, SIGN_STRANGERS, SIGN_VERIFIED);
+	if (rc == 0)
+		rc = limit_work_init(
+			&responder->verifying, VERIFY_NETWORK, VERIFY_STRANGERS, VERIFY_VERIFIED);
 	if (rc < 0) {
 		responder_finish(responder);
 		return error_set(err, rc,
@@ -59,7 +68,8 @@ void responder_finish(struct responder *responder)
 	chaos_finish(&responder->chaos);
 	access_finish(&responder->access);
 	limit_finish(&responder->limiter);
-	limit_finish(&responder->signing);
+	limit_work_finish(&responder->signing);
+	limit_work_finish(&responder->verifying);
 }
 
 static void count(struct dns_counters *counters, const struct answer *answer)
@@ -200,7 +210,8 @@ static bool ask_service(struct exchange *exchange, const struct request *request
 		return true;
 	}
 	if (ask.id.generation != 0) {
-		waiting_put(waiting, request->client, exchange->query, ask.service, request->owner);
+		waiting_put(waiting, request->client, exchange->query, request->tsig, ask.service,
+			request->owner);
 		responder->counters.held++;
 		return false;
 	}
@@ -283,17 +294,20 @@ static bool keeps_limit(struct exchange *exchange, uint64_t now)
 	return true;
 }
 
+static bool may_work(const struct responder *responder, struct limit_work *work,
+	const struct client *client, bool verified, uint64_t now)
+{
+	const struct prefixes *exempt = responder->limiter.exempt;
+	return (exempt && prefixes_match(exempt, &client->source.any)) ||
+	       limit_work_take(work, &client->source.any, verified, now);
+}
+
 /* Whoever asks for names at random has new signatures made by it. */
 static bool may_sign(struct exchange *exchange, uint64_t now)
 {
 	struct responder *responder = exchange->responder;
-	const struct sockaddr *source = &exchange->client->source.any;
-	const struct prefixes *exempt = responder->limiter.exempt;
-	return (exempt && prefixes_match(exempt, source)) ||
-	       (limit_check(&responder->signing, source, 0, now) == LIMIT_PASS &&
-		       (is_verified(exchange)
-				       ? limit_take(&responder->verified, SIGN_VERIFIED, now)
-				       : limit_take(&responder->strangers, SIGN_STRANGERS, now)));
+	return may_work(
+		responder, &responder->signing, exchange->client, is_verified(exchange), now);
 }
 
 /* The answer wants signatures that nobody had yet. */
@@ -351,17 +365,12 @@ static bool is_foreign(const struct exchange *exchange)
 	       exchange->query->flags & DNS_FLAG_RD;
 }
 
-size_t respond(struct responder *responder, const struct request *request, uint8_t *out)
+/* `rcode` is what the reader of packets says of it, or the judge of signatures. */
+static size_t respond_query(struct responder *responder, const struct request *request,
+	const struct query *query, int rcode, size_t limit, uint8_t *out)
 {
-	struct query query;
-	int rcode = packet_read(request->bytes, request->size, &query);
-	if (rcode == PACKET_DROP) {
-		responder->counters.malformed++;
-		responder->counters.dropped++;
-		return 0;
-	}
 	struct exchange exchange;
-	exchange_begin(&exchange, responder, request->client, &query);
+	exchange_begin(&exchange, responder, request->client, query);
 	if (rcode != 0)
 		answer_special(&exchange, (uint16_t)rcode);
 	else if (has_cookie(&exchange) && has_access(&exchange))
@@ -372,10 +381,71 @@ size_t respond(struct responder *responder, const struct request *request, uint8
 		return 0;
 	if (!keeps_limit(&exchange, request->received_at))
 		return 0;
-	return write_answer(&exchange, answer_limit(&query, request->client->tcp), out);
+	return write_answer(&exchange, limit, out);
 }
 
-size_t respond_later(struct responder *responder, const struct waiting_query *entry,
+/* --- signed queries: RFC 8945 --- */
+
+int respond_verify(struct responder *responder, const struct request *request, size_t at,
+	bool verified, struct tsig *tsig)
+{
+	if (!may_work(responder, &responder->verifying, request->client, verified,
+		    request->received_at))
+		return DNS_RCODE_SERVFAIL;
+	return tsig_verify(&responder->names.tsig_keys, request->bytes, request->size, at,
+		real_seconds(), tsig);
+}
+
+/* What is left of the limit for what is signed. */
+static size_t limit_signed(const struct tsig *tsig, const struct client *client, size_t limit)
+{
+	size_t most = (client->tcp ? UINT16_MAX : limit) - tsig_size(tsig);
+	return limit < most ? limit : most;
+}
+
+/* A good signature says who asks, but not where: who has seen one can send it again, from anywhere. So
+ * it spares nobody the limits. */
+static size_t respond_signed(struct responder *responder, const struct request *request,
+	struct query *query, int rcode, uint8_t *out)
+{
+	struct tsig tsig;
+	struct request signed_request = *request;
+	size_t limit = answer_limit(query, request->client->tcp);
+	int verdict = respond_verify(responder, request, query->tsig, request->client->tcp, &tsig);
+	if (verdict == DNS_RCODE_SERVFAIL && !request->client->tcp) {
+		responder->counters.limited++;
+		responder->counters.dropped++;
+		return 0;
+	}
+	if (verdict == DNS_RCODE_FORMERR || verdict == DNS_RCODE_SERVFAIL)
+		return respond_query(responder, request, query, verdict, limit, out);
+	signed_request.tsig = &tsig;
+	size_t size = respond_query(responder, &signed_request, query, verdict ? verdict : rcode,
+		limit_signed(&tsig, request->client, limit), out);
+	if (size > 0)
+		size = tsig_sign(&tsig, out, size, real_seconds());
+	tsig_forget(&tsig);
+	return size;
+}
+
+size_t respond(struct responder *responder, const struct request *request, uint8_t *out)
+{
+	struct query query;
+	int rcode = packet_read(request->bytes, request->size, &query);
+	if (rcode == PACKET_DROP) {
+		responder->counters.malformed++;
+		responder->counters.dropped++;
+		return 0;
+	}
+	if (query.tsig > 0)
+		return respond_signed(responder, request, &query, rcode, out);
+	return respond_query(
+		responder, request, &query, rcode, answer_limit(&query, request->client->tcp), out);
+}
+
+/* --- queries that waited --- */
+
+static size_t write_later(struct responder *responder, const struct waiting_query *entry,
 	const struct late_answer *late, size_t limit, uint8_t *out)
 {
 	struct exchange exchange;
@@ -393,4 +463,17 @@ size_t respond_later(struct responder *responder, const struct waiting_query *en
 		exchange.ede = *late->ede;
 	apply_reply(&exchange, reply);
 	return write_answer(&exchange, limit, out);
+}
+
+size_t respond_later(struct responder *responder, const struct waiting_query *entry,
+	const struct late_answer *late, size_t limit, uint8_t *out)
+{
+	if (entry->query.tsig == 0)
+		return write_later(responder, entry, late, limit, out);
+	struct tsig tsig = entry->tsig;
+	size_t size = write_later(
+		responder, entry, late, limit_signed(&tsig, &entry->client, limit), out);
+	size = tsig_sign(&tsig, out, size, real_seconds());
+	tsig_forget(&tsig);
+	return size;
 }

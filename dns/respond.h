@@ -32,9 +32,7 @@ struct responder {
 	struct chaos chaos;
 	struct access access;
 	struct limiter limiter;
-	struct limiter signing;        /* of signatures for one network */
-	struct limit_bucket strangers; /* of signatures for all who may not be where they say */
-	struct limit_bucket verified;  /* and for all who are */
+	struct limit_work signing, verifying; /* of new signatures, and of those of clients */
 	struct cookies cookies;
 	enum dns_cookie_mode cookie_mode;
 	char nsid[CHAOS_MAX_TEXT + 1]; /* "": none */
@@ -59,9 +57,13 @@ struct request {
 	uint64_t received_at;
 	struct waiting_owner *owner; /* the client's connection; NULL over UDP */
 	bool may_wait;               /* false where the connection has enough waiting queries */
+	const struct tsig *tsig;     /* its signature, once it is verified; NULL: none */
 };
 
-/* Returns the size of the answer written to `out` (ANSWER_MAX_UDP or ANSWER_MAX_TCP bytes, as the
+/* The most that an answer has over TCP. */
+#define RESPOND_MAX_TCP (ANSWER_MAX_TCP + TSIG_MAX_SIZE)
+
+/* Returns the size of the answer written to `out` (ANSWER_MAX_UDP or RESPOND_MAX_TCP bytes, as the
  * client is), or 0 where there is none: never, or not yet. */
 size_t respond(struct responder *responder, const struct request *request, uint8_t *out);
 
@@ -73,9 +75,14 @@ struct late_answer {
 	size_t passed_size;
 };
 
-/* Writes at most `limit` bytes (512 or more) of the answer to a query that waited, which `entry`
- * still holds afterwards, and returns its size. */
+/* Writes at most `limit` bytes (512 or more), and over TCP a signature behind them, of the answer to a
+ * query that waited, and returns its size; 0 without memory. */
 size_t respond_later(struct responder *responder, const struct waiting_query *entry,
 	const struct late_answer *late, size_t limit, uint8_t *out);
+
+/* Verifies the signature that begins at `at` of a request, where the budget for that allows it. 0, or
+ * the RCODE to answer with: those of tsig_verify, or SERVFAIL with no signature where it does not. */
+int respond_verify(struct responder *responder, const struct request *request, size_t at,
+	bool verified, struct tsig *tsig);
 
 #endif

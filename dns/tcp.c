@@ -92,7 +92,7 @@ static void touch(struct tcp_connection *connection)
 
 static bool has_room(const struct tcp_connection *connection)
 {
-	return sizeof(connection->out) - connection->out_end >= 2 + ANSWER_MAX_TCP;
+	return sizeof(connection->out) - connection->out_end >= 2 + RESPOND_MAX_TCP;
 }
 
 static bool is_idle(const struct tcp_connection *connection)
@@ -176,9 +176,9 @@ static void serve_frame(
 	};
 	responder->counters.tcp_queries++;
 	uint8_t *out = connection->out + connection->out_end + 2;
-	size_t answer = transfer_asked(bytes, size) ? transfer_begin(&responder->names, bytes, size,
-							      &connection->transfer, out)
-						    : respond(responder, &request, out);
+	size_t answer = transfer_asked(bytes, size)
+				? transfer_begin(responder, &request, &connection->transfer, out)
+				: respond(responder, &request, out);
 	if (answer > 0)
 		append(connection, answer);
 }

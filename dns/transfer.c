@@ -29,7 +29,7 @@ void transfer_destroy(struct transfer *transfer)
 	if (!transfer)
 		return;
 	zone_destroy(transfer->zone);
-	explicit_bzero(&transfer->tsig.key, sizeof(transfer->tsig.key));
+	tsig_forget(&transfer->tsig);
 	free(transfer);
 }
 
@@ -164,7 +164,7 @@ static const struct record *record_at(const struct transfer *transfer, size_t in
 
 size_t transfer_next(struct transfer *transfer, uint8_t *out, bool *more)
 {
-	size_t limit = ANSWER_MAX_TCP - TSIG_MAX_SIZE, size = write_head(transfer, 0, out);
+	size_t limit = ANSWER_MAX_TCP, size = write_head(transfer, 0, out);
 	size_t end = transfer->only_soa ? 1 : transfer->zone->records.count + 2;
 	uint16_t count = 0;
 	for (; transfer->next < end; transfer->next++) {
@@ -194,56 +194,55 @@ static struct zone *find_zone(const struct names *names, const uint8_t *question
 	return NULL;
 }
 
-static bool is_allowed(const struct zone *zone, const struct tsig_key *key)
+static bool is_allowed(const struct zone *zone, const struct tsig *tsig)
 {
 	for (size_t i = 0; i < zone->transfer_count; i++)
-		if (name_compare(zone->transfer[i].bytes, key->name.bytes) == 0)
+		if (name_compare(zone->transfer[i].bytes, tsig->name) == 0)
 			return zone->key_count == 0;
 	return false;
 }
 
 /* 0, or the RCODE of the refusal. */
-static unsigned decide(const struct names *names, const uint8_t *bytes, size_t size,
+static unsigned decide(struct responder *responder, const struct request *request,
 	const struct asked *asked, struct transfer *transfer)
 {
-	struct zone *zone = find_zone(names, asked->question);
+	struct zone *zone = find_zone(&responder->names, asked->question);
 	if (asked->tsig == 0)
 		return DNS_RCODE_REFUSED;
-	int rcode = tsig_verify(
-		&names->tsig_keys, bytes, size, asked->tsig, now_seconds(), &transfer->tsig);
+	int rcode = respond_verify(responder, request, asked->tsig, true, &transfer->tsig);
 	if (rcode != 0)
 		return (unsigned)rcode;
 	if (wire_get16(asked->question + asked->name_size + 2) != DNS_CLASS_IN || !zone)
 		return DNS_RCODE_NOTAUTH;
-	if (!is_allowed(zone, &transfer->tsig.key))
+	if (!is_allowed(zone, &transfer->tsig))
 		return DNS_RCODE_REFUSED;
 	transfer->zone = zone_keep(zone);
 	transfer->only_soa = asked->has_serial && asked->serial == zone->serial;
 	return 0;
 }
 
-size_t transfer_begin(const struct names *names, const uint8_t *bytes, size_t size,
+size_t transfer_begin(struct responder *responder, const struct request *request,
 	struct transfer **out, uint8_t *message)
 {
 	struct asked asked;
 	CLEANUP(transfer_destroy) struct transfer *transfer = calloc(1, sizeof(*transfer));
-	if (!transfer || size < DNS_HEADER_SIZE)
+	if (!transfer || request->size < DNS_HEADER_SIZE)
 		return 0;
-	transfer->id = wire_get16(bytes);
-	transfer->flags = bytes[2] & DNS_FLAG_RD;
-	if (!read_request(bytes, size, &asked))
+	transfer->id = wire_get16(request->bytes);
+	transfer->flags = request->bytes[2] & DNS_FLAG_RD;
+	if (!read_request(request->bytes, request->size, &asked))
 		return write_head(transfer, DNS_RCODE_FORMERR, message);
 	transfer->type = asked.type;
 	transfer->question_size = (uint16_t)(asked.name_size + 4);
 	memcpy(transfer->question, asked.question, transfer->question_size);
-	unsigned rcode = decide(names, bytes, size, &asked, transfer);
+	unsigned rcode = decide(responder, request, &asked, transfer);
 	bool more = false;
 	size_t written;
 	if (rcode == 0) {
 		written = transfer_next(transfer, message, &more);
 	} else {
 		written = write_head(transfer, rcode, message);
-		if (rcode != DNS_RCODE_FORMERR && asked.tsig > 0)
+		if (transfer->tsig.name_size > 0 && rcode != DNS_RCODE_FORMERR)
 			written = tsig_sign(&transfer->tsig, message, written, now_seconds());
 	}
 	if (more)

@@ -2,9 +2,7 @@
 #ifndef DNS_TRANSFER_H
 #define DNS_TRANSFER_H
 
-#include "dns/answer.h"
-#include "dns/names.h"
-#include "dns/tsig.h"
+#include "dns/respond.h"
 
 /*
  * Transfers of a zone's static records to secondaries: AXFR (RFC 5936), over TCP and signed with a
@@ -17,9 +15,9 @@ struct transfer;
 /* Whether this is a query for a transfer, whatever else is wrong with it. */
 bool transfer_asked(const uint8_t *bytes, size_t size);
 
-/* Writes the first message of the answer, or the refusal, into `out` (ANSWER_MAX_TCP bytes) and
+/* Writes the first message of the answer, or the refusal, into `out` (RESPOND_MAX_TCP bytes) and
  * returns its size; 0 for what must not be answered. *transfer is set where more messages follow. */
-size_t transfer_begin(const struct names *names, const uint8_t *bytes, size_t size,
+size_t transfer_begin(struct responder *responder, const struct request *request,
 	struct transfer **transfer, uint8_t *out);
 /* Writes the next message. *more is false behind the last one; 0: it failed, and the connection
  * must end. */

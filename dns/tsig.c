@@ -12,8 +12,9 @@
 #include "dns/wire.h"
 
 #define CLASS_ANY 255
-#define FUDGE     300 /* seconds, as RFC 8945 section 10 recommends */
-#define FIXED     10  /* type, class, TTL, length */
+#define FUDGE     300                 /* seconds, as RFC 8945 section 10 recommends */
+#define FIXED     10                  /* type, class, TTL, length */
+#define MAC_MIN   (TSIG_MAC_SIZE / 2) /* section 5.2.2.1 */
 
 static const uint8_t algorithm[] = "\x0bhmac-sha256";
 
@@ -112,7 +113,7 @@ static void digest_mac(struct digest *digest, const struct tsig *tsig)
 	uint8_t length[2];
 	if (tsig->mac_size == 0)
 		return;
-	wire_put16(length, (uint16_t)tsig->mac_size);
+	wire_put16(length, tsig->mac_size);
 	digest_put(digest, length, sizeof(length));
 	digest_put(digest, tsig->mac, tsig->mac_size);
 }
@@ -123,7 +124,7 @@ static void digest_variables(struct digest *digest, const struct tsig *tsig, uin
 	uint8_t fixed[8], rest[4];
 	static const uint8_t class_and_ttl[6] = {0, CLASS_ANY};
 	if (!timers_only) {
-		digest_put(digest, tsig->name.bytes, tsig->name.size);
+		digest_put(digest, tsig->name, tsig->name_size);
 		digest_put(digest, class_and_ttl, sizeof(class_and_ttl));
 		digest_put(digest, algorithm, sizeof(algorithm));
 	}
@@ -138,11 +139,11 @@ static void digest_variables(struct digest *digest, const struct tsig *tsig, uin
 	digest_put(digest, other, other_size);
 }
 
-static bool make_mac(const struct tsig_key *key, const struct digest *digest, uint8_t *mac)
+static bool make_mac(const struct tsig *tsig, const struct digest *digest, uint8_t *mac)
 {
 	unsigned size = 0;
-	return HMAC(EVP_sha256(), key->secret, (int)key->secret_size, digest->bytes, digest->size,
-		       mac, &size) &&
+	return HMAC(EVP_sha256(), tsig->secret, tsig->secret_size, digest->bytes, digest->size, mac,
+		       &size) &&
 	       size == TSIG_MAC_SIZE;
 }
 
@@ -180,6 +181,7 @@ static bool read_fields(const uint8_t *data, size_t size, struct fields *out)
 	return size == at + 6 + out->other_size;
 }
 
+/* As far as the MAC goes. */
 static bool is_signed_right(
 	const struct tsig *tsig, const struct fields *fields, const uint8_t *bytes, size_t at)
 {
@@ -194,8 +196,8 @@ static bool is_signed_right(
 	wire_put16(digest->bytes + 10, (uint16_t)(wire_get16(bytes + 10) - 1));
 	digest_variables(digest, tsig, fields->time, fields->fudge, fields->error, fields->other,
 		fields->other_size, false);
-	return make_mac(&tsig->key, digest, mac) &&
-	       CRYPTO_memcmp(mac, fields->mac, sizeof(mac)) == 0;
+	return make_mac(tsig, digest, mac) &&
+	       CRYPTO_memcmp(mac, fields->mac, fields->mac_size) == 0;
 }
 
 static int fail(struct tsig *tsig, uint16_t error)
@@ -204,48 +206,67 @@ static int fail(struct tsig *tsig, uint16_t error)
 	return DNS_RCODE_NOTAUTH;
 }
 
+/* In the order of RFC 8945 section 5.2: the key, the MAC, the time, and how much the MAC was cut. */
+static int judge(struct tsig *tsig, const struct fields *fields, const uint8_t *bytes, size_t at,
+	uint64_t now)
+{
+	if (fields->mac_size == 0)
+		return fail(tsig, TSIG_BADSIG);
+	if (fields->mac_size > TSIG_MAC_SIZE || fields->mac_size < MAC_MIN)
+		return DNS_RCODE_FORMERR;
+	if (!is_signed_right(tsig, fields, bytes, at))
+		return fail(tsig, TSIG_BADSIG);
+	memcpy(tsig->mac, fields->mac, fields->mac_size);
+	tsig->mac_size = (uint8_t)fields->mac_size;
+	uint64_t apart = now > fields->time ? now - fields->time : fields->time - now;
+	if (apart > fields->fudge)
+		return fail(tsig, TSIG_BADTIME);
+	return fields->mac_size < TSIG_MAC_SIZE ? fail(tsig, TSIG_BADTRUNC) : 0;
+}
+
+static void set_name(struct tsig *tsig, const struct name *name)
+{
+	memcpy(tsig->name, name->bytes, name->size);
+	tsig->name_size = name->size;
+}
+
 int tsig_verify(const struct tsig_keys *keys, const uint8_t *bytes, size_t size, size_t at,
 	uint64_t now, struct tsig *tsig)
 {
 	struct fields fields;
-	size_t name = name_measure(bytes + at, size - at);
+	struct name name;
+	size_t owner = name_measure(bytes + at, size - at);
 	*tsig = (struct tsig){.first = true};
-	if (name == 0 || size - at < name + FIXED)
+	if (owner == 0 || size - at < owner + FIXED)
 		return DNS_RCODE_FORMERR;
-	const uint8_t *fixed = bytes + at + name;
+	const uint8_t *fixed = bytes + at + owner;
 	if (wire_get16(fixed + 2) != CLASS_ANY || wire_get32(fixed + 4) != 0 ||
-		wire_get16(fixed + 8) != size - at - name - FIXED ||
+		wire_get16(fixed + 8) != size - at - owner - FIXED ||
 		!read_fields(fixed + FIXED, wire_get16(fixed + 8), &fields))
 		return DNS_RCODE_FORMERR;
-	name_fold(bytes + at, &tsig->name);
-	tsig->id = fields.id;
+	name_fold(bytes + at, &name);
+	set_name(tsig, &name);
 	tsig->time = fields.time;
-	tsig->fudge = fields.fudge;
-	const struct tsig_key *key = fields.ours ? tsig_find(keys, &tsig->name) : NULL;
+	const struct tsig_key *key = fields.ours ? tsig_find(keys, &name) : NULL;
 	if (!key)
 		return fail(tsig, TSIG_BADKEY);
-	tsig->key = *key;
-	/* Longer than it can be, or shorter than may be asked for at all. */
-	if (fields.mac_size > TSIG_MAC_SIZE || fields.mac_size < TSIG_MAC_SIZE / 2)
-		return fields.mac_size == 0 ? fail(tsig, TSIG_BADSIG) : DNS_RCODE_FORMERR;
-	if (fields.mac_size < TSIG_MAC_SIZE)
-		return fail(tsig, TSIG_BADTRUNC);
-	if (!is_signed_right(tsig, &fields, bytes, at))
-		return fail(tsig, TSIG_BADSIG);
-	memcpy(tsig->mac, fields.mac, TSIG_MAC_SIZE);
-	tsig->mac_size = TSIG_MAC_SIZE;
-	uint64_t apart = now > fields.time ? now - fields.time : fields.time - now;
-	return apart > fields.fudge ? fail(tsig, TSIG_BADTIME) : 0;
+	memcpy(tsig->secret, key->secret, key->secret_size);
+	tsig->secret_size = (uint8_t)key->secret_size;
+	return judge(tsig, &fields, bytes, at, now);
+}
+
+void tsig_forget(struct tsig *tsig)
+{
+	OPENSSL_cleanse(tsig->secret, sizeof(tsig->secret));
 }
 
 /* --- answers --- */
 
-/* Errors of the key or the MAC are told unsigned: the client cannot trust them in any case, and who has
- * not shown that it knows the key gets nothing signed. */
+/* Errors of the key or the MAC are told unsigned: who has not shown that it knows the key gets nothing
+ * signed. */
 static bool is_unsigned(const struct tsig *tsig)
 {
-	return tsig->error == TSIG_BADKEY || tsig->error == TSIG_BADSIG ||
-	       tsig->error == TSIG_BADTRUNC;
+	return tsig->error == TSIG_BADKEY || tsig->error == TSIG_BADSIG;
 }
 
 static bool sign_message(struct tsig *tsig, const uint8_t *message, size_t size, uint64_t time,
@@ -258,40 +279,53 @@ static bool sign_message(struct tsig *tsig, const uint8_t *message, size_t size,
 	digest_mac(digest, tsig);
 	digest_put(digest, message, size);
 	digest_variables(digest, tsig, time, FUDGE, tsig->error, other, other_size, !tsig->first);
-	return make_mac(&tsig->key, digest, tsig->mac);
+	return make_mac(tsig, digest, tsig->mac);
+}
+
+/* Of a request at a wrong time the client hears its own time, and ours (section 5.2.3). */
+static size_t other_size(const struct tsig *tsig)
+{
+	return tsig->error == TSIG_BADTIME ? 6 : 0;
+}
+
+static size_t mac_size(const struct tsig *tsig)
+{
+	return is_unsigned(tsig) ? 0 : TSIG_MAC_SIZE;
+}
+
+size_t tsig_size(const struct tsig *tsig)
+{
+	return tsig->name_size + FIXED + sizeof(algorithm) + 16 + mac_size(tsig) + other_size(tsig);
 }
 
 size_t tsig_sign(struct tsig *tsig, uint8_t *message, size_t size, uint64_t now)
 {
 	uint8_t other[6], *at = message + size;
-	/* Of a request at a wrong time the client hears its own time, and ours (section 5.2.3). */
 	uint64_t time = tsig->error == TSIG_BADTIME ? tsig->time : now;
-	size_t other_size = tsig->error == TSIG_BADTIME ? sizeof(other) : 0;
-	size_t mac_size = is_unsigned(tsig) ? 0 : TSIG_MAC_SIZE;
+	const size_t whole = size + tsig_size(tsig), mac = mac_size(tsig), rest = other_size(tsig);
 	put48(other, now);
-	if (mac_size > 0 && !sign_message(tsig, message, size, time, other, other_size))
+	if (mac > 0 && !sign_message(tsig, message, size, time, other, rest))
 		return 0;
-	tsig->mac_size = mac_size;
+	tsig->mac_size = (uint8_t)mac;
 	tsig->first = false;
-	memcpy(at, tsig->name.bytes, tsig->name.size);
-	at += tsig->name.size;
+	memcpy(at, tsig->name, tsig->name_size);
+	at += tsig->name_size;
 	wire_put16(at, DNS_TYPE_TSIG);
 	wire_put16(at + 2, CLASS_ANY);
 	wire_put32(at + 4, 0);
-	wire_put16(at + 8, (uint16_t)(sizeof(algorithm) + 16 + mac_size + other_size));
+	wire_put16(at + 8, (uint16_t)(sizeof(algorithm) + 16 + mac + rest));
 	at += FIXED;
 	memcpy(at, algorithm, sizeof(algorithm));
 	at += sizeof(algorithm);
 	put48(at, time);
 	wire_put16(at + 6, FUDGE);
-	wire_put16(at + 8, (uint16_t)mac_size);
-	memcpy(at + 10, tsig->mac, mac_size);
-	at += 10 + mac_size;
-	wire_put16(at, tsig->id);
+	wire_put16(at + 8, (uint16_t)mac);
+	memcpy(at + 10, tsig->mac, mac);
+	at += 10 + mac;
+	memcpy(at, message, 2); /* the id, which who passes the message on may change */
 	wire_put16(at + 2, tsig->error);
-	wire_put16(at + 4, (uint16_t)other_size);
-	memcpy(at + 6, other, other_size);
-	at += 6 + other_size;
+	wire_put16(at + 4, (uint16_t)rest);
+	memcpy(at + 6, other, rest);
 	wire_put16(message + 10, (uint16_t)(wire_get16(message + 10) + 1));
-	return (size_t)(at - message);
+	return whole;
 }

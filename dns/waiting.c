@@ -41,7 +41,7 @@ struct dns_query_id waiting_next(struct waiting *waiting, const struct client *c
 }
 
 void waiting_put(struct waiting *waiting, const struct client *client, const struct query *query,
-	uint32_t service, struct waiting_owner *owner)
+	const struct tsig *tsig, uint32_t service, struct waiting_owner *owner)
 {
 	struct waiting_query *entry = next_free(waiting);
 	LIST_REMOVE(entry, link);
@@ -58,6 +58,9 @@ void waiting_put(struct waiting *waiting, const struct client *client, const str
 	entry->query = *query;
 	entry->query.question = entry->question;
 	memcpy(entry->question, query->question, query->question_size);
+	entry->query.tsig = tsig ? query->tsig : 0;
+	if (tsig)
+		entry->tsig = *tsig;
 }
 
 struct waiting_query *waiting_find(const struct waiting *waiting, struct dns_query_id id)
@@ -82,6 +85,8 @@ void waiting_release(struct waiting *waiting, struct waiting_query *entry)
 	waiting_detach(entry);
 	source_leave(&waiting->sources, entry->network);
 	entry->used = false;
+	if (entry->query.tsig > 0)
+		tsig_forget(&entry->tsig);
 	/* 0 is the generation of no query. */
 	if (++entry->generation == 0)
 		entry->generation = 1;

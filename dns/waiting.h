@@ -10,6 +10,7 @@
 #include "dns/dns.h"
 #include "dns/packet.h"
 #include "dns/source.h"
+#include "dns/tsig.h"
 
 LIST_HEAD(waiting_list, waiting_query);
 
@@ -29,6 +30,7 @@ struct waiting_query {
 	uint64_t network; /* of the client */
 	struct client client;
 	struct query query; /* its question points below */
+	struct tsig tsig;   /* where the query has one */
 	uint8_t question[QUESTION_MAX_SIZE];
 };
 
@@ -50,9 +52,10 @@ void waiting_finish(struct waiting *waiting);
 /* The id that the next waiting_put will give; WAITING_NONE where the table is full, or the client's
  * network has its share. */
 struct dns_query_id waiting_next(struct waiting *waiting, const struct client *client);
-/* Keeps a query; requires that waiting_next found room. `owner` may be NULL. */
+/* Keeps a query, and a copy of its signature; requires that waiting_next found room. `owner` and `tsig`
+ * may be NULL. */
 void waiting_put(struct waiting *waiting, const struct client *client, const struct query *query,
-	uint32_t service, struct waiting_owner *owner);
+	const struct tsig *tsig, uint32_t service, struct waiting_owner *owner);
 /* NULL where the query is gone. */
 struct waiting_query *waiting_find(const struct waiting *waiting, struct dns_query_id id);
 /* Takes the query from its owner. */

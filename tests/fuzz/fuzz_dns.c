@@ -6,14 +6,16 @@
 
 #include <ldns/ldns.h>
 
+#include "base/units.h"
 #include "dns/respond.h"
 #include "dns/wire.h"
 #include "tests/fuzz/cost.h"
 #include "tests/fuzz/judge.h"
 
 /*
- * From the bytes of a query to those of its answer. The first byte says how the daemon replies and
- * over what the query came; the rest is the packet. What must hold for every input is checked, and
+ * From the bytes of a query to those of its answer. The first byte says how the daemon replies, over
+ * what the query came, and whether it is signed with a key of ours (with the time in it, no input can
+ * be); the rest is the packet. What must hold for every input is checked, and
  * ldns reads along: as a second opinion on what was asked, and as the client on what was answered.
  */
 #define MODE_REPLY    0x03
@@ -22,6 +24,7 @@
 #define MODE_NO_WAIT  0x10
 #define MODE_NO_ZONES 0x20
 #define MODE_SIGNED   0x40
+#define MODE_TSIG     0x80
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -30,6 +33,8 @@ struct scene {
 	struct dns_query_id id;
 	uint8_t mode;
 	bool asked;
+	size_t tsig;                /* where the signature begins that was appended; 0: none */
+	uint8_t mac[TSIG_MAC_SIZE]; /* of it */
 };
 
 static void must(bool holds, const char *what)
@@ -84,6 +89,36 @@ static void use_zones(struct scene *scene)
 		dns_key_release(key);
 }
 
+static const struct dns_tsig_key tsig_key = {
+	.name = "key", .secret = "0123456789abcdef", .secret_size = 16};
+
+/* Appends a good signature to the packet, as far as it is one. */
+static size_t sign(struct scene *scene, uint8_t *bytes, size_t size)
+{
+	struct tsig tsig = {.name = "\3key", .name_size = 5, .secret_size = 16, .first = true};
+	if (!(scene->mode & MODE_TSIG) || size < DNS_HEADER_SIZE || size > UINT16_MAX ||
+		wire_get16(bytes + 10) == UINT16_MAX)
+		return size;
+	memcpy(tsig.secret, tsig_key.secret, 16);
+	scene->tsig = size;
+	size = tsig_sign(&tsig, bytes, size, clock_real() / NS_PER_S);
+	memcpy(scene->mac, tsig.mac, TSIG_MAC_SIZE);
+	return size;
+}
+
+/* Whether ldns, as the client, takes the answer's signature for good. */
+static bool is_signed_right(
+	const struct scene *scene, ldns_pkt *packet, const uint8_t *out, size_t size)
+{
+	uint8_t data[2 + TSIG_MAC_SIZE] = {0, TSIG_MAC_SIZE};
+	memcpy(data + 2, scene->mac, TSIG_MAC_SIZE);
+	ldns_rdf *mac = ldns_rdf_new_frm_data(LDNS_RDF_TYPE_INT16_DATA, sizeof(data), data);
+	bool good = ldns_pkt_tsig(packet) && ldns_pkt_tsig_verify(packet, out, size, "key.",
+						     "MDEyMzQ1Njc4OWFiY2RlZg==", mac);
+	ldns_rdf_deep_free(mac);
+	return good;
+}
+
 static void set_up(struct scene *scene)
 {
 	static const struct ip_address v4 = {AF_INET, {10, 0, 0, 1}};
@@ -93,17 +128,34 @@ static void set_up(struct scene *scene)
 		.max_waiting = 2, .identity = "ns1", .version = "1"};
 	must(responder_init(&scene->responder, &config, answer_ask, scene, NULL) == 0,
 		"there is memory");
+	must(names_set_tsig_keys(names, &tsig_key, 1, NULL) == 0, "a key for signatures");
 	must(names_put_service(names, 7, "www.example.test", &v4, NULL, 5, NULL) == 0, "put");
 	must(names_put_service(names, 8, "a.b.c.test", &v4, &v6, 5, NULL) == 0, "put");
 	if (!(scene->mode & MODE_NO_ZONES))
 		use_zones(scene);
 }
 
+/* The RCODE of the reader is answered, but for signatures that are none. */
+static bool is_right_rcode(
+	const struct scene *scene, const struct query *query, int verdict, int rcode)
+{
+	bool forged = query->tsig > 0 && query->tsig != scene->tsig;
+	return rcode == (verdict & 0x0f) ||
+	       (forged && (rcode == DNS_RCODE_NOTAUTH || rcode == DNS_RCODE_FORMERR));
+}
+
+/* `asked`: the size of the query. */
 static void check_answer(const struct scene *scene, const struct query *query, int verdict,
-	const uint8_t *out, size_t size)
+	size_t asked, const uint8_t *out, size_t size)
 {
 	ldns_pkt *packet = NULL;
-	must(size <= answer_limit(query, scene->mode & MODE_TCP), "the answer keeps its limit");
+	size_t limit = answer_limit(query, scene->mode & MODE_TCP);
+	/* A signature has to fit. */
+	if (query->tsig > 0 && scene->mode & MODE_TCP)
+		limit += TSIG_MAX_SIZE;
+	else if (query->tsig > 0 && asked > limit)
+		limit = asked;
+	must(size <= limit, "the answer keeps its limit");
 	must(ldns_wire2pkt(&packet, out, size) == LDNS_STATUS_OK, "ldns reads the answer");
 	must(ldns_pkt_qr(packet) && !ldns_pkt_ra(packet), "QR and no RA");
 	must(ldns_pkt_id(packet) == query->id, "the id comes back");
@@ -117,8 +169,12 @@ static void check_answer(const struct scene *scene, const struct query *query, i
 	must(verdict == 0 || special ||
 			(ldns_pkt_ancount(packet) == 0 && ldns_pkt_nscount(packet) == 0),
 		"no records for what is no query");
-	must(verdict == 0 || special || (out[3] & 0x0f) == (verdict & 0x0f),
+	must(verdict == 0 || special || is_right_rcode(scene, query, verdict, out[3] & 0x0f),
 		"the RCODE of the reader");
+	must((ldns_pkt_tsig(packet) != NULL) <= (query->tsig > 0), "signed where asked so");
+	must(query->tsig == 0 || query->tsig != scene->tsig ||
+			is_signed_right(scene, packet, out, size),
+		"a good signature for a good one");
 	/* A whole answer has no byte that is no record. */
 	must(ldns_pkt_size(packet) == size, "nothing behind the answer");
 	ldns_pkt_free(packet);
@@ -135,7 +191,7 @@ static void run(struct scene *scene, const uint8_t *bytes, size_t size)
 		.may_wait = !(scene->mode & MODE_NO_WAIT),
 	};
 	struct query query = {0};
-	uint8_t *out = malloc(client.tcp ? ANSWER_MAX_TCP : ANSWER_MAX_UDP);
+	uint8_t *out = malloc(client.tcp ? RESPOND_MAX_TCP : ANSWER_MAX_UDP);
 	must(out != NULL, "there is memory");
 	int verdict = packet_read(bytes, size, &query);
 	/* What we take for an ordinary query must be that to another reader too, and mean the
@@ -155,7 +211,7 @@ static void run(struct scene *scene, const uint8_t *bytes, size_t size)
 		waiting_release(&scene->responder.waiting, entry);
 	}
 	if (answer > 0)
-		check_answer(scene, &query, verdict, out, answer);
+		check_answer(scene, &query, verdict, size, out, answer);
 	free(out);
 }
 
@@ -165,12 +221,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	struct scene scene = {.mode = data[0]};
 	/* Of its exact size, so that a read beyond it is seen. */
-	uint8_t *bytes = malloc(size - 1);
+	uint8_t *bytes = malloc(size - 1 + TSIG_MAX_SIZE);
 	set_up(&scene);
 	must(bytes != NULL, "there is memory");
 	memcpy(bytes, data + 1, size - 1);
-	run(&scene, bytes, size - 1);
-	free(bytes);
+	size_t whole = sign(&scene, bytes, size - 1);
+	uint8_t *exact = whole > 0 ? realloc(bytes, whole) : bytes;
+	must(exact != NULL, "there is memory");
+	run(&scene, exact, whole);
+	free(exact);
 	responder_finish(&scene.responder);
 	return 0;
 }

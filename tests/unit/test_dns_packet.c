@@ -119,10 +119,12 @@ static const struct sample bad[] = {
 		DNS_RCODE_FORMERR},
 	{"an A record in the additional section", ONE_OPT Q "00 0001 0001 00000000 0004 7f000001",
 		DNS_RCODE_FORMERR},
-	{"TSIG", ONE_OPT Q TSIG, DNS_RCODE_REFUSED},
 	{"SIG(0)", ONE_OPT Q "00 0018 00ff 00000000 0000", DNS_RCODE_REFUSED},
 	{"TSIG and a byte", ONE_OPT Q TSIG "00", DNS_RCODE_FORMERR},
 	{"TSIG and an A", TWO_OPT Q TSIG "00 0001 0001 00000000 0000", DNS_RCODE_FORMERR},
+	{"TSIG in front of OPT", TWO_OPT Q TSIG OPT, DNS_RCODE_FORMERR},
+	{"TSIG twice", TWO_OPT Q TSIG TSIG, DNS_RCODE_FORMERR},
+	{"TSIG of a pointer", ONE_OPT Q "c00c 00fa 00ff 00000000 0000", DNS_RCODE_FORMERR},
 	{"65535 records", "1234 0100 0001 0000 0000 ffff" Q OPT, DNS_RCODE_FORMERR},
 };
 
@@ -130,7 +132,6 @@ static const struct sample edns_kept[] = {
 	{"version 1", ONE_OPT Q "00 0029 04d0 00010000 0000", DNS_RCODE_BADVERS, 1, 1232, true},
 	{"version 255 with DO and unknown options", ONE_OPT Q "00 0029 04d0 00ff8000 0003 abcdef",
 		DNS_RCODE_BADVERS, 1, 1232, true, true},
-	{"TSIG behind OPT", TWO_OPT Q OPT TSIG, DNS_RCODE_REFUSED, 1, 1232, true},
 	{"class CH with EDNS", ONE_OPT WWW "0010 0003" OPT, DNS_RCODE_REFUSED, 16, 1232, true},
 };
 
@@ -183,6 +184,27 @@ static void bad_queries_are_named(void **state)
 		assert_int_equal(query.id, 0x1234);
 		assert_false(query.edns);
 		assert_int_equal(query.cookie_size, 0);
+		assert_int_equal(query.tsig, 0);
+		free(bytes);
+	}
+}
+
+static void a_signature_is_found(void **state)
+{
+	(void)state;
+	static const struct sample signed_ones[] = {
+		{"TSIG alone", ONE_OPT Q TSIG, 0, 1, 512},
+		{"TSIG behind OPT", TWO_OPT Q OPT TSIG, 0, 1, 1232, true},
+		{"TSIG of a query for AXFR", ONE_OPT WWW "00fc 0001" TSIG, DNS_RCODE_REFUSED, 252,
+			512},
+	};
+	for (size_t i = 0; i < sizeof(signed_ones) / sizeof(signed_ones[0]); i++) {
+		struct query query;
+		uint8_t *bytes;
+		check(&signed_ones[i]);
+		read_sample(&signed_ones[i], &query, &bytes);
+		/* Where its key's name begins. */
+		assert_memory_equal(bytes + query.tsig, "\3key", 5);
 		free(bytes);
 	}
 }
@@ -249,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_queries_are_read),
 		cmocka_unit_test(bad_queries_are_named),
+		cmocka_unit_test(a_signature_is_found),
 		cmocka_unit_test(options_are_read),
 		cmocka_unit_test(answers_and_scraps_are_dropped),
 		cmocka_unit_test(every_cut_is_malformed),
