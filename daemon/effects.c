@@ -11,11 +11,16 @@
 #include "daemon/summon.h"
 #include "daemon/tiers.h"
 
+/* What nobody waits for is done a moment after a start and after readiness: the guest boots meanwhile,
+ * and whoever has the answer fetches a page. */
+#define SETTLE_START     (2 * NS_PER_MS)
+#define SETTLE_READY     (5 * NS_PER_MS)
 /* A stop that failed is tried again; a hypervisor's service may be away for a while. */
 #define STOP_AGAIN_AFTER (2 * NS_PER_S)
 
 static int new_instance(struct service *service, struct error *err)
 {
+	service->load.busy = false;
 	return instance_create(service, &service->instance, err);
 }
 
@@ -64,7 +69,7 @@ static int start_as(struct service *service, enum launcher_start how, struct err
 	summon_stage(service->summon, STAGE_ASKED, clock_monotonic());
 	int rc = service->backend->ops->start(
 		service->backend->launcher, service->instance->id, &spec, how, err);
-	instance_finish_tap(service);
+	instance_settle_after(service, SETTLE_START);
 	return rc;
 }
 
@@ -175,9 +180,8 @@ static int live(struct service *service, struct error *err)
 	(void)err;
 	service->instance->on_disk = false;
 	service->load.rested_at = 0;
-	/* Not before whoever asked has the answer: it goes to every port of the bridge. */
-	door_announce(service);
 	idle_watch(service);
+	instance_settle_after(service, service->instance->found ? 0 : SETTLE_READY);
 	return 0;
 }
 

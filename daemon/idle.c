@@ -180,6 +180,7 @@ static void look_last(void *ctx)
 
 static void close_and_look(struct service *service, enum leaving leaving)
 {
+	idle_count(service);
 	service->instance->leaving = leaving;
 	service->instance->asked_at = 0; /* what was read before does not count */
 	door_close(service);
@@ -259,12 +260,17 @@ static void look(void *ctx)
 
 static void begin(struct service *service, uint64_t now)
 {
-	struct instance *instance = service->instance;
-	struct error err = ERROR_INIT;
 	service->load.ready_at = now;
 	service->load.active_at = now;
-	service->load.busy = word_is_busy(service);
 	service->load.done = false;
+	if (service->instance->found)
+		service->load.busy = word_is_busy(service);
+}
+
+void idle_count(struct service *service)
+{
+	struct instance *instance = service->instance;
+	struct error err = ERROR_INIT;
 	if (!service->daemon->link || !instance->tap[0] || instance->usage >= 0)
 		return;
 	instance->usage = usage_open(instance->tap, &service->mac, &err);

@@ -21,6 +21,8 @@ struct load;
 /* Watches from now on, with the policy of now; posts RETIRE or REST. */
 void idle_watch(struct service *service);
 void idle_unwatch(struct service *service);
+/* Its frames count from now on, if they did not yet: that takes 80 us, for which no answer waits. */
+void idle_count(struct service *service);
 
 /* Sends an awake guest away, whether it is in use or not. `why` is for the log and for who waits. */
 void idle_order(struct service *service, enum policy_retire how, const char *why);

@@ -132,6 +132,7 @@ void instance_forget(struct instance *instance)
 	timer_cancel(&instance->delay);
 	timer_cancel(&instance->limit);
 	timer_cancel(&instance->grace);
+	timer_cancel(&instance->settle);
 	timer_cancel(&instance->rest);
 	timer_cancel(&instance->tier);
 	if (instance->tap_fd >= 0)
@@ -140,8 +141,8 @@ void instance_forget(struct instance *instance)
 	free(instance);
 }
 
-/* While the guest boots. It serves also where it hears too much. */
-void instance_finish_tap(struct service *service)
+/* It serves also where it hears too much. */
+static void finish_tap(struct service *service)
 {
 	struct instance *instance = service->instance;
 	struct error err = ERROR_INIT;
@@ -153,6 +154,21 @@ void instance_finish_tap(struct service *service)
 			(struct log_about){.service = service->def.name}, "%s", err.message);
 	close(instance->tap_fd);
 	instance->tap_fd = -1;
+}
+
+static void on_settle(void *ctx)
+{
+	struct service *service = ctx;
+	finish_tap(service);
+	if (service->state != STATE_AWAKE)
+		return;
+	door_announce(service);
+	idle_count(service);
+}
+
+void instance_settle_after(struct service *service, uint64_t wait)
+{
+	timer_start(&service->daemon->loop, &service->instance->settle, wait, on_settle, service);
 }
 
 /* --- its link --- */

@@ -28,7 +28,7 @@ enum leaving {
 struct instance {
 	struct instance_id id;
 	char tap[IFNAMSIZ]; /* "" for none */
-	int tap_fd;         /* until it is started; -1 */
+	int tap_fd;         /* until its start has settled; -1 */
 	struct ip_address ipv4, ipv6;
 	uint64_t started_at;     /* real time */
 	bool linked;             /* its neighbour entry is there */
@@ -41,10 +41,11 @@ struct instance {
 	struct timer *delay; /* policy ready = delay */
 	struct timer *limit; /* readiness has a limit */
 	struct timer *grace; /* so has a shutdown */
-	struct timer *rest;  /* the next look at idleness */
-	int usage;           /* counts frames (link/usage.h); -1: not yet, or it cannot be */
-	bool on_disk;        /* at rest: where */
-	struct timer *tier;  /* at rest: the next deeper one */
+	struct timer *settle;
+	struct timer *rest; /* the next look at idleness */
+	int usage;          /* counts frames (link/usage.h); -1: not yet, or it cannot be */
+	bool on_disk;       /* at rest: where */
+	struct timer *tier; /* at rest: the next deeper one */
 	enum leaving leaving;
 	enum policy_retire leave_how; /* EVICTED, ORDERED */
 	uint64_t leave_by;            /* ORDERED: open exchanges may end until then (monotonic) */
@@ -60,8 +61,9 @@ int instance_adopt(struct service *service, const struct launcher_event *found,
 	struct instance **out, struct error *err);
 /* Gives the tap back; ends all watches. NULL is fine. */
 void instance_destroy(struct service *service, struct instance *instance);
-/* Its backend has the tap now, where it wants it open. */
-void instance_finish_tap(struct service *service);
+/* After a start, and once it is awake: later than what somebody waits for. Its backend has the tap
+ * then, where it wants it open; and neighbours learn whose the address is, and its traffic counts. */
+void instance_settle_after(struct service *service, uint64_t wait);
 /* The daemon ends: what the guest needs stays. */
 void instance_forget(struct instance *instance);
 
