@@ -117,6 +117,7 @@ struct app_udp; /* a port */
 
 struct app_peer {
 	uint8_t bytes[16]; /* IPv6, or IPv4 in the first four; network order */
+	uint8_t local[16]; /* likewise: which of our addresses it knows; zero: any will do */
 	bool is_ipv6;
 	uint16_t port;
 };

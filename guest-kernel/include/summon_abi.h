@@ -87,7 +87,9 @@ struct summon_boot {
 	uint8_t mac[6];
 	uint16_t features;                 /* enum summon_feature */
 	struct summon_exception exception; /* filled in before `exception_entry` */
-	/* Ended by NUL. The addresses are words of it: ip=, gw=, ip6=, gw6=. */
+	/* Ended by NUL. The addresses are words of it: ip=, gw=, ip6=, gw6=. A guest with several of a
+	 * family has ip= or ip6= as many times, at most four; one that takes the first of them alone
+	 * answers at that one. */
 	char command_line[SUMMON_COMMAND_LINE];
 };
 

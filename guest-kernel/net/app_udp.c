@@ -16,25 +16,32 @@ struct app_udp {
 	void *context;
 };
 
+static void copy_bytes(uint8_t bytes[16], const ip_addr_t *address)
+{
+	if (IP_IS_V6(address))
+		memcpy(bytes, ip_2_ip6(address)->addr, 16);
+	else
+		memcpy(bytes, &ip_2_ip4(address)->addr, 4);
+}
+
 static struct app_peer peer_of(const ip_addr_t *address, u16_t port)
 {
 	struct app_peer peer = {.is_ipv6 = IP_IS_V6(address), .port = port};
-	if (peer.is_ipv6)
-		memcpy(peer.bytes, ip_2_ip6(address)->addr, 16);
-	else
-		memcpy(peer.bytes, &ip_2_ip4(address)->addr, 4);
+	copy_bytes(peer.bytes, address);
+	if (!ip_addr_ismulticast(ip_current_dest_addr()) &&
+		!ip_addr_isbroadcast(ip_current_dest_addr(), ip_current_netif()))
+		copy_bytes(peer.local, ip_current_dest_addr());
 	return peer;
 }
 
-static ip_addr_t address_of(const struct app_peer *peer)
+static ip_addr_t address_of(const uint8_t bytes[16], bool is_ipv6)
 {
 	ip_addr_t address = {0};
-	IP_SET_TYPE_VAL(address, peer->is_ipv6 ? IPADDR_TYPE_V6 : IPADDR_TYPE_V4);
-	if (!peer->is_ipv6) {
-		memcpy(&ip_2_ip4(&address)->addr, peer->bytes, 4);
-		return address;
-	}
-	memcpy(ip_2_ip6(&address)->addr, peer->bytes, 16);
+	IP_SET_TYPE_VAL(address, is_ipv6 ? IPADDR_TYPE_V6 : IPADDR_TYPE_V4);
+	if (is_ipv6)
+		memcpy(ip_2_ip6(&address)->addr, bytes, 16);
+	else
+		memcpy(&ip_2_ip4(&address)->addr, bytes, 4);
 	return address;
 }
 
@@ -78,8 +85,11 @@ int app_udp_send(struct app_udp *udp, const struct app_peer *to, const void *dat
 	if (!p)
 		return -ENOMEM;
 	memcpy(p->payload, data, size);
-	ip_addr_t address = address_of(to);
-	err_t error = udp_sendto(udp->pcb, p, &address, to->port);
+	ip_addr_t address = address_of(to->bytes, to->is_ipv6);
+	ip_addr_t local = address_of(to->local, to->is_ipv6);
+	err_t error = ip_addr_isany_val(local) ? udp_sendto(udp->pcb, p, &address, to->port)
+					       : udp_sendto_if_src(udp->pcb, p, &address, to->port,
+							 netif_default, &local);
 	pbuf_free(p);
 	return error == ERR_OK ? 0 : -EHOSTUNREACH;
 }

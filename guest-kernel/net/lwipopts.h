@@ -23,6 +23,7 @@
  * without it: they flood what nobody has asked for, unless someone runs a multicast querier. */
 #define LWIP_IPV6_MLD                 0
 #define LWIP_IPV6_DHCP6               0
+#define LWIP_IPV6_NUM_ADDRESSES       5 /* NET_ADDRESSES, and the link-local one */
 #define LWIP_IPV6_FRAG                1
 #define IPV6_FRAG_COPYHEADER          1 /* 64-bit pointers do not fit in there */
 #define LWIP_ND6_NUM_NEIGHBORS        16

@@ -17,6 +17,7 @@
 
 #include "guest-kernel/kernel/clock.h"
 #include "guest-kernel/kernel/words.h"
+#include "guest-kernel/net/addresses.h"
 #include "guest-kernel/net/announce.h"
 #include "guest-kernel/net/app_tcp.h"
 #include "guest-kernel/net/hooks.h"
@@ -28,16 +29,11 @@
 #define NS_PER_MS       1000000ull
 #define HOST_NAME_SIZE  64
 
-struct addresses {
-	ip4_addr_t ip, mask, gateway;
-	ip6_addr_t ip6, gateway6;
-};
-
 static struct {
 	struct net_device *device;
 	struct netif netif;
 	char host_name[HOST_NAME_SIZE];
-	ip6_addr_t gateway6;
+	struct net_addresses addresses;
 	bool uses_dhcp;
 } net;
 
@@ -89,69 +85,22 @@ static err_t netif_start(struct netif *netif)
 	return ERR_OK;
 }
 
-/* Splits ADDRESS/LENGTH in place; `whole` is the length of a bare address. */
-static bool split_prefix(char *text, uint32_t whole, uint32_t *length)
-{
-	char *slash = strchr(text, '/');
-	*length = whole;
-	if (!slash)
-		return true;
-	*slash = '\0';
-	return number_read(slash + 1, 0, whole, length);
-}
-
-static const char *read_ipv4(const char *line, struct addresses *out)
-{
-	char text[64];
-	uint32_t length;
-	if (word_value(line, "ip", text, sizeof(text))) {
-		if (!split_prefix(text, 32, &length) || !ip4addr_aton(text, &out->ip))
-			return "ip= is not an address like 10.77.0.5/16";
-		ip4_addr_set_u32(&out->mask, length ? lwip_htonl(UINT32_MAX << (32 - length)) : 0);
-	}
-	if (word_value(line, "gw", text, sizeof(text)) && !ip4addr_aton(text, &out->gateway))
-		return "gw= is not an address like 10.77.0.1";
-	return NULL;
-}
-
 const ip6_addr_t *net_ipv6_gateway(struct netif *netif, const ip6_addr_t *destination)
 {
 	(void)netif;
 	(void)destination;
-	return ip6_addr_isany(&net.gateway6) ? NULL : &net.gateway6;
+	return ip6_addr_isany(&net.addresses.gateway6) ? NULL : &net.addresses.gateway6;
 }
 
-/* lwIP takes every IPv6 prefix for one of 64 bits; a shorter or longer one is refused, not
- * misread. */
-static const char *read_ipv6(const char *line, struct addresses *out)
+static void start_ipv6(const struct net_addresses *a)
 {
-	char text[64];
-	uint32_t length;
-	if (word_value(line, "ip6", text, sizeof(text)) &&
-		(!split_prefix(text, 128, &length) || length != 64 ||
-			!ip6addr_aton(text, &out->ip6)))
-		return "ip6= is not an address like fd00::5/64 (the prefix must be of 64 bits)";
-	if (word_value(line, "gw6", text, sizeof(text)) && !ip6addr_aton(text, &out->gateway6))
-		return "gw6= is not an address like fd00::1";
-	return NULL;
-}
-
-static const char *read_addresses(const char *line, struct addresses *out)
-{
-	*out = (struct addresses){0};
-	const char *wrong = read_ipv4(line, out);
-	return wrong ? wrong : read_ipv6(line, out);
-}
-
-static void start_ipv6(const ip6_addr_t *address)
-{
-	s8_t index = -1;
 	netif_create_ip6_linklocal_address(&net.netif, 1);
 	netif_ip6_addr_set_state(&net.netif, 0, IP6_ADDR_PREFERRED);
-	if (ip6_addr_isany(address))
-		return;
-	if (netif_add_ip6_address(&net.netif, address, &index) == ERR_OK && index >= 0)
-		netif_ip6_addr_set_state(&net.netif, index, IP6_ADDR_PREFERRED);
+	for (unsigned i = 0; i < a->ip6_count; i++) {
+		s8_t index = -1;
+		if (netif_add_ip6_address(&net.netif, &a->ip6[i], &index) == ERR_OK && index >= 0)
+			netif_ip6_addr_set_state(&net.netif, index, IP6_ADDR_PREFERRED);
+	}
 }
 
 /* What lwIP computes and checks itself; set for each frame. */
@@ -165,9 +114,22 @@ static u16_t checksums(bool checked)
 	return NETIF_CHECKSUM_ENABLE_ALL & ~left;
 }
 
+/* lwIP has room for one IPv4 address. It is never asked which of several it is: while a frame is
+ * taken in, it is the one that the frame is for, and answers from there. What is sent later has its
+ * address with it, as a connection has. */
+static void be(unsigned i)
+{
+	ip4_addr_copy(*ip_2_ip4(&net.netif.ip_addr), net.addresses.ip[i]);
+}
+
 static void on_announce(void *context)
 {
 	announce_ipv6(context);
+	for (unsigned i = 1; i < net.addresses.ip_count; i++) {
+		be(i);
+		etharp_gratuitous(&net.netif);
+		be(0);
+	}
 }
 
 /*
@@ -179,8 +141,9 @@ static void announce(struct netif *netif, const ip4_addr_t *gateway)
 {
 	netif_set_up(netif);
 	if (ip4_addr_isany_val(*gateway)) {
-		netif_set_link_up(netif); /* which announces the IPv4 address, if there is one */
-		announce_ipv6(netif);
+		netif_set_link_up(
+			netif); /* which announces the first IPv4 address, if there is one */
+		on_announce(netif);
 		return;
 	}
 	netif->flags |= NETIF_FLAG_LINK_UP;
@@ -189,17 +152,17 @@ static void announce(struct netif *netif, const ip4_addr_t *gateway)
 	sys_timeout(ANNOUNCE_MS, on_announce, netif);
 }
 
-static const char *come_up(const char *line, const struct addresses *a)
+static const char *come_up(const char *line, const struct net_addresses *a)
 {
 	struct netif *netif = &net.netif;
 	memcpy(netif->hwaddr, net.device->mac, sizeof(net.device->mac));
 	if (word_value(line, "name", net.host_name, sizeof(net.host_name)))
 		netif_set_hostname(netif, net.host_name);
-	net.gateway6 = a->gateway6;
-	netif_set_addr(netif, &a->ip, &a->mask, &a->gateway);
-	start_ipv6(&a->ip6);
+	net.addresses = *a;
+	netif_set_addr(netif, &a->ip[0], &a->mask, &a->gateway);
+	start_ipv6(a);
 	announce(netif, &a->gateway);
-	net.uses_dhcp = ip4_addr_isany_val(a->ip) && ip6_addr_isany(&a->ip6);
+	net.uses_dhcp = a->ip_count == 0 && a->ip6_count == 0;
 	if (net.uses_dhcp && dhcp_start(netif) != ERR_OK)
 		return "out of memory for DHCP";
 	net.device->operations->flush(net.device);
@@ -208,8 +171,8 @@ static const char *come_up(const char *line, const struct addresses *a)
 
 const char *net_init(struct net_device *device, const char *command_line)
 {
-	struct addresses addresses;
-	const char *wrong = read_addresses(command_line, &addresses);
+	struct net_addresses addresses;
+	const char *wrong = addresses_read(command_line, &addresses);
 	if (wrong)
 		return wrong;
 	net.device = device;
@@ -222,8 +185,8 @@ const char *net_init(struct net_device *device, const char *command_line)
 
 const char *net_resume(struct net_device *device, const char *command_line)
 {
-	struct addresses addresses;
-	const char *wrong = read_addresses(command_line, &addresses);
+	struct net_addresses addresses;
+	const char *wrong = addresses_read(command_line, &addresses);
 	if (wrong)
 		return wrong;
 	net.device = device;
@@ -246,8 +209,22 @@ bool net_is_up(void)
 	return !net.uses_dhcp || dhcp_supplied_address(&net.netif);
 }
 
+/* Which of several IPv4 addresses the frame asks for or goes to: of IPv4 (RFC 791) and ARP (RFC 826)
+ * behind an Ethernet header. */
+static unsigned find_target(const uint8_t *data, size_t size)
+{
+	enum { TYPE = 12, IPV4_TO = 30, ARP_TO = 38 };
+	unsigned type = size > TYPE + 1 ? (unsigned)(data[TYPE] << 8 | data[TYPE + 1]) : 0;
+	size_t at = type == ETHTYPE_IP ? IPV4_TO : type == ETHTYPE_ARP ? ARP_TO : size;
+	for (unsigned i = 1; at + 4 <= size && i < net.addresses.ip_count; i++)
+		if (memcmp(data + at, &net.addresses.ip[i].addr, 4) == 0)
+			return i;
+	return 0;
+}
+
 static void take_frame(const uint8_t *data, size_t size)
 {
+	bool several = net.addresses.ip_count > 1;
 	struct pbuf *frame = NULL;
 	if (size <= UINT16_MAX)
 		frame = pbuf_alloc(PBUF_RAW, (u16_t)size, PBUF_RAM);
@@ -255,8 +232,12 @@ static void take_frame(const uint8_t *data, size_t size)
 		return;
 	memcpy(frame->payload, data, size);
 	NETIF_SET_CHECKSUM_CTRL(&net.netif, checksums(net.device->checked));
+	if (several)
+		be(find_target(data, size));
 	if (net.netif.input(frame, &net.netif) != ERR_OK)
 		pbuf_free(frame);
+	if (several)
+		be(0);
 }
 
 bool net_poll(void)

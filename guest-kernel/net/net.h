@@ -10,8 +10,8 @@
 /* The network stack on the machine's one interface. */
 
 /* Starts it on `device` with the addresses that the command line gives: ip=ADDRESS/LENGTH and
- * gw=ADDRESS, ip6=ADDRESS/64 and gw6=ADDRESS, name=HOST NAME; where neither ip= nor ip6= is given,
- * DHCP. Returns NULL, or what is wrong with the words (constant text). */
+ * gw=ADDRESS, ip6=ADDRESS/64 and gw6=ADDRESS, name=HOST NAME; ip= and ip6= up to NET_ADDRESSES times.
+ * Where neither is given, DHCP. Returns NULL, or what is wrong with the words (constant text). */
 const char *net_init(struct net_device *device, const char *command_line);
 
 /* Goes on with what net_init() has started in a guest that was kept: with the words of another

@@ -182,6 +182,22 @@ def test_echo(tap, folder, images):
         tap.run("echo: through an IPv6 router", checks.check_echo_udp, GUEST6, 7, FAR6)
 
 
+def test_several(tap, folder, images):
+    """Each of its addresses answers, and answers come from where the question went."""
+    four = [f"10.77.1.{i}" for i in range(1, 5)]
+    six = [f"fd77::1:{i}" for i in range(1, 5)]
+    line = " ".join([*(f"ip={a}/16" for a in four), f"gw={HOST}", *(f"ip6={a}/64" for a in six), f"gw6={HOST6}"])
+    with Guest(folder, os.path.join(images, "echo.elf"), line) as guest:
+        tap.run("several addresses: is ready", guest.wait_for, READY)
+        for address in [*reversed(four), *six]:
+            tap.run(f"several addresses: TCP to {address}", checks.check_echo_tcp, address, 7)
+            tap.run(f"several addresses: UDP to {address}", checks.check_echo_udp, address, 7)
+        for address in four:
+            tap.run(f"several addresses: ping to {address}", check_ping, address)
+        tap.run("several addresses: through a router", checks.check_echo_udp, four[2], 7, FAR)
+        tap.run("several addresses: through an IPv6 router", checks.check_echo_udp, six[2], 7, FAR6)
+
+
 def check_ipv6_only(folder, images):
     with Guest(folder, os.path.join(images, "echo.elf"), f"ip6={GUEST6}/64") as guest:
         guest.wait_for(READY)
@@ -263,12 +279,15 @@ def main():
         for where in MACHINES:
             test_machine(tap, where, folder, images, archive)
         test_echo(tap, folder, images)
+        test_several(tap, folder, images)
         tap.run("echo: IPv6 alone", check_ipv6_only, folder, images)
         tap.run("hello: panics with a backtrace", check_panic, folder, images)
         tap.run("website: no archive", check_refused, folder, images, "website.elf", LINE,
                 "there is no initrd")
         tap.run("hello: a wrong address", check_refused, folder, images, "hello.elf",
                 "ip=10.77.0.5/33", "panic: network: ip= is not an address")
+        tap.run("hello: too many addresses", check_refused, folder, images, "hello.elf",
+                " ".join(f"ip6=fd77::{i}/64" for i in range(1, 6)), "panic: network: ip6= comes more than four times")
         for image in ("hello.elf", "echo.elf", "website.elf"):
             tap.run(f"{image} is small", check_size, images, image)
         tap.run("website: a large archive", check_large_archive, folder, images)
