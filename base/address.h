@@ -15,6 +15,11 @@ struct ip_address {
 	uint8_t bytes[16];
 };
 
+/* A service has at most ADDRESSES_OF_FAMILY addresses of each family. In a list of them places may be
+ * "none"; its first two are the first IPv4 and the first IPv6 address. */
+#define ADDRESSES_OF_FAMILY 4
+#define ADDRESSES_MAX       (2 * ADDRESSES_OF_FAMILY)
+
 struct ip_prefix {
 	struct ip_address address; /* as given: host bits may be set */
 	uint8_t length;

@@ -148,8 +148,8 @@ static void finish_tap(struct service *service)
 	struct error err = ERROR_INIT;
 	if (instance->tap_fd < 0)
 		return;
-	if (link_tap_narrow(
-		    instance->tap_fd, &service->mac, &instance->ipv4, &instance->ipv6, &err) < 0)
+	const struct ip_address addresses[] = {instance->ipv4, instance->ipv6};
+	if (link_tap_narrow(instance->tap_fd, &service->mac, addresses, 2, &err) < 0)
 		log_line(&service->daemon->log, LOG_WARNING,
 			(struct log_about){.service = service->def.name}, "%s", err.message);
 	close(instance->tap_fd);

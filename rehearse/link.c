@@ -41,13 +41,13 @@ int link_tap_take(struct link *link, enum link_tap_use how, struct link_tap *out
 	return 0;
 }
 
-int link_tap_narrow(int fd, const struct mac_address *mac, const struct ip_address *ipv4,
-	const struct ip_address *ipv6, struct error *err)
+int link_tap_narrow(int fd, const struct mac_address *mac, const struct ip_address *addresses,
+	size_t count, struct error *err)
 {
 	(void)fd;
 	(void)mac;
-	(void)ipv4;
-	(void)ipv6;
+	(void)addresses;
+	(void)count;
 	(void)err;
 	return 0;
 }

@@ -33,41 +33,111 @@ static uint32_t word(const uint8_t *bytes)
 	       bytes[3];
 }
 
-int link_tap_narrow(int fd, const struct mac_address *mac, const struct ip_address *ipv4,
-	const struct ip_address *ipv6, struct error *err)
+/* --- the program --- */
+
+#define PROGRAM_MAX 64
+
+struct program {
+	struct sock_filter code[PROGRAM_MAX];
+	unsigned size;
+};
+
+static void load(struct program *program, uint16_t size, uint32_t at)
 {
-	const uint32_t solicited = SOLICITED_NODE | (word(ipv6->bytes + 12) & 0x00ffffff);
-	const uint16_t last = (uint16_t)(mac->bytes[4] << 8 | mac->bytes[5]);
-	enum { GROUP = 4, GENERAL = 10, DROP = 21, ACCEPT = 22 }; /* places in the program */
-#define TO(place, here) ((place) - (here)-1)
-	struct sock_filter program[] = {
-		/* 0 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		/* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ, word(mac->bytes), 0, TO(GROUP, 1)),
-		/* 2 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),
-		/* 3 */ BPF_JUMP(BPF_JMP | BPF_JEQ, last, TO(ACCEPT, 3), 0),
-		/* 4 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
-		/* 5 */ BPF_JUMP(BPF_JMP | BPF_JSET, 1, 0, TO(DROP, 5)),
-		/* 6 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, AT_TYPE),
-		/* 7 */ BPF_JUMP(BPF_JMP | BPF_JEQ, ETHERTYPE_ARP, 0, TO(GENERAL, 7)),
-		/* 8 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, AT_ARP_TARGET),
-		/* 9 */ BPF_JUMP(BPF_JMP | BPF_JEQ, word(ipv4->bytes), TO(ACCEPT, 9), TO(DROP, 9)),
-		/* 10 */ BPF_JUMP(BPF_JMP | BPF_JEQ, ETHERTYPE_IPV6, 0, TO(ACCEPT, 10)),
-		/* 11 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 2),
-		/* 12 */ BPF_JUMP(BPF_JMP | BPF_JEQ, solicited, TO(ACCEPT, 12), 0),
-		/* 13 */ BPF_JUMP(BPF_JMP | BPF_JEQ, ALL_ROUTERS, TO(DROP, 13), 0),
-		/* 14 */ BPF_JUMP(BPF_JMP | BPF_JEQ, MLD_ROUTERS, TO(DROP, 14), 0),
-		/* 15 */ BPF_STMT(BPF_ALU | BPF_AND, SOLICITED_NODE),
-		/* 16 */ BPF_JUMP(BPF_JMP | BPF_JEQ, SOLICITED_NODE, TO(DROP, 16), 0),
-		/* 17 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, AT_NEXT_HEADER),
-		/* 18 */ BPF_JUMP(BPF_JMP | BPF_JEQ, IPPROTO_ICMPV6, 0, TO(ACCEPT, 18)),
-		/* 19 */ BPF_STMT(BPF_LD | BPF_B | BPF_ABS, AT_ICMP_TYPE),
-		/* 20 */
-		BPF_JUMP(BPF_JMP | BPF_JEQ, ND_NEIGHBOR_ADVERT, TO(DROP, 20), TO(ACCEPT, 20)),
-		/* 21 */ BPF_STMT(BPF_RET | BPF_K, 0),
-		/* 22 */ BPF_STMT(BPF_RET | BPF_K, ALL),
-	};
-#undef TO
-	struct sock_fprog filter = {.len = sizeof(program) / sizeof(program[0]), .filter = program};
+	program->code[program->size++] =
+		(struct sock_filter)BPF_STMT((uint16_t)(BPF_LD | BPF_ABS | size), at);
+}
+
+static void say(struct program *program, bool accept)
+{
+	program->code[program->size++] =
+		(struct sock_filter)BPF_STMT(BPF_RET | BPF_K, accept ? ALL : 0);
+}
+
+/* Ends with this verdict where what is loaded is `value`. */
+static void settle_if(struct program *program, uint32_t value, bool accept)
+{
+	program->code[program->size++] =
+		(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+	say(program, accept);
+}
+
+/* Begins what is only for frames where it is `value`; end_part() says where it ends. */
+static unsigned begin_part(struct program *program, uint32_t value)
+{
+	program->code[program->size] =
+		(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 0);
+	return program->size++;
+}
+
+static void end_part(struct program *program, unsigned begin)
+{
+	program->code[begin].jf = (uint8_t)(program->size - begin - 1);
+}
+
+static void hear_own(struct program *program, const struct mac_address *mac)
+{
+	load(program, BPF_W, 0);
+	unsigned part = begin_part(program, word(mac->bytes));
+	load(program, BPF_H, 4);
+	settle_if(program, (uint32_t)(mac->bytes[4] << 8 | mac->bytes[5]), true);
+	end_part(program, part);
+	/* Of what is for one it hears no more. */
+	load(program, BPF_B, 0);
+	program->code[program->size++] =
+		(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 1, 0);
+	say(program, false);
+}
+
+static void hear_arp(struct program *program, const struct ip_address *addresses, size_t count)
+{
+	unsigned part = begin_part(program, ETHERTYPE_ARP);
+	load(program, BPF_W, AT_ARP_TARGET);
+	for (size_t i = 0; i < count; i++)
+		if (addresses[i].family == AF_INET)
+			settle_if(program, word(addresses[i].bytes), true);
+	say(program, false);
+	end_part(program, part);
+}
+
+static void hear_ipv6(struct program *program, const struct ip_address *addresses, size_t count)
+{
+	unsigned part = begin_part(program, ETHERTYPE_IPV6);
+	load(program, BPF_W, 2);
+	for (size_t i = 0; i < count; i++)
+		if (addresses[i].family == AF_INET6)
+			settle_if(program,
+				SOLICITED_NODE | (word(addresses[i].bytes + 12) & 0x00ffffff),
+				true);
+	settle_if(program, ALL_ROUTERS, false);
+	settle_if(program, MLD_ROUTERS, false);
+	program->code[program->size++] =
+		(struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOLICITED_NODE);
+	settle_if(program, SOLICITED_NODE, false);
+	load(program, BPF_B, AT_NEXT_HEADER);
+	unsigned icmp = begin_part(program, IPPROTO_ICMPV6);
+	load(program, BPF_B, AT_ICMP_TYPE);
+	settle_if(program, ND_NEIGHBOR_ADVERT, false);
+	end_part(program, icmp);
+	end_part(program, part);
+}
+
+/* Each address takes two instructions; the rest takes fewer than 40. */
+_Static_assert(40 + 2 * ADDRESSES_MAX <= PROGRAM_MAX, "there is room for all addresses");
+
+int link_tap_narrow(int fd, const struct mac_address *mac, const struct ip_address *addresses,
+	size_t count, struct error *err)
+{
+	struct program program = {.size = 0};
+	if (count > ADDRESSES_MAX)
+		return error_set(err, -EINVAL, "what a tap hears: %zu addresses are more than %d",
+			count, ADDRESSES_MAX);
+	hear_own(&program, mac);
+	load(&program, BPF_H, AT_TYPE);
+	hear_arp(&program, addresses, count);
+	hear_ipv6(&program, addresses, count);
+	say(&program, true);
+	struct sock_fprog filter = {.len = (uint16_t)program.size, .filter = program.code};
 	if (ioctl(fd, TUNATTACHFILTER, &filter) < 0)
 		return error_set(err, -errno, "what a tap hears: %s", strerror(errno));
 	return 0;

@@ -52,10 +52,10 @@ struct link_tap {
 };
 int link_tap_take(
 	struct link *link, enum link_tap_use how, struct link_tap *out, struct error *err);
-/* hearing.c: an open tap hears from now on only what is for a guest with these addresses (an IP
- * address may be "none"): of the network's noise nothing wakes it. */
-int link_tap_narrow(int fd, const struct mac_address *mac, const struct ip_address *ipv4,
-	const struct ip_address *ipv6, struct error *err);
+/* hearing.c: an open tap hears from now on only what is for a guest with these addresses (at most
+ * ADDRESSES_MAX; each may be "none"): of the network's noise nothing wakes it. */
+int link_tap_narrow(int fd, const struct mac_address *mac, const struct ip_address *addresses,
+	size_t count, struct error *err);
 /* After the guest's end: the tap is deleted, in a thread. One that is not in use is left alone. */
 void link_tap_give(struct link *link, const char *name);
 /* A tap that a guest of an earlier life holds. */

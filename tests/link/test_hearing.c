@@ -21,17 +21,23 @@ struct frame {
 	bool is_heard;
 };
 
-/* Of a guest with GUEST_MAC, 10.77.0.5 and fd77::12:3456. */
+/* Of a guest with GUEST_MAC and the addresses below. */
 static const struct frame frames[] = {
 	{"to it", {0x02, 0x11, 0x22, 0x33, 0x44, 0x55}, 0x0800, {0}, 0, 0, true},
 	{"to another", {0x02, 0x11, 0x22, 0x33, 0x44, 0x56}, 0x0800, {0}, 0, 0, false},
 	{"to a stranger", {0x52, 0x11, 0x22, 0x33, 0x44, 0x55}, 0x0800, {0}, 0, 0, false},
 	{"ARP for it", {255, 255, 255, 255, 255, 255}, 0x0806, {10, 77, 0, 5}, 0, 0, true},
+	{"ARP for its last address", {255, 255, 255, 255, 255, 255}, 0x0806, {10, 77, 0, 4}, 0, 0,
+		true},
+	{"ARP for nobody", {255, 255, 255, 255, 255, 255}, 0x0806, {0}, 0, 0, false},
 	{"ARP for another", {255, 255, 255, 255, 255, 255}, 0x0806, {10, 77, 0, 6}, 0, 0, false},
 	{"ARP to it", {0x02, 0x11, 0x22, 0x33, 0x44, 0x55}, 0x0806, {10, 77, 0, 9}, 0, 0, true},
 	{"an IPv4 broadcast", {255, 255, 255, 255, 255, 255}, 0x0800, {0}, 0, 0, true},
 	{"IPv4 multicast", {1, 0, 0x5e, 0, 0, 251}, 0x0800, {0}, 0, 0, true},
 	{"ND for it", {0x33, 0x33, 0xff, 0x12, 0x34, 0x56}, 0x86dd, {0}, 58, 135, true},
+	{"ND for its last address", {0x33, 0x33, 0xff, 0xab, 0xcd, 0xef}, 0x86dd, {0}, 58, 135,
+		true},
+	{"ND for nobody", {0x33, 0x33, 0xff, 0, 0, 0}, 0x86dd, {0}, 58, 135, false},
 	{"ND for another", {0x33, 0x33, 0xff, 0x12, 0x34, 0x57}, 0x86dd, {0}, 58, 135, false},
 	{"an ND answer for all", {0x33, 0x33, 0, 0, 0, 1}, 0x86dd, {0}, 58, 136, false},
 	{"a router's word for all", {0x33, 0x33, 0, 0, 0, 1}, 0x86dd, {0}, 58, 134, true},
@@ -105,13 +111,16 @@ static void a_guest_hears_what_is_for_it(void **state)
 	uv_loop_t loop;
 	struct link_tap guest, other;
 	struct mac_address mac = GUEST_MAC;
-	struct ip_address ipv4 = net_address("10.77.0.5"), ipv6 = net_address("fd77::12:3456");
+	const struct ip_address addresses[ADDRESSES_MAX] = {net_address("10.77.0.5"),
+		net_address("fd77::12:3456"), net_address("10.77.0.2"), net_address("10.77.0.3"),
+		net_address("10.77.0.4"), net_address("fd77::77:2"), {0},
+		net_address("fd77::ab:cdef")};
 	assert_int_equal(uv_loop_init(&loop), 0);
 	struct link *link = net_link(&loop, 1);
 	assert_int_equal(link_taps_settle(link, NULL), 0);
 	take(link, &guest);
 	take(link, &other);
-	assert_int_equal(link_tap_narrow(guest.fd, &mac, &ipv4, &ipv6, NULL), 0);
+	assert_int_equal(link_tap_narrow(guest.fd, &mac, addresses, ADDRESSES_MAX, NULL), 0);
 	for (uint8_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
 		send_frame(other.fd, &frames[i], i);
 		if (is_heard(guest.fd, i) != frames[i].is_heard)
@@ -131,7 +140,7 @@ static void what_is_no_tap_is_refused(void **state)
 	struct mac_address mac = GUEST_MAC;
 	struct ip_address none = {0};
 	struct error err = ERROR_INIT;
-	assert_true(link_tap_narrow(STDIN_FILENO, &mac, &none, &none, &err) < 0);
+	assert_true(link_tap_narrow(STDIN_FILENO, &mac, &none, 1, &err) < 0);
 	assert_non_null(strstr(err.message, "tap"));
 }
 
