@@ -83,6 +83,18 @@ enum policy_answer {
 
 enum policy_switch { POLICY_NO, POLICY_YES };
 
+/* How many machines a service has, and who gets which; see instances.h. */
+enum policy_sharing {
+	POLICY_ONE,
+	POLICY_PER_CLIENT, /* each client one of its own */
+	POLICY_SHARED,     /* each client the same one each time */
+};
+#define POLICY_INSTANCES_MAX 64
+struct policy_instances {
+	enum policy_sharing how;
+	uint32_t count; /* 1 with POLICY_ONE */
+};
+
 /* Ports of a protocol: ranges in ascending order that neither overlap nor touch. */
 #define POLICY_PORTS_MAX 16
 struct policy_ports {
