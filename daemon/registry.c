@@ -20,9 +20,9 @@ static void publish(struct service *service)
 {
 	struct error err = ERROR_INIT;
 	const struct policy *policy = &service->policy->policy;
-	if (dns_put_service(service->daemon->dns, service->def.id, service->def.name,
-		    &service->def.ipv4, &service->def.ipv6, (uint32_t)(policy->ttl / NS_PER_S),
-		    &err) < 0)
+	const struct ip_address addresses[] = {service->def.ipv4, service->def.ipv6};
+	if (dns_put_service(service->daemon->dns, service->def.id, service->def.name, addresses, 2,
+		    (uint32_t)(policy->ttl / NS_PER_S), &err) < 0)
 		log_line(&service->daemon->log, LOG_ERROR,
 			(struct log_about){.service = service->def.name},
 			"its name cannot be answered: %s", err.message);

@@ -53,13 +53,24 @@ static void set_owners(uint8_t *at, const struct block *block, uint16_t owner)
 	}
 }
 
+/* Whose turn it is, the query's ID decides: caches draw it at random, and nothing has to be counted. */
+static void copy_turned(const struct block *block, unsigned turn, uint8_t *out)
+{
+	size_t first = turn % block->count * (block->size / block->count);
+	memcpy(out, block->bytes + first, block->size - first);
+	memcpy(out + block->size - first, block->bytes, first);
+}
+
 static void write_part(struct writer *writer, const struct part *part, uint16_t *begin)
 {
 	const struct block *block = part->block;
 	uint8_t *at = writer->out + writer->size;
 	size_t owner = part->owner.offset;
 	owner += part->owner.part == 0 ? DNS_HEADER_SIZE : writer->begin[part->owner.part - 1];
-	memcpy(at, block->bytes, block->size);
+	if (block->turns)
+		copy_turned(block, writer->query->id, at);
+	else
+		memcpy(at, block->bytes, block->size);
 	if (owner != DNS_HEADER_SIZE)
 		set_owners(at, block, (uint16_t)(DNS_POINTER | owner));
 	/* The origin is the tail of the question's name. */

@@ -79,14 +79,24 @@ struct block *block_finish(const struct block_builder *builder)
 	return block;
 }
 
-struct block *block_of_address(const struct ip_address *address, uint32_t ttl)
+static int compare_addresses(const void *a, const void *b)
+{
+	const struct ip_address *left = a, *right = b;
+	return memcmp(left->bytes, right->bytes, sizeof(left->bytes));
+}
+
+struct block *block_of_addresses(struct ip_address *addresses, size_t count, uint32_t ttl)
 {
 	struct block_builder builder;
-	size_t size = ip_address_size(address);
+	size_t size = ip_address_size(addresses);
+	qsort(addresses, count, sizeof(*addresses), compare_addresses);
 	block_begin(&builder, NULL, size == 4 ? DNS_TYPE_A : DNS_TYPE_AAAA);
-	size_t data = block_record(&builder, ttl);
-	block_put(&builder, address->bytes, size);
-	block_end_record(&builder, data);
+	for (size_t i = 0; i < count; i++) {
+		size_t data = block_record(&builder, ttl);
+		block_put(&builder, addresses[i].bytes, size);
+		block_end_record(&builder, data);
+	}
+	builder.head.turns = count > 1;
 	return block_finish(&builder);
 }
 

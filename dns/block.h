@@ -20,6 +20,7 @@ struct block {
 	uint16_t type, size, count;
 	uint16_t fixup_count;
 	uint8_t origin_size;
+	bool turns; /* its records are of one size, and each in turn may be the first (RFC 1794) */
 	const uint16_t *fixup; /* both are behind the struct, in the same allocation */
 	const uint8_t *bytes;
 };
@@ -51,8 +52,9 @@ void block_put_name(struct block_builder *builder, const uint8_t *wire);
  * overflow tells which. */
 struct block *block_finish(const struct block_builder *builder);
 
-/* The block of one address record, or of `count` records of a set with this TTL; NULL as above. */
-struct block *block_of_address(const struct ip_address *address, uint32_t ttl);
+/* The block of a set with this TTL: of addresses of one family, which are brought into canonical order
+ * (RFC 4034 section 6.3), or of `count` records. NULL as above. */
+struct block *block_of_addresses(struct ip_address *addresses, size_t count, uint32_t ttl);
 struct block *block_of_records(
 	struct record *const *records, size_t count, uint32_t ttl, const struct name *origin);
 

@@ -152,7 +152,7 @@ static void place_again(const void *tree_node, VISIT visit, void *closure)
 	placing->rc = place_name_again(placing, service, service->name);
 	for (size_t i = 0; placing->rc == 0 && i < service->also_count; i++)
 		placing->rc = place_name_again(placing, service, service->also[i]);
-	for (int i = 0; placing->rc == 0 && i < 2; i++)
+	for (int i = 0; placing->rc == 0 && i < ADDRESSES_MAX; i++)
 		place_ptr(placing->table, service, &service->address[i]);
 }
 
@@ -224,24 +224,38 @@ static struct block *compile_ptr(const struct service *service, uint32_t ttl)
 	return block_finish(&builder);
 }
 
-static int compile_addresses(struct service *service, const struct ip_address *ipv4,
-	const struct ip_address *ipv6, uint32_t ttl, struct error *err)
+/* The set of a family; nothing where it has none. */
+static int compile_family(
+	struct service *service, int family, struct block **out, uint32_t ttl, struct error *err)
 {
-	static const int families[2] = {AF_INET, AF_INET6};
-	const struct ip_address *given[2] = {ipv4, ipv6};
+	struct ip_address set[ADDRESSES_MAX];
+	size_t count = 0;
+	for (size_t i = 0; i < ADDRESSES_MAX; i++)
+		if (service->address[i].family == family)
+			set[count++] = service->address[i];
+	if (count > ADDRESSES_OF_FAMILY)
+		return error_set(err, -EINVAL, "a service has at most %d addresses of a family",
+			ADDRESSES_OF_FAMILY);
+	if (count == 0)
+		return 0;
+	*out = block_of_addresses(set, count, ttl);
+	return *out ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+static int compile_addresses(struct service *service, const struct ip_address *addresses,
+	size_t count, uint32_t ttl, struct error *err)
+{
 	if (ttl > TTL_MAX)
 		return error_set(err, -EINVAL, "a TTL is at most %u seconds", TTL_MAX);
-	for (int i = 0; i < 2; i++) {
-		if (!given[i] || !ip_address_is_set(given[i]))
-			continue;
-		if (given[i]->family != families[i])
-			return error_set(err, -EINVAL, "the %s address is of another family",
-				i == 0 ? "IPv4" : "IPv6");
-		service->address[i] = *given[i];
-		service->block[i] = block_of_address(given[i], ttl);
-		if (!service->block[i])
-			return error_set(err, -ENOMEM, "out of memory");
-	}
+	if (count > ADDRESSES_MAX)
+		return error_set(err, -EINVAL, "a service has at most %d addresses", ADDRESSES_MAX);
+	if (count > 0)
+		memcpy(service->address, addresses, count * sizeof(*addresses));
+	int rc = compile_family(service, AF_INET, &service->block[0], ttl, err);
+	if (rc == 0)
+		rc = compile_family(service, AF_INET6, &service->block[1], ttl, err);
+	if (rc < 0)
+		return rc;
 	service->ptr = compile_ptr(service, ttl);
 	return service->ptr ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
@@ -311,8 +325,7 @@ static int claim_node(struct names *names, uint32_t number, const struct name *n
 }
 
 int names_put_service(struct names *names, uint32_t number, const char *text,
-	const struct ip_address *ipv4, const struct ip_address *ipv6, uint32_t ttl,
-	struct error *err)
+	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err)
 {
 	struct name name;
 	struct node *node = NULL;
@@ -325,7 +338,7 @@ int names_put_service(struct names *names, uint32_t number, const char *text,
 	if (rc < 0)
 		return rc;
 	memcpy(service->name, name.bytes, name.size);
-	rc = compile_addresses(service, ipv4, ipv6, ttl, err);
+	rc = compile_addresses(service, addresses, count, ttl, err);
 	if (rc == 0)
 		rc = claim_node(names, number, &name, &node, err);
 	if (rc < 0)
@@ -344,9 +357,9 @@ int names_put_service(struct names *names, uint32_t number, const char *text,
 		keep_others(names, *place, old);
 		displace_name(names, old, old->name);
 	}
-	for (int i = 0; old && i < 2; i++)
+	for (int i = 0; old && i < ADDRESSES_MAX; i++)
 		displace_ptr(&names->table, old, &old->address[i]);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < ADDRESSES_MAX; i++)
 		place_ptr(&names->table, *place, &(*place)->address[i]);
 	service_destroy(old);
 	return 0;
@@ -401,7 +414,7 @@ void names_remove_service(struct names *names, uint32_t number)
 		return;
 	displace_name(names, service, service->name);
 	displace_others(names, service, service->also, service->also_count, NULL, 0);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < ADDRESSES_MAX; i++)
 		displace_ptr(&names->table, service, &service->address[i]);
 	tdelete(service, &names->services, compare_numbers);
 	service_destroy(service);

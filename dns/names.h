@@ -12,9 +12,9 @@
 /* A service's names and its compiled answers. */
 struct service {
 	uint32_t number;
-	struct ip_address address[2]; /* IPv4, IPv6; or "none" */
-	struct block *block[2];       /* A, AAAA; NULL without */
-	struct block *ptr;            /* its name, for whoever asks for an address */
+	struct ip_address address[ADDRESSES_MAX]; /* or "none" */
+	struct block *block[2];                   /* A, AAAA; NULL without */
+	struct block *ptr;                        /* its name, for whoever asks for an address */
 	uint8_t name[NAME_MAX_SIZE];
 	uint8_t (*also)[NAME_MAX_SIZE]; /* its other names; also_count of them */
 	size_t also_count;
@@ -41,8 +41,7 @@ int names_set_tsig_keys(
 	struct names *names, const struct dns_tsig_key *keys, size_t count, struct error *err);
 int names_check_service(const struct names *names, const char *text, struct error *err);
 int names_put_service(struct names *names, uint32_t number, const char *text,
-	const struct ip_address *ipv4, const struct ip_address *ipv6, uint32_t ttl,
-	struct error *err);
+	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err);
 int names_set_service_names(struct names *names, uint32_t number, const char *const *texts,
 	size_t count, struct error *err);
 void names_remove_service(struct names *names, uint32_t number);

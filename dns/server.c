@@ -203,10 +203,10 @@ int dns_check_service_name(const struct dns_server *server, const char *text, st
 }
 
 int dns_put_service(struct dns_server *server, uint32_t service, const char *name,
-	const struct ip_address *ipv4, const struct ip_address *ipv6, uint32_t ttl,
-	struct error *err)
+	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err)
 {
-	return names_put_service(&server->responder.names, service, name, ipv4, ipv6, ttl, err);
+	return names_put_service(
+		&server->responder.names, service, name, addresses, count, ttl, err);
 }
 
 int dns_set_service_names(struct dns_server *server, uint32_t service, const char *const *names,

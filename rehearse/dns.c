@@ -176,14 +176,13 @@ int dns_check_service_name(const struct dns_server *server, const char *name, st
 }
 
 int dns_put_service(struct dns_server *server, uint32_t service, const char *name,
-	const struct ip_address *ipv4, const struct ip_address *ipv6, uint32_t ttl,
-	struct error *err)
+	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err)
 {
 	(void)server;
 	(void)service;
 	(void)name;
-	(void)ipv4;
-	(void)ipv6;
+	(void)addresses;
+	(void)count;
 	(void)ttl;
 	(void)err;
 	return 0;

@@ -21,8 +21,9 @@ struct fixture *fixture_create(const char *listen, struct dns_config config)
 		    &fixture->server, &err) < 0)
 		fail_msg("%s", err.message);
 	assert_int_equal(dns_set_zones(fixture->server, zones, 2, NULL), 0);
-	assert_int_equal(
-		dns_put_service(fixture->server, 7, "www.example.test", &v4, &v6, 5, NULL), 0);
+	assert_int_equal(dns_put_service(fixture->server, 7, "www.example.test",
+				 (const struct ip_address[]){v4, v6}, 2, 5, NULL),
+		0);
 	fixture->family = address.ss_family;
 	fixture->port = dns_server_port(fixture->server, 0);
 	assert_int_not_equal(fixture->port, 0);

@@ -48,6 +48,10 @@ struct world {
 
 static const struct ip_address v6 = {AF_INET6, {0xfd, [15] = 5}};
 
+/* More of one family than a service may have. */
+static const struct ip_address five[] = {{AF_INET, {10, 0, 0, 1}}, {AF_INET, {10, 0, 0, 2}},
+	{AF_INET, {10, 0, 0, 3}}, {AF_INET, {10, 0, 0, 4}}, {AF_INET, {10, 0, 0, 5}}};
+
 static const struct dns_name_server servers[] = {
 	{"ns1.example.test", {AF_INET, {192, 0, 2, 1}}, {AF_INET6, {0xfd, [15] = 1}}},
 	{"ns.other.net.", {AF_INET, {9, 9, 9, 9}}, {0}},
@@ -76,10 +80,11 @@ static inline int set_up_with(void **state, const struct dns_config *config)
 	world->client.source.in.sin_family = AF_INET;
 	if (responder_init(&world->responder, config, answer_ask, &world->daemon, NULL) < 0 ||
 		names_set_zones(names, zones, 2, NULL) < 0 ||
-		names_put_service(names, 7, "www.example.test", &v4, NULL, 5, NULL) < 0 ||
-		names_put_service(names, 8, "a.b.c.example.test", &v4, &v6, 5, NULL) < 0 ||
-		names_put_service(names, 9, "example.test", &apex, NULL, 5, NULL) < 0 ||
-		names_put_service(names, 10, "out.side", &v4, NULL, 5, NULL) < 0)
+		names_put_service(names, 7, "www.example.test", &v4, 1, 5, NULL) < 0 ||
+		names_put_service(names, 8, "a.b.c.example.test",
+			(const struct ip_address[]){v4, v6}, 2, 5, NULL) < 0 ||
+		names_put_service(names, 9, "example.test", &apex, 1, 5, NULL) < 0 ||
+		names_put_service(names, 10, "out.side", &v4, 1, 5, NULL) < 0)
 		return -1;
 	*state = world;
 	return 0;

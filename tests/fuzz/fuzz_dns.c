@@ -129,8 +129,10 @@ static void set_up(struct scene *scene)
 	must(responder_init(&scene->responder, &config, answer_ask, scene, NULL) == 0,
 		"there is memory");
 	must(names_set_tsig_keys(names, &tsig_key, 1, NULL) == 0, "a key for signatures");
-	must(names_put_service(names, 7, "www.example.test", &v4, NULL, 5, NULL) == 0, "put");
-	must(names_put_service(names, 8, "a.b.c.test", &v4, &v6, 5, NULL) == 0, "put");
+	must(names_put_service(names, 7, "www.example.test", &v4, 1, 5, NULL) == 0, "put");
+	must(names_put_service(
+		     names, 8, "a.b.c.test", (const struct ip_address[]){v4, v6}, 2, 5, NULL) == 0,
+		"put");
 	if (!(scene->mode & MODE_NO_ZONES))
 		use_zones(scene);
 }

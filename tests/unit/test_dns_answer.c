@@ -238,8 +238,7 @@ static void tables_may_change_while_waiting(void **state)
 	names_remove_service(names, 7);
 	assert_int_equal(rcode_later(world, id), DNS_RCODE_NXDOMAIN);
 	/* Another service's address is not told: nobody woke it. */
-	assert_int_equal(
-		names_put_service(names, 70, "www.example.test", &other, NULL, 5, NULL), 0);
+	assert_int_equal(names_put_service(names, 70, "www.example.test", &other, 1, 5, NULL), 0);
 	assert_int_equal(rcode_later(world, id), DNS_RCODE_SERVFAIL);
 }
 

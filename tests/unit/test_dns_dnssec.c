@@ -73,8 +73,8 @@ static int begin(void **state)
 	assert_int_equal(dns_key_create(&test->next, NULL), 0);
 	dns_key_set_active(test->key, true, 1);
 	use(test, &test->key, 1);
-	assert_int_equal(
-		names_put_service(&test->world->responder.names, 70, "www.file", &v4, &v6, 5, NULL),
+	assert_int_equal(names_put_service(&test->world->responder.names, 70, "www.file",
+				 (const struct ip_address[]){v4, v6}, 2, 5, NULL),
 		0);
 	*state = test;
 	return 0;
@@ -173,6 +173,28 @@ static void answers_verify(void **state)
 		assert_string_equal(text, again);
 		free(text);
 		free(again);
+	}
+}
+
+/* In whatever order they are said, they are signed in one (RFC 4034 section 6.3). */
+static void several_addresses_verify(void **state)
+{
+	struct signed_world *test = *state;
+	struct names *names = &test->world->responder.names;
+	struct ip_address all[ADDRESSES_MAX];
+	for (uint8_t i = 0; i < ADDRESSES_OF_FAMILY; i++) {
+		all[i] = (struct ip_address){AF_INET, {10, 77, 0, (uint8_t)(200 - i)}};
+		all[ADDRESSES_OF_FAMILY + i] =
+			(struct ip_address){AF_INET6, {0xfd, [15] = (uint8_t)(9 - i)}};
+	}
+	assert_int_equal(names_put_service(names, 71, "all.file", all, ADDRESSES_MAX, 5, NULL), 0);
+	for (int again = 0; again < 2; again++) {
+		char *a = ask_signed(test, "all.file", DNS_TYPE_A, LDNS_RCODE_NOERROR);
+		char *aaaa = ask_signed(test, "all.file", DNS_TYPE_AAAA, LDNS_RCODE_NOERROR);
+		assert_true(strstr(a, "10.77.0.197") && strstr(a, "10.77.0.200"));
+		assert_true(strstr(aaaa, "fd00::6") && strstr(aaaa, "fd00::9"));
+		free(a);
+		free(aaaa);
 	}
 }
 
@@ -396,6 +418,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
 		TEST(answers_verify),
+		TEST(several_addresses_verify),
 		TEST(denials_say_what_there_is),
 		TEST(long_names_are_denied),
 		TEST(sleeping_or_awake_is_the_same),

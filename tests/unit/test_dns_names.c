@@ -73,7 +73,7 @@ static void what_cannot_be_changes_nothing(void **state)
 	assert_int_equal(names_set_service_names(names, 99, both, 1, NULL), -ENOENT);
 	/* Nor is it to be had by another service, by either way. */
 	const struct ip_address v4 = IPV4(10, 0, 0, 1);
-	assert_int_equal(names_put_service(names, 11, both[0], &v4, NULL, 5, NULL), -EEXIST);
+	assert_int_equal(names_put_service(names, 11, both[0], &v4, 1, 5, NULL), -EEXIST);
 	assert_int_equal(names_set_service_names(names, 9, both, 1, NULL), -EEXIST);
 	assert_int_equal(names->table.node_count, nodes);
 }
@@ -84,15 +84,17 @@ static void they_stay_when_the_service_is_put_again(void **state)
 	struct names *names = &world->responder.names;
 	const struct ip_address v4 = IPV4(10, 0, 0, 1);
 	size_t nodes = names->table.node_count;
-	assert_int_equal(names_put_service(names, 11, "x.example.test", &v4, NULL, 5, NULL), 0);
+	assert_int_equal(names_put_service(names, 11, "x.example.test", &v4, 1, 5, NULL), 0);
 	assert_int_equal(names_set_service_names(names, 11, both, COUNT(both), NULL), 0);
-	assert_int_equal(names_put_service(names, 11, "x.example.test", &v4, &v6, 9, NULL), 0);
+	assert_int_equal(names_put_service(names, 11, "x.example.test",
+				 (const struct ip_address[]){v4, v6}, 2, 9, NULL),
+		0);
 	expect_service(world, both[1], 11);
 	expect(world, HEAD "05'other'" EXAMPLE " 001c 0001",
 		"1234 8500 0001 0001 0000 0000 05'other'" EXAMPLE " 001c 0001"
 		" c00c 001c 0001 00000009 0010 fd000000000000000000000000000005");
 	/* One of them becomes its own. */
-	assert_int_equal(names_put_service(names, 11, both[0], NULL, &v6, 9, NULL), 0);
+	assert_int_equal(names_put_service(names, 11, both[0], &v6, 1, 9, NULL), 0);
 	expect_nobody(world, "x.example.test");
 	assert_int_equal(names_set_service_names(names, 11, NULL, 0, NULL), 0);
 	assert_int_equal(rcode_of(world, "deep.under.other.example.test"), DNS_RCODE_NXDOMAIN);
@@ -137,6 +139,74 @@ static void an_address_says_the_services_own_name(void **state)
 	assert_memory_equal(out + size - sizeof(www), www, sizeof(www));
 }
 
+/* 4, 4 and 2 of them: as they are given, and as each set is kept. */
+static const struct ip_address several[ADDRESSES_MAX] = {{AF_INET, {10, 77, 0, 9}},
+	{AF_INET6, {0xfd, [15] = 7}}, {AF_INET, {10, 77, 0, 200}}, {AF_INET, {10, 77, 0, 10}}, {0},
+	{AF_INET6, {0xfd, [15] = 6}}};
+#define A_OF(last)    " c00c 0001 0001 00000005 0004 0a4d00" last
+#define AAAA_OF(last) " c00c 001c 0001 00000005 0010 fd0000000000000000000000000000" last
+
+static void several_addresses_take_turns(void **state)
+{
+	struct world *world = *state;
+	struct names *names = &world->responder.names;
+	static const char *const answers[][2] = {
+		{"1233", A_OF("09") A_OF("0a") A_OF("c8")},
+		{"1234", A_OF("0a") A_OF("c8") A_OF("09")},
+		{"1235", A_OF("c8") A_OF("09") A_OF("0a")},
+	};
+	assert_int_equal(
+		names_put_service(names, 11, "x.example.test", several, ADDRESSES_MAX, 5, NULL), 0);
+	for (size_t i = 0; i < COUNT(answers); i++) {
+		char question[200], answer[600];
+		snprintf(question, sizeof(question), "%s%s", answers[i][0],
+			" 0100 0001 0000 0000 0000 01'x'" EXAMPLE " 0001 0001");
+		snprintf(answer, sizeof(answer), "%s%s%s", answers[i][0],
+			" 8500 0001 0003 0000 0000 01'x'" EXAMPLE " 0001 0001", answers[i][1]);
+		expect(world, question, answer);
+	}
+	expect(world, HEAD "01'x'" EXAMPLE " 001c 0001",
+		"1234 8500 0001 0002 0000 0000 01'x'" EXAMPLE " 001c 0001" AAAA_OF("06")
+			AAAA_OF("07"));
+}
+
+static void each_address_has_its_name(void **state)
+{
+	struct world *world = *state;
+	struct names *names = &world->responder.names;
+	static const char *const reverse[] = {"9.0.77.10.in-addr.arpa", "200.0.77.10.in-addr.arpa",
+		"10.0.77.10.in-addr.arpa",
+		"7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa",
+		"6.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa"};
+	const struct dns_zone_config with_reverse[] = {zones[0],
+		{.origin = "77.10.in-addr.arpa", .servers = parent_servers, .server_count = 1},
+		{.origin = "ip6.arpa", .servers = parent_servers, .server_count = 1}};
+	uint8_t query[300], out[ANSWER_MAX_UDP];
+	assert_int_equal(names_set_zones(names, with_reverse, 3, NULL), 0);
+	size_t nodes = names->table.node_count;
+	assert_int_equal(
+		names_put_service(names, 11, "x.example.test", several, ADDRESSES_MAX, 5, NULL), 0);
+	for (int again = 0; again < 2; again++) {
+		for (size_t i = 0; i < COUNT(reverse); i++) {
+			static const uint8_t x[] = "xexampletest";
+			size_t size = ask_bytes(
+				world, query, bytes_query(query, 1, reverse[i], DNS_TYPE_PTR), out);
+			assert_true(size > sizeof(x));
+			assert_memory_equal(out + size - sizeof(x), x, sizeof(x));
+		}
+		/* And once more from zones that are new. */
+		assert_int_equal(names_set_zones(names, with_reverse, 3, NULL), 0);
+	}
+	/* Those that it has no more have none. */
+	assert_int_equal(names_put_service(names, 11, "x.example.test", several, 2, 5, NULL), 0);
+	assert_int_equal(rcode_of(world, reverse[0]), DNS_RCODE_NOERROR);
+	for (size_t i = 1; i < COUNT(reverse); i++)
+		assert_int_equal(rcode_of(world, reverse[i]),
+			i == 3 ? DNS_RCODE_NOERROR : DNS_RCODE_NXDOMAIN);
+	names_remove_service(names, 11);
+	assert_int_equal(names->table.node_count, nodes);
+}
+
 static void a_question_as_text(void **state)
 {
 	(void)state;
@@ -162,6 +232,8 @@ int main(void)
 		TEST(they_stay_when_the_service_is_put_again),
 		TEST(zones_change_around_them),
 		TEST(an_address_says_the_services_own_name),
+		TEST(several_addresses_take_turns),
+		TEST(each_address_has_its_name),
 		cmocka_unit_test(a_question_as_text),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

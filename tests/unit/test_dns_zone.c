@@ -9,31 +9,31 @@ static void services_come_and_go(void **state)
 	const struct ip_address v4 = IPV4(10, 0, 0, 1);
 	size_t nodes = names->table.node_count;
 	assert_int_equal(
-		names_put_service(names, 11, "WWW.example.test", &v4, NULL, 5, &err), -EEXIST);
+		names_put_service(names, 11, "WWW.example.test", &v4, 1, 5, &err), -EEXIST);
 	assert_non_null(strstr(err.message, "'www.example.test' is the name of another service"));
 	assert_int_equal(
-		names_put_service(names, 11, "ns1.example.test", &v4, NULL, 5, &err), -EEXIST);
+		names_put_service(names, 11, "ns1.example.test", &v4, 1, 5, &err), -EEXIST);
 	assert_non_null(strstr(err.message, "'ns1.example.test' has an address in its zone"));
-	assert_int_equal(names_put_service(names, 11, "a..b", &v4, NULL, 5, NULL), -EINVAL);
-	assert_int_equal(names_put_service(names, 0, "new.test", &v4, NULL, 5, NULL), -EINVAL);
-	assert_int_equal(names_put_service(names, 11, "new.test", &v6, NULL, 5, NULL), -EINVAL);
+	assert_int_equal(names_put_service(names, 11, "a..b", &v4, 1, 5, NULL), -EINVAL);
+	assert_int_equal(names_put_service(names, 0, "new.test", &v4, 1, 5, NULL), -EINVAL);
+	assert_int_equal(names_put_service(names, 11, "new.test", five, 5, 5, &err), -EINVAL);
 	assert_int_equal(
-		names_put_service(names, 11, "new.test", &v4, NULL, 0x80000000u, NULL), -EINVAL);
+		names_put_service(names, 11, "new.test", &v4, 1, 0x80000000u, NULL), -EINVAL);
 	assert_int_equal(names->table.node_count, nodes);
 	assert_int_equal(rcode_of(world, "new.test"), DNS_RCODE_NXDOMAIN);
 
 	/* From deep down to above and back: what only held its descendant goes with it. */
-	assert_int_equal(names_put_service(names, 11, "x.y.z.test", &v4, NULL, 5, NULL), 0);
-	assert_int_equal(names_put_service(names, 11, "y.z.test", &v4, NULL, 5, NULL), 0);
+	assert_int_equal(names_put_service(names, 11, "x.y.z.test", &v4, 1, 5, NULL), 0);
+	assert_int_equal(names_put_service(names, 11, "y.z.test", &v4, 1, 5, NULL), 0);
 	assert_int_equal(rcode_of(world, "x.y.z.test"), DNS_RCODE_NXDOMAIN);
-	assert_int_equal(names_put_service(names, 11, "x.y.z.test", &v4, NULL, 5, NULL), 0);
+	assert_int_equal(names_put_service(names, 11, "x.y.z.test", &v4, 1, 5, NULL), 0);
 	assert_int_equal(world->daemon.count, 0);
 	assert_int_equal(rcode_of(world, "y.z.test"), DNS_RCODE_NOERROR);
 	assert_int_equal(world->daemon.count, 0);
 	assert_int_equal(rcode_of(world, "x.y.z.test"), DNS_RCODE_NOERROR);
 	assert_int_equal(world->daemon.count, 1);
 	/* The same name once more, now without an address. */
-	assert_int_equal(names_put_service(names, 11, "x.y.z.test", &NONE, &NONE, 5, NULL), 0);
+	assert_int_equal(names_put_service(names, 11, "x.y.z.test", &NONE, 1, 5, NULL), 0);
 	assert_int_equal(rcode_of(world, "x.y.z.test"), DNS_RCODE_NOERROR);
 	assert_int_equal(world->daemon.count, 1);
 	names_remove_service(names, 11);
@@ -50,7 +50,7 @@ static void many_services(void **state)
 	for (unsigned i = 0; i < 3000; i++) {
 		const struct ip_address v4 = IPV4(10, 1, (uint8_t)(i >> 8), (uint8_t)i);
 		snprintf(name, sizeof(name), "s%u.group%u.example.test", i, i % 10);
-		assert_int_equal(names_put_service(names, 1000 + i, name, &v4, NULL, 5, NULL), 0);
+		assert_int_equal(names_put_service(names, 1000 + i, name, &v4, 1, 5, NULL), 0);
 	}
 	assert_int_equal(names_set_zones(names, zones, 2, NULL), 0);
 	for (unsigned i = 0; i < 3000; i++) {

@@ -71,7 +71,7 @@ static void bad_text_is_explained(void **state)
 		{HEAD_OK "www A 192.0.2.3\n", "'www.file' has an address in its zone"},
 	};
 	assert_int_equal(
-		names_put_service(&world->responder.names, 70, "www.file", &v4, NULL, 5, NULL), 0);
+		names_put_service(&world->responder.names, 70, "www.file", &v4, 1, 5, NULL), 0);
 	use(world, HEAD_OK);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct error err = ERROR_INIT;
@@ -109,7 +109,7 @@ static void aliases_are_followed(void **state)
 {
 	struct world *world = *state;
 	assert_int_equal(
-		names_put_service(&world->responder.names, 70, "www.file", &v4, NULL, 5, NULL), 0);
+		names_put_service(&world->responder.names, 70, "www.file", &v4, 1, 5, NULL), 0);
 	use(world, HEAD_OK "a CNAME b\nb CNAME www\nx CNAME gone\nout CNAME www.example.test.\n");
 	expect(world, HEAD "01'a'04'file'00 0001 0001",
 		"1234 8500 0001 0003 0000 0000 01'a'04'file'00 0001 0001"
@@ -139,7 +139,7 @@ static void wildcards_never_wake(void **state)
 	struct world *world = *state;
 	use(world, HEAD_OK "*.w MX 5 ns\n*.w A 192.0.2.7\n");
 	assert_int_equal(
-		names_put_service(&world->responder.names, 70, "s.w.file", &v4, NULL, 5, NULL), 0);
+		names_put_service(&world->responder.names, 70, "s.w.file", &v4, 1, 5, NULL), 0);
 	expect(world, HEAD "01'y'01'x'01'w'04'file'00 000f 0001",
 		"1234 8500 0001 0001 0000 0000 01'y'01'x'01'w'04'file'00 000f 0001"
 		"c00c 000f 0001 0000012c 0007 0005 02'ns'c012");
@@ -167,7 +167,7 @@ static void delegations_refer(void **state)
 	expect(world, HEAD "03'sub'04'file'00 002b 0001",
 		"1234 8500 0001 0001 0000 0000 03'sub'04'file'00 002b 0001"
 		"c00c 002b 0001 0000012c 0005 0001 0d 02 ab");
-	assert_int_equal(names_put_service(names, 70, "s.sub.file", &v4, NULL, 5, &err), -EEXIST);
+	assert_int_equal(names_put_service(names, 70, "s.sub.file", &v4, 1, 5, &err), -EEXIST);
 	assert_non_null(strstr(err.message, "'s.sub.file' belongs to 'sub.file.'"));
 	/* Where the zone beneath is ours, too, it answers; but for the DS. */
 	const struct dns_name_server one = {"ns", IPV4(192, 0, 2, 7), {0}};
@@ -180,7 +180,7 @@ static void delegations_refer(void **state)
 		{.origin = "sub.file", .servers = &one, .server_count = 1, .ttl = 30},
 	};
 	assert_int_equal(names_set_zones(names, both, 2, NULL), 0);
-	assert_int_equal(names_put_service(names, 70, "s.sub.file", &v4, NULL, 5, &err), 0);
+	assert_int_equal(names_put_service(names, 70, "s.sub.file", &v4, 1, 5, &err), 0);
 	assert_int_equal(rcode_of(world, "s.sub.file"), DNS_RCODE_NOERROR);
 	assert_int_equal(rcode_of(world, "n.sub.file"), DNS_RCODE_NXDOMAIN);
 	expect(world, HEAD "03'sub'04'file'00 002b 0001",
@@ -194,7 +194,7 @@ static void services_have_other_records(void **state)
 	struct world *world = *state;
 	use(world, HEAD_OK "www TXT hi\nwww SVCB 1 . alpn=h2\n");
 	assert_int_equal(
-		names_put_service(&world->responder.names, 70, "www.file", &v4, NULL, 5, NULL), 0);
+		names_put_service(&world->responder.names, 70, "www.file", &v4, 1, 5, NULL), 0);
 	expect(world, HEAD "03'www'04'file'00 0010 0001",
 		"1234 8500 0001 0001 0000 0000 03'www'04'file'00 0010 0001"
 		"c00c 0010 0001 0000012c 0003 02'hi'");
@@ -219,7 +219,7 @@ static void bindings_come_with_addresses(void **state)
 			"many HTTPS 2 .\nmany A 192.0.2.6\n*.wild HTTPS 1 .\n*.wild A 192.0.2.5\n"
 			"to CNAME www\nat HTTPS 1 www\n");
 	assert_int_equal(
-		names_put_service(&world->responder.names, 70, "www.file", &v4, NULL, 5, NULL), 0);
+		names_put_service(&world->responder.names, 70, "www.file", &v4, 1, 5, NULL), 0);
 	/* A service is asked, as for its addresses. */
 	expect(world, HEAD "03'www'04'file'00 0041 0001",
 		"1234 8500 0001 0001 0000 0001 03'www'04'file'00 0041 0001"
@@ -263,13 +263,13 @@ static void addresses_have_names(void **state)
 	const struct ip_address other = IPV4(10, 77, 0, 8);
 	use(world, HEAD_OK);
 	size_t nodes = names->table.node_count;
-	assert_int_equal(names_put_service(names, 70, "www.file", &other, NULL, 5, NULL), 0);
+	assert_int_equal(names_put_service(names, 70, "www.file", &other, 1, 5, NULL), 0);
 	expect(world, HEAD REVERSE("01'8'") "000c 0001",
 		"1234 8500 0001 0001 0000 0000" REVERSE(
 			"01'8'") "000c 0001"
 				 "c00c 000c 0001 00000005 000a 03'www'04'file'00");
 	assert_int_equal(world->daemon.count, 0);
-	assert_int_equal(names_put_service(names, 70, "www.file", &v6, NULL, 5, NULL), -EINVAL);
+	assert_int_equal(names_put_service(names, 70, "www.file", five, 5, 5, NULL), -EINVAL);
 	names_remove_service(names, 70);
 	assert_int_equal(names->table.node_count, nodes);
 	assert_int_equal(rcode_of(world, "8.0.77.10.in-addr.arpa"), DNS_RCODE_NXDOMAIN);
