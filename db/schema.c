@@ -125,6 +125,12 @@ static const char *const migrations[] = {
 	/* When a pin ends; 0: it does not. */
 	"ALTER TABLE service ADD COLUMN pinned_until INTEGER NOT NULL DEFAULT 0 "
 	"  CHECK (pinned_until >= 0);",
+
+	/* A service has several addresses of a family, in an order. */
+	"ALTER TABLE address ADD COLUMN place INTEGER NOT NULL DEFAULT 0 CHECK (place >= 0);"
+	"DROP INDEX address_service;"
+	"CREATE UNIQUE INDEX address_service ON address (service, length(address), place)"
+	"  WHERE service IS NOT NULL;",
 };
 enum { VERSION = sizeof(migrations) / sizeof(migrations[0]) };
 

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "db/addresses.h"
 #include "db/names.h"
 #include "db/sql.h"
 
@@ -81,16 +82,6 @@ static int check_text(const char *what, const char *text, struct error *err)
 	return 0;
 }
 
-static int check_family(
-	const struct ip_address *address, int family, const char *what, struct error *err)
-{
-	char text[IP_ADDRESS_TEXT];
-	if (ip_address_is_set(address) && address->family != family)
-		return error_set(err, -EINVAL, "'%s' is not an %s address",
-			ip_address_print(address, text), what);
-	return 0;
-}
-
 static int check_service(const struct store_service *service, struct error *err)
 {
 	int rc = service_names_check(service, err);
@@ -102,9 +93,7 @@ static int check_service(const struct store_service *service, struct error *err)
 	for (size_t i = 0; rc == 0 && i < TEXT_COUNT; i++)
 		rc = check_text(texts[i].what, text_in(service, i), err);
 	if (rc == 0)
-		rc = check_family(&service->ipv4, AF_INET, "IPv4", err);
-	if (rc == 0)
-		rc = check_family(&service->ipv6, AF_INET6, "IPv6", err);
+		rc = service_addresses_check(service, err);
 	return rc;
 }
 
@@ -164,81 +153,14 @@ static int update_service(
 	return rc == 0 ? no_service(service->id, err) : rc < 0 ? rc : 0;
 }
 
-static int release_addresses(struct store *store, uint32_t id, struct error *err)
-{
-	CLEANUP(query) struct query query = {0};
-	query_begin(&query, store, ADDRESS_RELEASE);
-	bind_u64(&query, clock_real());
-	bind_u64(&query, id);
-	int rc = query_run(&query, err);
-	return rc < 0 ? rc : 0;
-}
-
-/* A renamed service takes its addresses along; what it had given up before stays the old name's. */
-static int rename_addresses(
-	struct store *store, const struct store_service *service, struct error *err)
-{
-	CLEANUP(query) struct query query = {0};
-	query_begin(&query, store, ADDRESS_RENAME);
-	bind_text(&query, service->name);
-	bind_u64(&query, service->id);
-	int rc = query_run(&query, err);
-	return rc < 0 ? rc : 0;
-}
-
-/* No other service has the address, and no other name ever had it. */
-static int check_address_is_free(struct store *store, const struct store_service *service,
-	const struct ip_address *address, struct error *err)
-{
-	CLEANUP(query) struct query query = {0};
-	char owner[STORE_NAME_MAX + 1], text[IP_ADDRESS_TEXT];
-	query_begin(&query, store, ADDRESS_FIND);
-	bind_address(&query, address);
-	int rc = query_next(&query, err);
-	if (rc <= 0)
-		return rc;
-	take_text(&query, owner, sizeof(owner));
-	uint64_t holder = take_u64(&query, UINT32_MAX);
-	rc = query_check(&query, err);
-	if (rc < 0)
-		return rc;
-	ip_address_print(address, text);
-	if (holder && holder != service->id)
-		return error_set(err, -EEXIST, "address %s is in use by %s", text, owner);
-	if (strcmp(owner, service->name) != 0)
-		return error_set(err, -EEXIST,
-			"address %s was %s's and stays reserved for that name, as clients may "
-			"still "
-			"hold it: choose another",
-			text, owner);
-	return 0;
-}
-
-static int put_address(struct store *store, const struct store_service *service, uint32_t id,
-	const struct ip_address *address, struct error *err)
-{
-	if (!ip_address_is_set(address))
-		return 0;
-	int rc = check_address_is_free(store, service, address, err);
-	if (rc < 0)
-		return rc;
-	CLEANUP(query) struct query query = {0};
-	query_begin(&query, store, ADDRESS_PUT);
-	bind_address(&query, address);
-	bind_text(&query, service->name);
-	bind_u64(&query, id);
-	rc = query_run(&query, err);
-	return rc < 0 ? rc : 0;
-}
-
 static int replace_service(
 	struct store *store, const struct store_service *service, struct error *err)
 {
 	int rc = update_service(store, service, err);
 	if (rc == 0)
-		rc = rename_addresses(store, service, err);
+		rc = service_addresses_rename(store, service, err);
 	if (rc == 0)
-		rc = release_addresses(store, service->id, err);
+		rc = service_addresses_release(store, service->id, err);
 	return rc;
 }
 
@@ -262,9 +184,7 @@ int store_put_service(struct store *store, struct store_service *service, struct
 	if (rc == 0)
 		rc = service_names_put(store, service, id, err);
 	if (rc == 0)
-		rc = put_address(store, service, id, &service->ipv4, err);
-	if (rc == 0)
-		rc = put_address(store, service, id, &service->ipv6, err);
+		rc = service_addresses_put(store, service, id, err);
 	if (rc == 0)
 		rc = transaction_commit(&transaction, err);
 	if (rc < 0)
@@ -290,7 +210,7 @@ int store_remove_service(struct store *store, uint32_t id, struct error *err)
 	CLEANUP(transaction) struct transaction transaction = {0};
 	int rc = transaction_begin(&transaction, store, err);
 	if (rc == 0)
-		rc = release_addresses(store, id, err);
+		rc = service_addresses_release(store, id, err);
 	if (rc == 0)
 		rc = delete_service(store, id, err);
 	if (rc == 0)
@@ -323,8 +243,7 @@ static int take_service(struct query *query, struct store_service *service, stru
 	service->pinned = take_u64(query, 1);
 	service->pinned_until = take_u64(query, INT64_MAX);
 	service->created_at = take_u64(query, INT64_MAX);
-	service->ipv4 = take_address(query, 4);
-	service->ipv6 = take_address(query, 16);
+	service_addresses_take(query, service);
 	int rc = query_check(query, err);
 	if (rc < 0)
 		return rc;
@@ -347,62 +266,6 @@ int store_each_service(struct store *store,
 		rc = take_service(&query, &service, err);
 		if (rc == 0)
 			rc = each(ctx, &service);
-		if (rc < 0)
-			return rc;
-	}
-}
-
-/* --- addresses of the past --- */
-
-static int take_reservation(struct query *query, char name[STORE_NAME_MAX + 1],
-	struct ip_address *address, struct error *err)
-{
-	take_text(query, name, STORE_NAME_MAX + 1);
-	*address = take_address(query, 0);
-	return query_check(query, err);
-}
-
-int store_past_addresses(struct store *store, const char *name, struct ip_address *ipv4,
-	struct ip_address *ipv6, struct error *err)
-{
-	CLEANUP(query) struct query query = {0};
-	struct ip_address found[2] = {0};
-	query_begin(&query, store, ADDRESS_PAST);
-	bind_text(&query, name);
-	int rc;
-	while ((rc = query_next(&query, err)) > 0) {
-		char owner[STORE_NAME_MAX + 1];
-		struct ip_address address;
-		rc = take_reservation(&query, owner, &address, err);
-		if (rc < 0)
-			return rc;
-		/* The one that was given up last comes first. */
-		struct ip_address *slot = &found[address.family == AF_INET6];
-		if (!ip_address_is_set(slot))
-			*slot = address;
-	}
-	if (rc < 0)
-		return rc;
-	*ipv4 = found[0];
-	*ipv6 = found[1];
-	return 0;
-}
-
-int store_each_reserved(struct store *store,
-	int (*each)(void *ctx, const char *name, const struct ip_address *address), void *ctx,
-	struct error *err)
-{
-	CLEANUP(query) struct query query = {0};
-	query_begin(&query, store, ADDRESS_EACH);
-	for (;;) {
-		char name[STORE_NAME_MAX + 1];
-		struct ip_address address;
-		int rc = query_next(&query, err);
-		if (rc <= 0)
-			return rc;
-		rc = take_reservation(&query, name, &address, err);
-		if (rc == 0)
-			rc = each(ctx, name, &address);
 		if (rc < 0)
 			return rc;
 	}

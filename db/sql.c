@@ -231,16 +231,39 @@ char *take_copy(struct query *query)
 	return copy;
 }
 
-struct ip_address take_address(struct query *query, size_t size)
+/* The value of a digit as hex() writes it; 16 for what is none. */
+static unsigned digit(char c)
+{
+	return c >= '0' && c <= '9'   ? (unsigned)(c - '0')
+	       : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
+				      : 16;
+}
+
+size_t take_hex(struct query *query, uint8_t *out, size_t size)
+{
+	size_t length = 0;
+	if (take_null(query))
+		return 0;
+	const char *text = take_bytes(query, &length);
+	bool good = text && length % 2 == 0 && length / 2 <= size;
+	for (size_t i = 0; good && i < length; i += 2) {
+		unsigned high = digit(text[i]), low = digit(text[i + 1]);
+		good = high < 16 && low < 16;
+		out[i / 2] = (uint8_t)(high << 4 | low);
+	}
+	if (!good)
+		bad(query);
+	return good ? length / 2 : 0;
+}
+
+struct ip_address take_address(struct query *query)
 {
 	struct ip_address address = {0};
-	if (size && take_null(query))
-		return address;
 	int column = query->column++;
 	const void *bytes = sqlite3_column_blob(query->stmt, column);
 	size_t length = (size_t)sqlite3_column_bytes(query->stmt, column);
 	if (sqlite3_column_type(query->stmt, column) != SQLITE_BLOB || !bytes ||
-		(length != 4 && length != 16) || (size && length != size)) {
+		(length != 4 && length != 16)) {
 		bad(query);
 		return address;
 	}

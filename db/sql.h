@@ -77,7 +77,9 @@ uint64_t take_u64(struct query *query, uint64_t max);
 void take_text(struct query *query, char *text, size_t size);
 bool take_null(struct query *query);  /* true for NULL, which it skips */
 char *take_copy(struct query *query); /* NULL for NULL; the caller frees it */
-struct ip_address take_address(struct query *query, size_t size); /* 4, 16, or 0 for either */
+/* The bytes of a text of hexadecimal digits, at most `size` of them; 0 for NULL. */
+size_t take_hex(struct query *query, uint8_t *out, size_t size);
+struct ip_address take_address(struct query *query);
 int query_check(struct query *query, struct error *err);
 /* The row cannot be what it should be, for a reason that its values alone do not show. */
 int query_damaged(struct query *query, const char *why, struct error *err);

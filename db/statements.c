@@ -21,6 +21,12 @@
 	"image, initrd, cmdline, domain_xml, kernel_line, domain_name, uuid, nics, disks, "        \
 	"rumprun_config"
 
+/* All of a family in order, as hexadecimal digits: one column for any number. */
+#define ADDRESSES_OF(size)                                                                         \
+	"(SELECT group_concat(hex(address), '') FROM (SELECT address FROM address "                \
+	"WHERE address.service = service.id AND length(address) = " size " ORDER BY place)) "      \
+	"AS addresses"
+
 const struct statement_text statement_texts[STATEMENT_COUNT] = {
 	[META_PUT] = {"write the database's identity", "meta",
 		"INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING"},
@@ -42,10 +48,9 @@ const struct statement_text statement_texts[STATEMENT_COUNT] = {
 		"SELECT id, name, backend, policy, " SERVICE_TEXTS ", "
 		"(SELECT group_concat(name, ' ') FROM (SELECT name FROM service_name "
 		"WHERE service_name.service = service.id ORDER BY name)), memory, "
-		"vcpus, pinned, pinned_until, created_at, "
-		"(SELECT address FROM address WHERE service = id AND length(address) = 4), "
-		"(SELECT address FROM address WHERE service = id AND length(address) = 16) "
-		"FROM service ORDER BY name"},
+		"vcpus, pinned, pinned_until, created_at, " ADDRESSES_OF("4") ", " ADDRESSES_OF(
+			"16") " "
+			      "FROM service ORDER BY name"},
 
 	[NAME_OWNER] = {"look for the name", "service",
 		"SELECT id, name FROM service WHERE name = ?1 UNION ALL "
@@ -63,11 +68,12 @@ const struct statement_text statement_texts[STATEMENT_COUNT] = {
 	[ADDRESS_FIND] = {"look for the address", "address",
 		"SELECT name, ifnull(service, 0) FROM address WHERE address = ?"},
 	[ADDRESS_PUT] = {"store the service's address", "address",
-		"INSERT INTO address (address, name, service) VALUES (?, ?, ?) "
-		"ON CONFLICT (address) DO UPDATE SET service = excluded.service"},
+		"INSERT INTO address (address, name, service, place) VALUES (?, ?, ?, ?) "
+		"ON CONFLICT (address) DO UPDATE SET service = excluded.service, "
+		"place = excluded.place"},
 	[ADDRESS_PAST] = {"look for past addresses", "address",
 		"SELECT name, address FROM address WHERE name = ? AND service IS NULL "
-		"ORDER BY released_at DESC, address"},
+		"ORDER BY released_at DESC, place, address"},
 	[ADDRESS_EACH] = {"read the addresses", "address",
 		"SELECT name, address FROM address ORDER BY address"},
 

@@ -50,7 +50,12 @@ struct store_service {
 	char *rumprun_config;             /* a path */
 	uint64_t memory;                  /* bytes; 0: the daemon's default */
 	uint32_t vcpus;                   /* 0: 1 */
-	struct ip_address ipv4, ipv6;     /* unique among all services, also past ones */
+	union {                           /* unique among all services, also past ones */
+		struct ip_address addresses[ADDRESSES_MAX]; /* in the order of its guests */
+		struct {
+			struct ip_address ipv4, ipv6; /* the first of each family */
+		};
+	};
 	bool pinned;
 	uint64_t pinned_until; /* real time; 0: for ever */
 	uint64_t created_at;   /* real time */

@@ -208,6 +208,56 @@ static void reserved_addresses(void **state)
 	store_close(store);
 }
 
+/* In order, and each as if it were alone. */
+static void several_addresses(void **state)
+{
+	struct store *store = open_store(*state);
+	struct error err = ERROR_INIT;
+	struct found found = {0};
+	unsigned count = 0;
+	struct store_service a = service("a.example", "10.0.0.9"), b = service("b.example", NULL),
+			     bad;
+	const char *const more[] = {"10.0.0.1", "fd00::1", "10.0.0.200", "fd00::9"};
+	a.ipv6 = ip("fd00::5");
+	for (size_t i = 0; i < 4; i++)
+		a.addresses[2 + i] = ip(more[i]);
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_true(ip_address_equal(&found.last.ipv4, &a.ipv4));
+	assert_true(ip_address_equal(&found.last.ipv6, &a.ipv6));
+	/* The order is that of each family. */
+	const char *const kept[] = {"10.0.0.1", "10.0.0.200", "fd00::1", "fd00::9"};
+	for (size_t i = 0; i < 4; i++) {
+		char text[IP_ADDRESS_TEXT];
+		assert_string_equal(ip_address_print(&found.last.addresses[2 + i], text), kept[i]);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		b.addresses[7] = ip(more[i]);
+		assert_int_equal(store_put_service(store, &b, &err), -EEXIST);
+		assert_contains(err.message, more[i]);
+		assert_contains(err.message, "in use by a.example");
+	}
+	bad = a, bad.addresses[6] = ip("10.0.0.1");
+	assert_int_equal(store_put_service(store, &bad, &err), -EINVAL);
+	assert_contains(err.message, "address 10.0.0.1 is given twice");
+	bad = a, bad.addresses[6] = ip("10.0.0.2"), bad.addresses[7] = ip("10.0.0.3");
+	assert_int_equal(store_put_service(store, &bad, &err), -EINVAL);
+	assert_contains(err.message, "at most 4 addresses of a family");
+	/* The second one comes first now, and those that it gives up stay its name's. */
+	a.addresses[2] = a.ipv4, a.ipv4 = ip("10.0.0.1");
+	memset(a.addresses + 3, 0, 5 * sizeof(a.addresses[0]));
+	assert_int_equal(store_put_service(store, &a, NULL), 0);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_memory_equal(found.last.addresses, a.addresses, sizeof(a.addresses));
+	b.addresses[7] = ip("fd00::9");
+	assert_int_equal(store_put_service(store, &b, &err), -EEXIST);
+	assert_contains(err.message, "stays reserved");
+	assert_int_equal(store_each_reserved(store, count_address, &count, NULL), 0);
+	assert_int_equal(count, 6);
+	store_service_finish(&found.last);
+	store_close(store);
+}
+
 static int stop_at_once(void *ctx, const struct store_service *s)
 {
 	(void)s;
@@ -303,6 +353,7 @@ int main(void)
 		SCRATCH_TEST(replace),
 		SCRATCH_TEST(names_are_one_services),
 		SCRATCH_TEST(reserved_addresses),
+		SCRATCH_TEST(several_addresses),
 		SCRATCH_TEST(callers_of_each),
 		SCRATCH_TEST(policies),
 	};

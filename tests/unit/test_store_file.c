@@ -101,6 +101,13 @@ static void garbage(void **state)
 	assert_memory_equal(bytes, after, sizeof(bytes));
 }
 
+/* What version 5 brought, taken back. */
+#define WITHOUT_PLACES                                                                             \
+	"DROP INDEX address_service;"                                                              \
+	"ALTER TABLE address DROP COLUMN place;"                                                   \
+	"CREATE UNIQUE INDEX address_service ON address (service, length(address)) "               \
+	"WHERE service IS NOT NULL;"
+
 static void foreign_database(void **state)
 {
 	struct scratch *scratch = *state;
@@ -121,7 +128,8 @@ static void older_database(void **state)
 	s.pinned = true;
 	assert_int_equal(store_put_service(store, &s, NULL), 0);
 	store_close(store);
-	tamper(scratch, "ALTER TABLE service DROP COLUMN pinned_until; PRAGMA user_version = 3");
+	tamper(scratch, WITHOUT_PLACES
+		"ALTER TABLE service DROP COLUMN pinned_until; PRAGMA user_version = 3");
 	store = open_store(scratch);
 	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
 	assert_string_equal(found.last.name, "a.example");
@@ -269,6 +277,10 @@ static void hostile_rows(void **state)
 		{"UPDATE service SET vcpus = 4294967296", "column vcpus"},
 		{"UPDATE service SET id = 4294967296", "column id"},
 		{"UPDATE service SET image = 'a' || char(0) || 'b'", "column image"},
+		{"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5) "
+		 "INSERT INTO address (address, name, service, place) "
+		 "SELECT CAST('abc' || i AS BLOB), 'a.example', 1, i FROM n",
+			"column addresses"},
 		{"UPDATE service SET cmdline = printf('%.*c', 2000000, 'x')", "command line"},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -297,8 +309,9 @@ static void hostile_schema(void **state)
 	unsigned count = 0;
 	store_close(open_store(scratch));
 	tamper(scratch, "DROP TABLE address;"
-			"CREATE TABLE address (address PRIMARY KEY, name, service, released_at);"
-			"INSERT INTO address VALUES (x'0102030405', 'n', NULL, 0);"
+			"CREATE TABLE address (address PRIMARY KEY, name, service, released_at, "
+			"place);"
+			"INSERT INTO address VALUES (x'0102030405', 'n', NULL, 0, 0);"
 			"DROP TABLE policy_option;"
 			"CREATE TABLE policy_option (policy, option, value);"
 			"INSERT INTO policy_option VALUES ('default', 'ttl', 5)");
@@ -376,15 +389,15 @@ static void an_older_file_is_migrated(void **state)
 	char names[] = "other.example";
 	assert_int_equal(store_put_service(store, &s, NULL), 0);
 	store_close(store);
-	tamper(scratch, "ALTER TABLE service DROP COLUMN kernel_line;"
-			"DROP TABLE service_name;"
-			"ALTER TABLE service DROP COLUMN domain_name;"
-			"ALTER TABLE service DROP COLUMN uuid;"
-			"ALTER TABLE service DROP COLUMN nics;"
-			"ALTER TABLE service DROP COLUMN disks;"
-			"ALTER TABLE service DROP COLUMN rumprun_config;"
-			"ALTER TABLE service DROP COLUMN pinned_until;"
-			"PRAGMA user_version = 1");
+	tamper(scratch, WITHOUT_PLACES "ALTER TABLE service DROP COLUMN kernel_line;"
+				       "DROP TABLE service_name;"
+				       "ALTER TABLE service DROP COLUMN domain_name;"
+				       "ALTER TABLE service DROP COLUMN uuid;"
+				       "ALTER TABLE service DROP COLUMN nics;"
+				       "ALTER TABLE service DROP COLUMN disks;"
+				       "ALTER TABLE service DROP COLUMN rumprun_config;"
+				       "ALTER TABLE service DROP COLUMN pinned_until;"
+				       "PRAGMA user_version = 1");
 	store = open_store(scratch);
 	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
 	assert_string_equal(found.last.name, "old.example");
@@ -409,13 +422,14 @@ static void names_become_rows(void **state)
 	assert_int_equal(store_put_service(store, &b, NULL), 0);
 	assert_int_equal(store_put_service(store, &c, NULL), 0);
 	store_close(store);
-	tamper(scratch, "DROP TABLE service_name;"
-			"ALTER TABLE service DROP COLUMN pinned_until;"
-			"ALTER TABLE service ADD COLUMN aliases TEXT;"
-			"UPDATE service SET aliases = 'z.example b.example y.example' "
-			"WHERE name = 'a.example';"
-			"UPDATE service SET aliases = 'x.example' WHERE name = 'c.example';"
-			"PRAGMA user_version = 2");
+	tamper(scratch,
+		WITHOUT_PLACES "DROP TABLE service_name;"
+			       "ALTER TABLE service DROP COLUMN pinned_until;"
+			       "ALTER TABLE service ADD COLUMN aliases TEXT;"
+			       "UPDATE service SET aliases = 'z.example b.example y.example' "
+			       "WHERE name = 'a.example';"
+			       "UPDATE service SET aliases = 'x.example' WHERE name = 'c.example';"
+			       "PRAGMA user_version = 2");
 	store = open_store(scratch);
 	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
 	assert_int_equal(found.count, 3);
@@ -429,6 +443,35 @@ static void names_become_rows(void **state)
 	assert_int_equal(store_remove_service(store, b.id, NULL), 0);
 	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
 	assert_string_equal(found.last.names, "y.example z.example");
+	store_service_finish(&found.last);
+	store_close(store);
+}
+
+/* Version 4 had one address of a family: it is the first, and others can be beside it. */
+static void addresses_become_lists(void **state)
+{
+	struct scratch *scratch = *state;
+	struct store *store = open_store(scratch);
+	struct store_service s = service("a.example", "10.77.0.5"),
+			     gone = service("b.example", "10.77.0.6");
+	struct found found = {0};
+	struct error err = ERROR_INIT;
+	s.ipv6 = ip("fd00::5");
+	assert_int_equal(store_put_service(store, &s, NULL), 0);
+	assert_int_equal(store_put_service(store, &gone, NULL), 0);
+	assert_int_equal(store_remove_service(store, gone.id, NULL), 0);
+	store_close(store);
+	tamper(scratch, WITHOUT_PLACES "PRAGMA user_version = 4");
+	store = open_store(scratch);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_memory_equal(found.last.addresses, s.addresses, sizeof(s.addresses));
+	s.addresses[2] = ip("10.77.0.6");
+	assert_int_equal(store_put_service(store, &s, &err), -EEXIST);
+	assert_contains(err.message, "10.77.0.6 was b.example's and stays reserved");
+	s.addresses[2] = ip("10.77.0.4");
+	assert_int_equal(store_put_service(store, &s, NULL), 0);
+	assert_int_equal(store_each_service(store, keep_service, &found, NULL), 0);
+	assert_memory_equal(found.last.addresses, s.addresses, sizeof(s.addresses));
 	store_service_finish(&found.last);
 	store_close(store);
 }
@@ -452,6 +495,7 @@ int main(void)
 		SCRATCH_TEST(only_differences_are_stored),
 		SCRATCH_TEST(full_disk),
 		SCRATCH_TEST(an_older_file_is_migrated),
+		SCRATCH_TEST(addresses_become_lists),
 		SCRATCH_TEST(names_become_rows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
