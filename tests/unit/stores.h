@@ -2,6 +2,8 @@
 #ifndef TESTS_UNIT_STORES_H
 #define TESTS_UNIT_STORES_H
 
+#include <sqlite3.h>
+
 #include "db/store.h"
 #include "tests/unit/scratch.h"
 
@@ -20,6 +22,18 @@ static inline struct store *open_store(const struct scratch *scratch)
 	if (store_open(scratch->path, &store, &err) < 0)
 		fail_msg("%s", err.message);
 	return store;
+}
+
+/* Another program has the file, and does this to it. */
+static inline void tamper(const struct scratch *scratch, const char *sql)
+{
+	sqlite3 *db;
+	char *message = NULL;
+	assert_int_equal(sqlite3_open(scratch->path, &db), SQLITE_OK);
+	sqlite3_exec(db, sql, NULL, NULL, &message);
+	if (message)
+		fail_msg("%s", message);
+	sqlite3_close(db);
 }
 
 static inline struct ip_address ip(const char *text)
