@@ -39,10 +39,11 @@ struct service;
 struct answer {
 	uint16_t rcode;
 	bool authoritative;
-	bool truncated;                /* nothing but TC is said */
-	uint8_t count;                 /* of parts */
-	bool may_sign;                 /* in: signatures that are not known yet may be made */
-	bool unsigned_yet;             /* out: it failed for want of one */
+	bool truncated;           /* nothing but TC is said */
+	uint8_t count;            /* of parts */
+	bool may_sign;            /* in: signatures that are not known yet may be made */
+	bool unsigned_yet;        /* out: it failed for want of one */
+	const struct service *as; /* in: whose addresses stand for the service's; NULL: its own */
 	const struct service *service; /* is to be asked before the parts may be said */
 	struct part part[ANSWER_MAX_PARTS];
 	/* Where blocks of this one answer are: signatures and denials. */

@@ -62,7 +62,9 @@ struct dns_ask {
 	uint64_t received_at; /* CLOCK_MONOTONIC ns */
 	const struct sockaddr *source;
 	const uint8_t *question; /* the name that was asked for, for dns_question_text; or NULL */
-	struct dns_query_id id;  /* for LATER; of no query where no more may wait: then LATER is
+	/* May be set to a number of dns_put_instance: its addresses are the answer, at once or LATER. */
+	uint32_t *answer_as;
+	struct dns_query_id id; /* for LATER; of no query where no more may wait: then LATER is
 				 * answered SERVFAIL and that is all */
 };
 
@@ -241,6 +243,12 @@ int dns_put_service(struct dns_server *server, uint32_t service, const char *nam
  * error nothing has changed: -ENOENT where there is no such service, the others as above. */
 int dns_set_service_names(struct dns_server *server, uint32_t service, const char *const *names,
 	size_t count, struct error *err);
+/* Adds or replaces a further machine of a service, with addresses of its own. No name leads to it;
+ * dns_ask.answer_as does. PTR records of its addresses say the service's name. -ENOENT where there is
+ * no such service, the others as above. */
+int dns_put_instance(struct dns_server *server, uint32_t instance, uint32_t service,
+	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err);
+/* Of either kind. */
 void dns_remove_service(struct dns_server *server, uint32_t service);
 
 /* Checks a host name and writes its canonical text: lower case, no final dot, at most 253 letters.

@@ -88,6 +88,14 @@ static void say_no_type(struct search *search, const struct node *node)
 	say_nothing(search, search->zone, types, secure_types(node, types));
 }
 
+/* The addresses of a service are those of the machine that its client is given. */
+static const struct block *block_of(
+	const struct search *search, const struct node *node, enum node_slot slot)
+{
+	const struct service *as = search->out->as;
+	return as && node->service && slot != NODE_PTR ? as->block[slot] : node->block[slot];
+}
+
 static bool was_said(const struct answer *answer, const struct block *block)
 {
 	for (unsigned i = 0; i < answer->count; i++)
@@ -99,10 +107,12 @@ static bool was_said(const struct answer *answer, const struct block *block)
 static void add_addresses(
 	struct search *search, const struct node *node, struct part_owner owner, bool optional)
 {
-	for (int slot = NODE_A; slot <= NODE_AAAA; slot++)
-		if (node->block[slot] && !was_said(search->out, node->block[slot]) &&
-			answer_add(search->out, node->block[slot], owner, SECTION_ADDITIONAL))
+	for (int slot = NODE_A; slot <= NODE_AAAA; slot++) {
+		const struct block *block = block_of(search, node, slot);
+		if (block && !was_said(search->out, block) &&
+			answer_add(search->out, block, owner, SECTION_ADDITIONAL))
 			search->out->part[search->out->count - 1].optional = optional;
+	}
 }
 
 /* The addresses of a name server: what is within a delegation must be said (RFC 9471), anything
@@ -232,10 +242,11 @@ static const struct rrset *find_type(struct search *search, const struct node *n
 	uint16_t type = search->query->type;
 	enum node_slot slot = slot_of(type);
 	const struct rrset *set = NULL;
-	if (slot != NODE_SLOTS && node->block[slot]) {
+	const struct block *block = slot != NODE_SLOTS ? block_of(search, node, slot) : NULL;
+	if (block) {
 		if (slot != NODE_PTR)
 			search->out->service = node->service;
-		say(search, node->block[slot]);
+		say(search, block);
 		return NULL;
 	}
 	if (type == DNS_TYPE_ANY || (type == DNS_TYPE_RRSIG && search->secure)) {

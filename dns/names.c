@@ -45,6 +45,11 @@ static struct service *find_service(const struct names *names, uint32_t number)
 	return found ? *found : NULL;
 }
 
+const struct service *names_find_service(const struct names *names, uint32_t number)
+{
+	return find_service(names, number);
+}
+
 static void place_service(struct node *node, const struct service *service)
 {
 	node->service = service;
@@ -149,7 +154,8 @@ static void place_again(const void *tree_node, VISIT visit, void *closure)
 	/* Each is visited once on its way in order, or as a leaf. */
 	if (placing->rc < 0 || (visit != postorder && visit != leaf))
 		return;
-	placing->rc = place_name_again(placing, service, service->name);
+	if (!service->nameless)
+		placing->rc = place_name_again(placing, service, service->name);
 	for (size_t i = 0; placing->rc == 0 && i < service->also_count; i++)
 		placing->rc = place_name_again(placing, service, service->also[i]);
 	for (int i = 0; placing->rc == 0 && i < ADDRESSES_MAX; i++)
@@ -362,6 +368,31 @@ int names_put_service(struct names *names, uint32_t number, const char *text,
 	for (int i = 0; i < ADDRESSES_MAX; i++)
 		place_ptr(&names->table, *place, &(*place)->address[i]);
 	service_destroy(old);
+	return 0;
+}
+
+int names_put_instance(struct names *names, uint32_t number, uint32_t of,
+	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err)
+{
+	const struct service *first = find_service(names, of);
+	if (!first || number == 0 || number == of)
+		return error_set(err, -ENOENT, "there is no service of number %u", of);
+	CLEANUP(service_destroy) struct service *service = calloc(1, sizeof(*service));
+	if (!service)
+		return error_set(err, -ENOMEM, "out of memory");
+	service->number = number;
+	service->nameless = true;
+	memcpy(service->name, first->name, sizeof(service->name));
+	int rc = compile_addresses(service, addresses, count, ttl, err);
+	if (rc < 0)
+		return rc;
+	names_remove_service(names, number);
+	struct service **place = tsearch(service, &names->services, compare_numbers);
+	if (!place)
+		return error_set(err, -ENOMEM, "out of memory");
+	*place = STEAL_POINTER(service);
+	for (int i = 0; i < ADDRESSES_MAX; i++)
+		place_ptr(&names->table, *place, &(*place)->address[i]);
 	return 0;
 }
 

@@ -18,6 +18,7 @@ struct service {
 	uint8_t name[NAME_MAX_SIZE];
 	uint8_t (*also)[NAME_MAX_SIZE]; /* its other names; also_count of them */
 	size_t also_count;
+	bool nameless; /* a further machine of the service that `name` is of: no node leads here */
 };
 
 /* All that can be asked for: the zones, the services, and the table of their names. */
@@ -44,7 +45,12 @@ int names_put_service(struct names *names, uint32_t number, const char *text,
 	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err);
 int names_set_service_names(struct names *names, uint32_t number, const char *const *texts,
 	size_t count, struct error *err);
+int names_put_instance(struct names *names, uint32_t number, uint32_t of,
+	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err);
 void names_remove_service(struct names *names, uint32_t number);
+
+/* NULL: there is none of this number. */
+const struct service *names_find_service(const struct names *names, uint32_t number);
 
 /* The set of a type among a node's static records; NULL: none. */
 const struct rrset *node_find_set(const struct node *node, uint16_t type);

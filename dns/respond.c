@@ -123,6 +123,7 @@ static void exchange_begin(struct exchange *exchange, struct responder *responde
 	exchange->foreign = false;
 	exchange->answer.may_sign = false;
 	exchange->answer.unsigned_yet = false;
+	exchange->answer.as = NULL;
 	exchange->cookie_state = COOKIE_NONE;
 	if (query->cookie_size > 0 && responder->cookie_mode != DNS_COOKIES_OFF)
 		exchange->cookie_state = cookies_check(&responder->cookies, query,
@@ -189,29 +190,47 @@ static void apply_reply(struct exchange *exchange, enum dns_reply reply)
 	}
 }
 
+static void answer_ordinary(struct exchange *exchange, uint64_t now);
+
+/* The same once more, with the addresses of another machine of the service. Where that is gone, with
+ * any other's the client would be somebody else's guest. */
+static enum dns_reply answer_as(
+	struct exchange *exchange, uint32_t number, enum dns_reply reply, uint64_t now)
+{
+	exchange->answer.as = names_find_service(&exchange->responder->names, number);
+	answer_ordinary(exchange, now);
+	return exchange->answer.as ? reply : DNS_REPLY_SERVFAIL;
+}
+
 /* False where the answer is put off. */
 static bool ask_service(struct exchange *exchange, const struct request *request)
 {
 	struct responder *responder = exchange->responder;
 	struct waiting *waiting = &responder->waiting;
+	const uint32_t service = exchange->answer.service->number;
+	uint32_t as = service;
 	struct dns_ask ask = {
-		.service = exchange->answer.service->number,
+		.service = service,
 		.qtype = exchange->query->type,
 		.tcp = request->client->tcp,
 		.verified = is_verified(exchange),
 		.received_at = request->received_at,
 		.source = &request->client->source.any,
 		.question = exchange->query->question,
+		.answer_as = &as,
 		.id = request->may_wait ? waiting_next(waiting, request->client) : WAITING_NONE,
 	};
 	enum dns_reply reply = responder->ask(responder->ctx, &ask, &exchange->ede);
 	if (reply != DNS_REPLY_LATER) {
+		if (reply == DNS_REPLY_ADDRESS && as != service)
+			reply = answer_as(exchange, as, reply, request->received_at);
 		apply_reply(exchange, reply);
 		return true;
 	}
 	if (ask.id.generation != 0) {
-		waiting_put(waiting, request->client, exchange->query, request->tsig, ask.service,
-			request->owner);
+		waiting_put(waiting, request->client, exchange->query, request->tsig, service,
+			request->owner)
+			->answer_as = as;
 		responder->counters.held++;
 		return false;
 	}
@@ -456,7 +475,10 @@ static size_t write_later(struct responder *responder, const struct waiting_quer
 	/* The tables may have changed meanwhile: what they say now is what is said, but for a
 	 * service that nobody asked about. Those who wait are few. */
 	exchange.answer.may_sign = true;
-	answer_ordinary(&exchange, 0);
+	if (entry->answer_as != entry->service)
+		reply = answer_as(&exchange, entry->answer_as, reply, 0);
+	else
+		answer_ordinary(&exchange, 0);
 	if (exchange.answer.service && exchange.answer.service->number != entry->service)
 		reply = DNS_REPLY_SERVFAIL;
 	if (late->ede && late->ede->present)

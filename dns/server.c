@@ -209,6 +209,13 @@ int dns_put_service(struct dns_server *server, uint32_t service, const char *nam
 		&server->responder.names, service, name, addresses, count, ttl, err);
 }
 
+int dns_put_instance(struct dns_server *server, uint32_t instance, uint32_t service,
+	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err)
+{
+	return names_put_instance(
+		&server->responder.names, instance, service, addresses, count, ttl, err);
+}
+
 int dns_set_service_names(struct dns_server *server, uint32_t service, const char *const *names,
 	size_t count, struct error *err)
 {

@@ -40,8 +40,9 @@ struct dns_query_id waiting_next(struct waiting *waiting, const struct client *c
 	return (struct dns_query_id){(uint32_t)(entry - waiting->entries), entry->generation};
 }
 
-void waiting_put(struct waiting *waiting, const struct client *client, const struct query *query,
-	const struct tsig *tsig, uint32_t service, struct waiting_owner *owner)
+struct waiting_query *waiting_put(struct waiting *waiting, const struct client *client,
+	const struct query *query, const struct tsig *tsig, uint32_t service,
+	struct waiting_owner *owner)
 {
 	struct waiting_query *entry = next_free(waiting);
 	LIST_REMOVE(entry, link);
@@ -51,7 +52,7 @@ void waiting_put(struct waiting *waiting, const struct client *client, const str
 		LIST_INSERT_HEAD(&owner->list, entry, link);
 		owner->count++;
 	}
-	entry->service = service;
+	entry->service = entry->answer_as = service;
 	entry->network = source_network(&client->source.any);
 	source_enter(&waiting->sources, entry->network);
 	entry->client = *client;
@@ -61,6 +62,7 @@ void waiting_put(struct waiting *waiting, const struct client *client, const str
 	entry->query.tsig = tsig ? query->tsig : 0;
 	if (tsig)
 		entry->tsig = *tsig;
+	return entry;
 }
 
 struct waiting_query *waiting_find(const struct waiting *waiting, struct dns_query_id id)

@@ -26,7 +26,7 @@ struct waiting_query {
 	struct waiting_owner *owner;    /* NULL over UDP */
 	uint32_t generation;            /* 0: was never used */
 	bool used;
-	uint32_t service;
+	uint32_t service, answer_as;
 	uint64_t network; /* of the client */
 	struct client client;
 	struct query query; /* its question points below */
@@ -54,8 +54,9 @@ void waiting_finish(struct waiting *waiting);
 struct dns_query_id waiting_next(struct waiting *waiting, const struct client *client);
 /* Keeps a query, and a copy of its signature; requires that waiting_next found room. `owner` and `tsig`
  * may be NULL. */
-void waiting_put(struct waiting *waiting, const struct client *client, const struct query *query,
-	const struct tsig *tsig, uint32_t service, struct waiting_owner *owner);
+struct waiting_query *waiting_put(struct waiting *waiting, const struct client *client,
+	const struct query *query, const struct tsig *tsig, uint32_t service,
+	struct waiting_owner *owner);
 /* NULL where the query is gone. */
 struct waiting_query *waiting_find(const struct waiting *waiting, struct dns_query_id id);
 /* Takes the query from its owner. */

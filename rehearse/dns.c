@@ -196,6 +196,14 @@ int dns_set_service_names(struct dns_server *server, uint32_t service, const cha
 	return 0;
 }
 
+int dns_put_instance(struct dns_server *server, uint32_t instance, uint32_t service,
+	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err)
+{
+	(void)server, (void)instance, (void)service, (void)addresses, (void)count, (void)ttl,
+		(void)err;
+	return 0;
+}
+
 void dns_remove_service(struct dns_server *server, uint32_t service)
 {
 	(void)server;

@@ -27,6 +27,7 @@ struct daemon {
 	enum dns_reply reply;
 	struct dns_ede ede;
 	struct dns_ask asked;
+	uint32_t answer_as; /* 0: it does not care */
 	unsigned count;
 };
 
@@ -36,6 +37,8 @@ static inline enum dns_reply answer_ask(void *ctx, const struct dns_ask *ask, st
 	assert_false(ede->present);
 	daemon->asked = *ask;
 	daemon->count++;
+	if (daemon->answer_as)
+		*ask->answer_as = daemon->answer_as;
 	*ede = daemon->ede;
 	return daemon->reply;
 }

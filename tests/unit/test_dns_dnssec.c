@@ -413,6 +413,27 @@ static void keys_are_kept_in_files(void **state)
 	scratch_destroy(scratch);
 }
 
+/* Each machine of a service has signatures of its own, also by an alias. */
+static void machines_are_signed_each(void **state)
+{
+	struct signed_world *test = *state;
+	const struct ip_address first[] = {IPV4(10, 77, 0, 70), v6};
+	const struct ip_address second[] = {IPV4(10, 77, 0, 71), v6};
+	struct names *names = &test->world->responder.names;
+	static const char *const says[] = {"10.77.0.5", "10.77.0.70", "10.77.0.71"};
+	assert_int_equal(names_put_instance(names, 71, 70, first, 2, 5, NULL), 0);
+	assert_int_equal(names_put_instance(names, 72, 70, second, 2, 5, NULL), 0);
+	for (unsigned i = 0; i < 6; i++) {
+		test->world->daemon.answer_as = 70 + i % 3;
+		char *text = ask_signed(
+			test, i < 3 ? "www.file" : "alias.file", DNS_TYPE_A, LDNS_RCODE_NOERROR);
+		char wanted[20];
+		snprintf(wanted, sizeof(wanted), "%s\n", says[i % 3]);
+		assert_non_null(strstr(text, wanted));
+		free(text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,6 +443,7 @@ int main(void)
 		TEST(denials_say_what_there_is),
 		TEST(long_names_are_denied),
 		TEST(sleeping_or_awake_is_the_same),
+		TEST(machines_are_signed_each),
 		TEST(new_signatures_are_limited),
 		TEST(keys_take_turns),
 		TEST(signatures_hold_a_week),
