@@ -218,6 +218,17 @@ int store_remove_service(struct store *store, uint32_t id, struct error *err)
 	return rc;
 }
 
+int store_together(struct store *store,
+	int (*work)(struct store *store, void *ctx, struct error *err), void *ctx,
+	struct error *err)
+{
+	CLEANUP(transaction) struct transaction transaction = {0};
+	int rc = transaction_begin(&transaction, store, err);
+	if (rc >= 0)
+		rc = work(store, ctx, err);
+	return rc < 0 ? rc : transaction_commit(&transaction, err);
+}
+
 int store_set_pinned(
 	struct store *store, uint32_t id, bool pinned, uint64_t until, struct error *err)
 {

@@ -299,6 +299,9 @@ int query_check(struct query *query, struct error *err)
 
 int transaction_begin(struct transaction *transaction, struct store *store, struct error *err)
 {
+	transaction->inner = !sqlite3_get_autocommit(store->db);
+	if (transaction->inner)
+		return 0;
 	int rc = sql_exec(store, "begin a transaction", "BEGIN IMMEDIATE", err);
 	transaction->store = rc < 0 ? NULL : store;
 	return rc;
@@ -306,6 +309,8 @@ int transaction_begin(struct transaction *transaction, struct store *store, stru
 
 int transaction_commit(struct transaction *transaction, struct error *err)
 {
+	if (transaction->inner)
+		return 0;
 	int rc = sql_exec(transaction->store, "commit to the disk", "COMMIT", err);
 	if (rc == 0)
 		transaction->store = NULL;

@@ -86,9 +86,11 @@ int query_damaged(struct query *query, const char *why, struct error *err);
 
 /* --- transactions --- */
 
-/* CLEANUP(transaction): rolled back at the end of the scope unless committed. */
+/* CLEANUP(transaction): rolled back at the end of the scope unless committed. One within another is
+ * part of that: it comes to nothing where the outer one is rolled back. */
 struct transaction {
 	struct store *store;
+	bool inner;
 };
 
 int transaction_begin(struct transaction *transaction, struct store *store, struct error *err);

@@ -71,6 +71,11 @@ int store_service_copy(struct store_service *to, const struct store_service *fro
  * name may have it back), -ENOENT for a policy that does not exist. Durable on return. */
 int store_put_service(struct store *store, struct store_service *service, struct error *err);
 int store_remove_service(struct store *store, uint32_t id, struct error *err);
+/* Runs `work`, which puts and removes, as one change: where it fails, nothing has changed, and what it
+ * was told of new ids does not hold. */
+int store_together(struct store *store,
+	int (*work)(struct store *store, void *ctx, struct error *err), void *ctx,
+	struct error *err);
 /* `until` as in the struct. */
 int store_set_pinned(
 	struct store *store, uint32_t id, bool pinned, uint64_t until, struct error *err);

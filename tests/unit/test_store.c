@@ -345,6 +345,41 @@ static void policies(void **state)
 	store_close(store);
 }
 
+static int put_two(struct store *store, void *ctx, struct error *err)
+{
+	const char *const *names = ctx;
+	struct store_service first = service(names[0], "10.77.0.8");
+	struct store_service second = service(names[1], "10.77.0.9");
+	struct policy policy;
+	policy_init(&policy, "both");
+	int rc = store_put_policy(store, &policy, err);
+	if (rc == 0)
+		rc = store_put_service(store, &first, err);
+	return rc < 0 ? rc : store_put_service(store, &second, err);
+}
+
+static void several_as_one(void **state)
+{
+	struct store *store = open_store(*state);
+	const char *const bad[] = {"a.example", "not a name"}, *const good[] = {
+								       "a.example", "a.example#2"};
+	struct error err = ERROR_INIT;
+	unsigned policies = 0, addresses = 0;
+	assert_int_equal(store_together(store, put_two, (void *)(uintptr_t)bad, &err), -EINVAL);
+	assert_contains(err.message, "0x20");
+	assert_services(store, "");
+	assert_int_equal(store_each_policy(store, count_policy, &policies, NULL), 0);
+	assert_int_equal(store_each_reserved(store, count_address, &addresses, NULL), 0);
+	assert_int_equal(policies, 1);
+	assert_int_equal(addresses, 0);
+	assert_int_equal(store_together(store, put_two, (void *)(uintptr_t)good, NULL), 0);
+	assert_services(store, "a.example a.example#2 ");
+	store_close(store);
+	store = open_store(*state);
+	assert_services(store, "a.example a.example#2 ");
+	store_close(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -356,6 +391,7 @@ int main(void)
 		SCRATCH_TEST(several_addresses),
 		SCRATCH_TEST(callers_of_each),
 		SCRATCH_TEST(policies),
+		SCRATCH_TEST(several_as_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
