@@ -43,12 +43,12 @@ void access_finish(struct access *access)
 }
 
 bool access_allows(
-	const struct access *access, const struct query *query, const struct sockaddr *client)
+	const struct access *access, const uint8_t *question, const struct sockaddr *client)
 {
 	struct name name;
 	if (access->count == 0)
 		return true;
-	name_fold(query->question, &name);
+	name_fold(question, &name);
 	for (size_t i = 0; i < access->count; i++)
 		if (name_within(&name, &access->zones[i].origin))
 			return prefixes_match(access->zones[i].clients, client);

@@ -7,7 +7,6 @@
 
 #include "dns/dns.h"
 #include "dns/name.h"
-#include "dns/packet.h"
 
 /* Who may ask for names of which zones. All zero: everybody for all. */
 struct access {
@@ -20,8 +19,8 @@ int access_set(struct access *access, const struct dns_zone_access *zones, size_
 	struct error *err);
 void access_finish(struct access *access);
 
-/* Whether the client may have an answer to a query that packet_read found ordinary. */
+/* Whether the client may have anything of a name (in wire format, as it was asked for). */
 bool access_allows(
-	const struct access *access, const struct query *query, const struct sockaddr *client);
+	const struct access *access, const uint8_t *question, const struct sockaddr *client);
 
 #endif

@@ -182,7 +182,8 @@ struct dns_zone_config {
 				      * they are needed. */
 	size_t key_count;            /* at most 4; 0: it is not signed */
 	const char *const *transfer; /* names of the TSIG keys whose holders may have all static
-				      * records; a signed zone is given to nobody */
+				      * records, where dns_set_access lets them ask for the zone's
+				      * names; a signed zone is given to nobody */
 	size_t transfer_count;
 	const struct sockaddr_storage *notify; /* who is told of a new serial (RFC 1996) */
 	size_t notify_count;

@@ -1,75 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 #include "dns/respond.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/units.h"
 #include "dns/forward_wire.h"
+#include "dns/transfer.h"
 #include "dns/wire.h"
-
-#define DEFAULT_MAX_WAITING 4096
-
-/* New signatures a second: for one network, for all clients that may not be where they say, and for all
- * that are. One takes 40 us, and random names need as many as there are queries. */
-#define SIGN_NETWORK     1000
-#define SIGN_STRANGERS   5000
-#define SIGN_VERIFIED    8000
-/* The same of clients' signatures (TSIG) that are verified: one takes 2 us, and as much for the answer's;
- * anybody can send them. */
-#define VERIFY_NETWORK   5000
-#define VERIFY_STRANGERS 10000
-#define VERIFY_VERIFIED  20000
 
 static uint32_t real_seconds(void)
 {
 	return (uint32_t)(clock_real() / NS_PER_S);
-}
-
-int responder_init(struct responder *responder, const struct dns_config *config, dns_ask_fn ask,
-	void *ctx, struct error *err)
-{
-	const char *identity = config->identity ? config->identity : "";
-	*responder = (struct responder){.ask = ask, .ctx = ctx, .cookie_mode = config->cookies};
-	int rc = names_init(&responder->names);
-	if (rc == 0)
-		rc = waiting_init(&responder->waiting,
-			config->max_waiting ? config->max_waiting : DEFAULT_MAX_WAITING,
-			config->max_waiting_source);
-	if (rc == 0)
-		rc = chaos_init(&responder->chaos, config->version, identity);
-	if (rc == 0)
-		rc = cookies_init(&responder->cookies, real_seconds());
-	if (rc == 0)
-		rc = limit_init(&responder->limiter, config->rate_limit, config->rate_slip);
-	if (rc == 0)
-		rc = limit_work_init(
-			&responder->signing, SIGN_NETWORK, SIGN_STRANGERS, SIGN_VERIFIED);
-	if (rc == 0)
-		rc = limit_work_init(
-			&responder->verifying, VERIFY_NETWORK, VERIFY_STRANGERS, VERIFY_VERIFIED);
-	if (rc < 0) {
-		responder_finish(responder);
-		return error_set(err, rc,
-			rc == -EINVAL ? "the server's identity or version has more than 255 letters"
-			: rc == -EAGAIN ? "no randomness for the secret of DNS cookies: is it "
-					  "early in a boot?"
-					: "out of memory");
-	}
-	snprintf(responder->nsid, sizeof(responder->nsid), "%s", identity);
-	return 0;
-}
-
-void responder_finish(struct responder *responder)
-{
-	names_finish(&responder->names);
-	waiting_finish(&responder->waiting);
-	chaos_finish(&responder->chaos);
-	access_finish(&responder->access);
-	limit_finish(&responder->limiter);
-	limit_work_finish(&responder->signing);
-	limit_work_finish(&responder->verifying);
 }
 
 static void count(struct dns_counters *counters, const struct answer *answer)
@@ -276,7 +217,8 @@ static bool has_cookie(struct exchange *exchange)
 static bool has_access(struct exchange *exchange)
 {
 	struct responder *responder = exchange->responder;
-	if (access_allows(&responder->access, exchange->query, &exchange->client->source.any))
+	if (access_allows(
+		    &responder->access, exchange->query->question, &exchange->client->source.any))
 		return true;
 	answer_init(&exchange->answer, DNS_RCODE_REFUSED);
 	explain(exchange, DNS_EDE_PROHIBITED, "this zone is not for clients of this network");
@@ -313,19 +255,11 @@ static bool keeps_limit(struct exchange *exchange, uint64_t now)
 	return true;
 }
 
-static bool may_work(const struct responder *responder, struct limit_work *work,
-	const struct client *client, bool verified, uint64_t now)
-{
-	const struct prefixes *exempt = responder->limiter.exempt;
-	return (exempt && prefixes_match(exempt, &client->source.any)) ||
-	       limit_work_take(work, &client->source.any, verified, now);
-}
-
 /* Whoever asks for names at random has new signatures made by it. */
 static bool may_sign(struct exchange *exchange, uint64_t now)
 {
 	struct responder *responder = exchange->responder;
-	return may_work(
+	return responder_may_work(
 		responder, &responder->signing, exchange->client, is_verified(exchange), now);
 }
 
@@ -405,16 +339,6 @@ static size_t respond_query(struct responder *responder, const struct request *r
 
 /* --- signed queries: RFC 8945 --- */
 
-int respond_verify(struct responder *responder, const struct request *request, size_t at,
-	bool verified, struct tsig *tsig)
-{
-	if (!may_work(responder, &responder->verifying, request->client, verified,
-		    request->received_at))
-		return DNS_RCODE_SERVFAIL;
-	return tsig_verify(&responder->names.tsig_keys, request->bytes, request->size, at,
-		real_seconds(), tsig);
-}
-
 /* What is left of the limit for what is signed. */
 static size_t limit_signed(const struct tsig *tsig, const struct client *client, size_t limit)
 {
@@ -447,6 +371,18 @@ static size_t respond_signed(struct responder *responder, const struct request *
 	return size;
 }
 
+/* IXFR has a record that no other query may have, and is an answer's worth to no stranger. */
+static size_t respond_ixfr(struct responder *responder, const struct request *request, uint8_t *out)
+{
+	if (limit_check(&responder->limiter, &request->client->source.any, DNS_TYPE_IXFR,
+		    request->received_at) != LIMIT_PASS) {
+		responder->counters.limited++;
+		responder->counters.dropped++;
+		return 0;
+	}
+	return transfer_begin(responder, request, NULL, out);
+}
+
 size_t respond(struct responder *responder, const struct request *request, uint8_t *out)
 {
 	struct query query;
@@ -456,6 +392,9 @@ size_t respond(struct responder *responder, const struct request *request, uint8
 		responder->counters.dropped++;
 		return 0;
 	}
+	if (rcode == DNS_RCODE_FORMERR && !request->client->tcp &&
+		transfer_asked(request->bytes, request->size))
+		return respond_ixfr(responder, request, out);
 	if (query.tsig > 0)
 		return respond_signed(responder, request, &query, rcode, out);
 	return respond_query(

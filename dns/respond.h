@@ -80,6 +80,10 @@ struct late_answer {
 size_t respond_later(struct responder *responder, const struct waiting_query *entry,
 	const struct late_answer *late, size_t limit, uint8_t *out);
 
+/* Whether the client may have this work done, too. */
+bool responder_may_work(const struct responder *responder, struct limit_work *work,
+	const struct client *client, bool verified, uint64_t now);
+
 /* Verifies the signature that begins at `at` of a request, where the budget for that allows it. 0, or
  * the RCODE to answer with: those of tsig_verify, or SERVFAIL with no signature where it does not. */
 int respond_verify(struct responder *responder, const struct request *request, size_t at,

@@ -9,6 +9,7 @@
 #include "dns/wire.h"
 
 #define RECORD_FIXED 10
+#define UDP_MAX_SIZE 512
 
 CLEANUP_DEFINE(transfer_destroy, struct transfer *, transfer_destroy)
 
@@ -19,7 +20,7 @@ struct transfer {
 	uint8_t flags;
 	uint16_t type;
 	size_t next; /* record of the zone; its count: the SOA again */
-	bool only_soa;
+	bool only_soa, tcp;
 	uint16_t question_size;
 	uint8_t question[QUESTION_MAX_SIZE];
 };
@@ -164,22 +165,27 @@ static const struct record *record_at(const struct transfer *transfer, size_t in
 
 size_t transfer_next(struct transfer *transfer, uint8_t *out, bool *more)
 {
-	size_t limit = ANSWER_MAX_TCP, size = write_head(transfer, 0, out);
+	size_t limit = transfer->tcp ? ANSWER_MAX_TCP : UDP_MAX_SIZE - tsig_size(&transfer->tsig);
+	size_t size = write_head(transfer, 0, out);
 	size_t end = transfer->only_soa ? 1 : transfer->zone->records.count + 2;
 	uint16_t count = 0;
 	for (; transfer->next < end; transfer->next++) {
 		const struct record *record = record_at(transfer, transfer->next);
-		size_t written =
-			record ? write_record(transfer, record, out + size, limit - size) : 0;
+		size_t written = record && size < limit
+					 ? write_record(transfer, record, out + size, limit - size)
+					 : 0;
 		if (record && written == 0)
 			break;
 		size += written;
 		count += record != NULL;
 	}
 	wire_put16(out + 6, count);
-	*more = transfer->next < end;
+	*more = transfer->tcp && transfer->next < end;
 	/* A record that fits no message would come for ever. */
-	return count > 0 ? tsig_sign(&transfer->tsig, out, size, now_seconds()) : 0;
+	if (count == 0 && transfer->tcp)
+		return 0;
+	out[2] |= count == 0 ? DNS_FLAG_TC : 0;
+	return tsig_sign(&transfer->tsig, out, size, now_seconds());
 }
 
 /* --- whether it may be --- */
@@ -209,16 +215,30 @@ static unsigned decide(struct responder *responder, const struct request *reques
 	struct zone *zone = find_zone(&responder->names, asked->question);
 	if (asked->tsig == 0)
 		return DNS_RCODE_REFUSED;
-	int rcode = respond_verify(responder, request, asked->tsig, true, &transfer->tsig);
+	int rcode = respond_verify(responder, request, asked->tsig, transfer->tcp, &transfer->tsig);
 	if (rcode != 0)
 		return (unsigned)rcode;
 	if (wire_get16(asked->question + asked->name_size + 2) != DNS_CLASS_IN || !zone)
 		return DNS_RCODE_NOTAUTH;
 	if (!is_allowed(zone, &transfer->tsig))
 		return DNS_RCODE_REFUSED;
+	if (!access_allows(&responder->access, asked->question, &request->client->source.any)) {
+		responder->counters.prohibited++;
+		return DNS_RCODE_REFUSED;
+	}
 	transfer->zone = zone_keep(zone);
-	transfer->only_soa = asked->has_serial && asked->serial == zone->serial;
+	transfer->only_soa = !transfer->tcp || (asked->has_serial && asked->serial == zone->serial);
 	return 0;
+}
+
+static void count(struct dns_counters *counters, unsigned rcode)
+{
+	uint64_t *counter = rcode == DNS_RCODE_NOERROR    ? &counters->answered
+			    : rcode == DNS_RCODE_FORMERR  ? &counters->malformed
+			    : rcode == DNS_RCODE_REFUSED  ? &counters->refused
+			    : rcode == DNS_RCODE_SERVFAIL ? &counters->servfail
+							  : &counters->unsupported;
+	(*counter)++;
 }
 
 size_t transfer_begin(struct responder *responder, const struct request *request,
@@ -228,16 +248,20 @@ size_t transfer_begin(struct responder *responder, const struct request *request
 	CLEANUP(transfer_destroy) struct transfer *transfer = calloc(1, sizeof(*transfer));
 	if (!transfer || request->size < DNS_HEADER_SIZE)
 		return 0;
+	transfer->tcp = request->client->tcp;
 	transfer->id = wire_get16(request->bytes);
 	transfer->flags = request->bytes[2] & DNS_FLAG_RD;
-	if (!read_request(request->bytes, request->size, &asked))
+	if (!read_request(request->bytes, request->size, &asked)) {
+		count(&responder->counters, DNS_RCODE_FORMERR);
 		return write_head(transfer, DNS_RCODE_FORMERR, message);
+	}
 	transfer->type = asked.type;
 	transfer->question_size = (uint16_t)(asked.name_size + 4);
 	memcpy(transfer->question, asked.question, transfer->question_size);
 	unsigned rcode = decide(responder, request, &asked, transfer);
 	bool more = false;
 	size_t written;
+	count(&responder->counters, rcode);
 	if (rcode == 0) {
 		written = transfer_next(transfer, message, &more);
 	} else {

@@ -5,10 +5,10 @@
 #include "dns/respond.h"
 
 /*
- * Transfers of a zone's static records to secondaries: AXFR (RFC 5936), over TCP and signed with a
- * key that the zone names. IXFR (RFC 1995) is answered with the whole zone, or with the SOA where
- * the client has it already. A zone that is signed online is not given away: its signatures and its
- * services are made here.
+ * Transfers of a zone's static records to secondaries: AXFR (RFC 5936), over TCP, signed with a key
+ * that the zone names, and to clients that may ask for its names. IXFR (RFC 1995) is answered with the
+ * whole zone, or with the SOA where the client has it already, and over UDP always. A zone that is
+ * signed online is not given away: its signatures and its services are made here.
  */
 struct transfer;
 
@@ -16,7 +16,8 @@ struct transfer;
 bool transfer_asked(const uint8_t *bytes, size_t size);
 
 /* Writes the first message of the answer, or the refusal, into `out` (RESPOND_MAX_TCP bytes) and
- * returns its size; 0 for what must not be answered. *transfer is set where more messages follow. */
+ * returns its size; 0 for what must not be answered. *transfer is set where more messages follow, which
+ * is never over UDP (ANSWER_MAX_UDP bytes). */
 size_t transfer_begin(struct responder *responder, const struct request *request,
 	struct transfer **transfer, uint8_t *out);
 /* Writes the next message. *more is false behind the last one; 0: it failed, and the connection

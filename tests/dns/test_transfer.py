@@ -43,6 +43,8 @@ tsig "{KEY}" {{ secret = "{SECRET}" }}
 tsig "other.key" {{ secret = "{SECRET}" }}
 zone "plain.test" {{ ns "ns1" {{ address = 127.0.0.1 }} }}
 zone "signed.test" {{ ns "ns1" {{ address = 127.0.0.1 }}; transfer = [{KEY}] }}
+zone "denied.test" {{ ns "ns1" {{ address = 127.0.0.1 }}; transfer = [{KEY}]; deny = [127.0.0.1] }}
+zone "allowed.test" {{ ns "ns1" {{ address = 127.0.0.1 }}; transfer = [{KEY}]; allow = [127.0.0.1] }}
 """)
     with daemon.start():
         daemon.ctl("key", "add", "signed.test")
@@ -166,6 +168,11 @@ def test_who_has_no_right_is_refused(summond):
     assert ask(summond, query("plain.test")).rcode() == dns.rcode.REFUSED
     assert ask(summond, query("signed.test")).rcode() == dns.rcode.REFUSED
     assert ask(summond, query("nothing.test")).rcode() == dns.rcode.NOTAUTH
+    # The key is not enough where the network may not ask; nor is the network without the key.
+    assert ask(summond, query("denied.test")).rcode() == dns.rcode.REFUSED
+    assert ask(summond, query("denied.test", "SOA")).rcode() == dns.rcode.REFUSED
+    assert ask(summond, query("allowed.test", key=None)).rcode() == dns.rcode.REFUSED
+    assert len(ask(summond, query("allowed.test")).answer) > 1
     # Over UDP there are no transfers.
     answer = dns.query.udp(query(key=None), "127.0.0.1", port=summond.port, timeout=20)
     assert answer.rcode() == dns.rcode.REFUSED and not answer.answer
@@ -229,6 +236,46 @@ def test_ixfr_is_the_whole_zone_or_nothing(summond):
     assert same.rcode() == 0 and [len(rrset) for rrset in same.answer] == [1]
     older = ask(summond, ixfr(now - 1))
     assert older.rcode() == 0 and sum(len(rrset) for rrset in older.answer) > 40
+
+
+def ask_udp(summond, message):
+    return dns.query.udp(message, "127.0.0.1", port=summond.port, timeout=20)
+
+
+def test_ixfr_over_udp_is_the_serial(summond):
+    now = serial(summond.port)
+    for number in (now, now - 1):
+        answer = ask_udp(summond, ixfr(number))
+        assert answer.had_tsig and answer.rcode() == 0 and len(answer.answer) == 1
+        assert answer.answer[0][0].serial == now
+    # AXFR is for TCP alone.
+    answer = ask_udp(summond, query())
+    assert answer.had_tsig and answer.rcode() == dns.rcode.REFUSED and not answer.answer
+
+
+@pytest.mark.parametrize("ask_it", [ask, ask_udp], ids=["tcp", "udp"])
+def test_any_query_may_be_signed(summond, ask_it):
+    for name, rdtype, rcode in ((ZONE, "SOA", 0), (f"a.b.c.d.{ZONE}", "TXT", 0),
+                                ("nope.plain.test", "A", dns.rcode.NXDOMAIN),
+                                ("example.net", "A", dns.rcode.REFUSED)):
+        # dnspython verifies the answer.
+        for key in (KEY, "other.key"):
+            answer = ask_it(summond, query(name, rdtype, key))
+            assert answer.had_tsig and answer.rcode() == rcode, (name, answer)
+
+
+@pytest.mark.parametrize("program", ["dig", "kdig"])
+@pytest.mark.parametrize("over", ["+notcp", "+tcp"])
+def test_clients_verify_what_is_signed(summond, program, over):
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+    done = subprocess.run([program, "-p", str(summond.port), "@127.0.0.1", "+norec", over, "-y",
+                           f"hmac-sha256:{KEY}:{SECRET}", ZONE, "SOA"], capture_output=True,
+                          text=True, check=False)
+    said = done.stdout + done.stderr
+    assert "NOERROR" in said and "TSIG" in said and str(serial(summond.port)) in said, said
+    for complaint in ("BAD", "could not be validated", "TSIG error", "WARNING", "not verified"):
+        assert complaint not in said, said
 
 
 def test_bad_transfer_queries_are_malformed(summond):
