@@ -10,14 +10,12 @@
 #include "summon-vmm/sandbox.h"
 #include "summon-vmm/snapshot.h"
 
-#define STACK_USED (2 * PAGE)
-#define FREE_USED  (8 * PAGE)
-
 /* A BOOT request, taken apart. */
 struct order {
 	struct control_boot head;
 	const char *service, *tap, *command_line, *key;
 	int *image, *initrd, *tap_fd, *keep; /* of the request; NULL: none */
+	bool is_kept;
 };
 
 /* The next text of the request, or NULL where it does not end. */
@@ -42,7 +40,8 @@ static int read_order(struct order *order, struct control_request *request, stru
 	order->tap = order->service ? next_text(&at, end) : NULL;
 	order->command_line = order->tap ? next_text(&at, end) : NULL;
 	order->key = order->command_line ? next_text(&at, end) : NULL;
-	order->image = &request->fds[used++];
+	order->is_kept = order->head.flags & CONTROL_BOOT_KEPT;
+	order->image = order->head.flags & CONTROL_BOOT_LOADED ? NULL : &request->fds[used++];
 	order->initrd = order->head.flags & CONTROL_BOOT_INITRD ? &request->fds[used++] : NULL;
 	order->tap_fd = order->head.flags & CONTROL_BOOT_TAP ? &request->fds[used++] : NULL;
 	order->keep = order->head.flags & CONTROL_BOOT_KEEP ? &request->fds[used++] : NULL;
@@ -101,28 +100,20 @@ static int fill_boot_page(struct monitor *m, const struct order *order, struct e
 	return 0;
 }
 
-static int load_new(struct monitor *m, const struct order *order, struct error *err)
+static int fill_new(struct monitor *m, int file, struct error *err)
 {
-	int result = image_load(&m->image, &m->memory, *order->image, "the image", err);
+	int result = image_load(&m->image, &m->memory, file, "the image", err);
 	m->boot->free_start = m->image.end;
 	m->boot->free_end = m->memory.size;
-	if (result == 0 && order->initrd)
-		result = load_initrd(m, *order->initrd, err);
-	/* What every start takes, its stack's end and of the free memory: here a page costs a tenth of
-	 * what it costs once the guest runs. */
-	if (result == 0) {
-		memory_back(&m->memory, m->image.end - STACK_USED, STACK_USED);
-		memory_back(&m->memory, m->boot->free_start, FREE_USED);
-	}
 	return result;
 }
 
-static int load_kept(struct monitor *m, const struct order *order, struct error *err)
+static int fill_kept(struct monitor *m, int file, const char *key, struct error *err)
 {
 	static struct snapshot_head head;
-	int result = snapshot_read(&head, &m->memory, *order->image, order->key, err);
+	int result = snapshot_read(&head, &m->memory, file, key, err);
 	if (result == 0)
-		result = snapshot_load(&head, &m->memory, &m->image, *order->image, err);
+		result = snapshot_load(&head, &m->memory, &m->image, file, err);
 	m->boot->initrd = head.initrd;
 	m->boot->initrd_size = head.initrd_size;
 	m->boot->free_start = head.free_start;
@@ -130,19 +121,48 @@ static int load_kept(struct monitor *m, const struct order *order, struct error 
 	return result;
 }
 
+int monitor_fill(struct monitor *m, int file, bool is_kept, const char *key, struct error *err)
+{
+	m->boot = memory_at(&m->memory, LAYOUT_BOOT, sizeof(*m->boot));
+	m->shared = memory_at(&m->memory, LAYOUT_SHARED, sizeof(*m->shared));
+	return is_kept ? fill_kept(m, file, key, err) : fill_new(m, file, err);
+}
+
 /* Where the guest is to be entered. */
 static uint64_t entry(const struct monitor *m, const struct order *order)
 {
 	const struct summon_note *note = &m->image.note;
-	return order->head.flags & CONTROL_BOOT_KEPT ? note->resume_entry : note->entry;
+	return order->is_kept ? note->resume_entry : note->entry;
+}
+
+static int check_loaded(const struct monitor *m, const struct order *order, struct error *err)
+{
+	if (m->is_loaded && m->is_kept == order->is_kept && m->memory.size == order->head.memory)
+		return 0;
+	return error_set(err, -EPROTO, "a request to boot what was not loaded");
 }
 
 static int load(struct monitor *m, const struct order *order, struct error *err)
 {
-	m->boot = memory_at(&m->memory, LAYOUT_BOOT, sizeof(*m->boot));
-	m->shared = memory_at(&m->memory, LAYOUT_SHARED, sizeof(*m->shared));
-	return order->head.flags & CONTROL_BOOT_KEPT ? load_kept(m, order, err)
-						     : load_new(m, order, err);
+	int result = 0;
+	if (!order->image)
+		return check_loaded(m, order, err);
+	monitor_unload(m);
+	result = memory_limit(&m->memory, order->head.memory, err);
+	return result < 0 ? result
+			  : monitor_fill(m, *order->image, order->is_kept, order->key, err);
+}
+
+/* What every start takes, its stack's end and of the free memory: here a page costs a tenth of what it
+ * costs once the guest runs. */
+static int load_rest(struct monitor *m, const struct order *order, struct error *err)
+{
+	int result = order->initrd ? load_initrd(m, *order->initrd, err) : 0;
+	if (result == 0 && !order->is_kept) {
+		memory_back(&m->memory, m->image.end - STACK_USED, STACK_USED);
+		memory_back(&m->memory, m->boot->free_start, FREE_USED);
+	}
+	return result;
 }
 
 /* What comes with the order, and is needed later. */
@@ -173,14 +193,14 @@ int monitor_boot(struct monitor *m, struct control_request *request, struct erro
 	if (result == 0)
 		result = copy_name(m->tap, sizeof(m->tap), order.tap, err);
 	if (result == 0)
-		result = memory_limit(&m->memory, order.head.memory, err);
-	if (result == 0)
 		result = load(m, &order, err);
+	if (result == 0)
+		result = load_rest(m, &order, err);
 	if (result < 0)
 		return result;
 	take(m, request, &order);
 	result = fill_boot_page(m, &order, err);
-	if (result == 0)
+	if (result == 0 && !m->is_built)
 		result = m->cpu.ops->build(&m->cpu, &m->memory, &m->image, err);
 	if (result == 0 && m->cpu.ops->in_process)
 		result = sandbox_enter_guest(m->rings.tap, err);

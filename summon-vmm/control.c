@@ -206,11 +206,11 @@ void control_send(
 	}
 }
 
-bool control_is_asked(const struct control *control)
+bool control_is_asked(const struct control *control, enum control_type type)
 {
-	static const struct timespec now = {0};
-	struct pollfd poll = {.fd = control->peer, .events = POLLIN};
-	return ppoll(&poll, 1, &now, NULL) > 0;
+	uint32_t first = 0;
+	ssize_t size = recv(control->peer, &first, sizeof(first), MSG_PEEK | MSG_DONTWAIT);
+	return size == sizeof(first) && first == type;
 }
 
 void control_polls(const struct control *control, struct pollfd polls[CONTROL_POLLS])

@@ -47,8 +47,8 @@ void control_send(
 	struct control *control, const struct control_message *head, const char *text, size_t size);
 
 #define CONTROL_POLLS 2
-/* Whether a request waits. */
-bool control_is_asked(const struct control *control);
+/* Whether a request of this type waits, before any other. Not within the sandbox. */
+bool control_is_asked(const struct control *control, enum control_type type);
 /* What to poll for so that control_next() has something. */
 void control_polls(const struct control *control, struct pollfd polls[CONTROL_POLLS]);
 

@@ -48,6 +48,11 @@ struct cpu_ops {
 	 * then on cannot be written. -EINVAL where the image cannot be run so. */
 	int (*build)(struct cpu *cpu, const struct memory *memory, const struct image *image,
 		struct error *err);
+	/* Instead, and before the boot page is filled; build() may still follow, for another image. Has
+	 * the CPU look at what is used of the memory, which takes time that run() then does not. NULL
+	 * where there is nothing to be won. */
+	int (*build_ahead)(struct cpu *cpu, const struct memory *memory, const struct image *image,
+		const struct memory_piece *used, unsigned count, struct error *err);
 	/* Sets the CPU to `entry` with `argument` in rdi, as summon_abi.h has it. Also after an
 	 * exception, to have the guest say what it knows. */
 	int (*enter)(struct cpu *cpu, const struct summon_note *note, uint64_t entry,

@@ -27,7 +27,7 @@ int monitor_create(struct monitor *m, const struct cpu_ops *cpu, uint64_t memory
 	if (result < 0)
 		return result;
 	/* Whoever waits already is kept waiting for nothing that a guest can do without. */
-	bool in_haste = control_is_asked(&m->control);
+	bool in_haste = control_is_asked(&m->control, CONTROL_BOOT);
 	memory_populate(&m->memory);
 	if (!in_haste)
 		memory_populate_image(&m->memory);

@@ -129,8 +129,9 @@ static void kvm_finish(struct cpu *cpu)
 static int kvm_build(
 	struct cpu *cpu, const struct memory *memory, const struct image *image, struct error *err)
 {
-	(void)cpu;
-	return machine_build(memory, image, err);
+	cpu->kvm.tables = MACHINE_TABLES;
+	cpu->kvm.is_set = false;
+	return machine_build(memory, image, MACHINE_TABLES, err);
 }
 
 static int set_special(struct kvm *kvm, uint64_t thread, struct error *err)
@@ -159,7 +160,7 @@ static int set_special(struct kvm *kvm, uint64_t thread, struct error *err)
 	s.gdt = (struct kvm_dtable){.base = MACHINE_GDT, .limit = MACHINE_GDT_SIZE - 1};
 	s.idt = (struct kvm_dtable){.base = MACHINE_IDT, .limit = MACHINE_IDT_SIZE - 1};
 	s.cr0 = CR0;
-	s.cr3 = MACHINE_PAGE_TABLE;
+	s.cr3 = machine_page_table(kvm->tables);
 	s.cr4 = CR4;
 	s.efer = EFER;
 	return ioctl(kvm->vcpu, KVM_SET_SREGS, &s) < 0 ? failed(err, "a CPU in 64-bit mode") : 0;
@@ -170,9 +171,42 @@ static int kvm_enter(struct cpu *cpu, const struct summon_note *note, uint64_t e
 {
 	struct kvm *kvm = &cpu->kvm;
 	const struct kvm_regs regs = {.rip = entry, .rdi = argument, .rflags = RFLAGS};
-	int result = set_special(kvm, note->thread, err);
+	int result = kvm->is_set ? 0 : set_special(kvm, note->thread, err);
+	kvm->is_set = false;
 	if (result == 0 && ioctl(kvm->vcpu, KVM_SET_REGS, &regs) < 0)
 		result = failed(err, "a CPU's registers");
+	return result;
+}
+
+/* Has the CPU look at these pages, so that KVM maps them. False where it cannot, or has no time. */
+static bool touch(struct cpu *cpu, uint64_t toucher, const struct memory_piece *piece)
+{
+	struct cpu_call call;
+	struct error err;
+	const struct kvm_regs regs = {
+		.rip = toucher, .rdi = piece->start, .rsi = piece->end, .rflags = RFLAGS};
+	return ioctl(cpu->kvm.vcpu, KVM_SET_REGS, &regs) == 0 &&
+	       kvm_run(cpu, &call, &err) == CPU_CALL && complete_run(&cpu->kvm) == 0;
+}
+
+/* Without nested paging, a page that is touched for the first time takes 10 us. */
+static int kvm_build_ahead(struct cpu *cpu, const struct memory *memory, const struct image *image,
+	const struct memory_piece *used, unsigned count, struct error *err)
+{
+	struct kvm *kvm = &cpu->kvm;
+	kvm->tables = MACHINE_TABLES_AHEAD;
+	int result = machine_build(memory, image, MACHINE_TABLES_AHEAD, err);
+	if (result == 0)
+		result = set_special(kvm, image->note.thread, err);
+	if (result < 0)
+		return result;
+	uint64_t toucher = machine_add_toucher(memory);
+	for (unsigned i = 0; i < count && touch(cpu, toucher, &used[i]);)
+		i++;
+	machine_prepare(memory);
+	/* Once more: an exception would have left something behind. */
+	result = set_special(kvm, image->note.thread, err);
+	kvm->is_set = result == 0;
 	return result;
 }
 
@@ -267,6 +301,7 @@ const struct cpu_ops cpu_kvm = {
 	.finish = kvm_finish,
 	.rehearse = kvm_rehearse,
 	.build = kvm_build,
+	.build_ahead = kvm_build_ahead,
 	.enter = kvm_enter,
 	.run = kvm_run,
 	.exception = kvm_exception,

@@ -21,7 +21,18 @@
 
 /* In the order of their places from LAYOUT_TABLES on; the page tables proper follow. */
 enum { LEVEL4, LEVEL3, LEVEL2, LEVEL2_COUNT = 3, LEVEL1 = LEVEL2 + LEVEL2_COUNT };
-#define TABLES ((LAYOUT_CPU - LAYOUT_TABLES) / PAGE)
+
+static const struct place {
+	uint64_t start, end;
+} places[MACHINE_TABLES_COUNT] = {
+	[MACHINE_TABLES] = {LAYOUT_TABLES, LAYOUT_CPU},
+	[MACHINE_TABLES_AHEAD] = {LAYOUT_AHEAD, LAYOUT_CALL_DOOR},
+};
+
+struct tables {
+	const struct memory *memory;
+	const struct place *place;
+};
 
 struct window {
 	uint64_t start, size, flags;
@@ -35,14 +46,14 @@ static const struct window windows[] = {
 	{LAYOUT_TRAP_DOOR, PAGE, WRITE | NO_EXECUTE},
 };
 
-static uint64_t *table(const struct memory *memory, unsigned number)
+static uint64_t *table(const struct tables *tables, unsigned number)
 {
-	return memory_at(memory, LAYOUT_TABLES + number * PAGE, PAGE);
+	return memory_at(tables->memory, tables->place->start + number * PAGE, PAGE);
 }
 
-static uint64_t table_entry(unsigned number)
+static uint64_t table_entry(const struct tables *tables, unsigned number)
 {
-	return (LAYOUT_TABLES + number * PAGE) | PRESENT | WRITE | USER;
+	return (tables->place->start + number * PAGE) | PRESENT | WRITE | USER;
 }
 
 /* The doors have no memory behind them: they lead above all of it. */
@@ -80,34 +91,42 @@ static void fill_table(
 }
 
 /* Below the image. */
-static void build_first_table(const struct memory *memory)
+static void build_first_table(const struct tables *tables)
 {
 	static const struct image none = {0};
-	table(memory, LEVEL4)[0] = table_entry(LEVEL3);
-	table(memory, LEVEL3)[0] = table_entry(LEVEL2);
-	table(memory, LEVEL2)[0] = table_entry(LEVEL1);
+	table(tables, LEVEL4)[0] = table_entry(tables, LEVEL3);
+	table(tables, LEVEL3)[0] = table_entry(tables, LEVEL2);
+	table(tables, LEVEL2)[0] = table_entry(tables, LEVEL1);
 	for (uint64_t at = 0; at < SUMMON_IMAGE_MIN; at += PAGE)
-		table(memory, LEVEL1)[at / PAGE] = guest_page(&none, at) | machine_page(at);
+		table(tables, LEVEL1)[at / PAGE] = guest_page(&none, at) | machine_page(at);
 }
 
 /* Small pages where rights differ, and at a ragged end of memory; large ones elsewhere. */
-static int build_tables(const struct memory *memory, const struct image *image, struct error *err)
+static int build_tables(const struct tables *tables, const struct image *image, struct error *err)
 {
+	const struct memory *memory = tables->memory;
 	unsigned next = LEVEL1;
+	unsigned count = (unsigned)((tables->place->end - tables->place->start) / PAGE);
 	for (uint64_t at = 0; at < memory->size; at += LARGE_PAGE) {
 		unsigned level2 = LEVEL2 + (unsigned)(at / GIB);
-		uint64_t *entry = &table(memory, level2)[at / LARGE_PAGE % ENTRIES];
-		table(memory, LEVEL3)[at / GIB] = table_entry(level2);
+		uint64_t *entry = &table(tables, level2)[at / LARGE_PAGE % ENTRIES];
+		table(tables, LEVEL3)[at / GIB] = table_entry(tables, level2);
 		if (at >= image->end && memory->size - at >= LARGE_PAGE) {
 			*entry = at | PRESENT | WRITE | USER | LARGE | NO_EXECUTE;
 			continue;
 		}
-		if (next == TABLES)
-			return error_set(err, -EINVAL, "the image ends above 80 MiB");
-		*entry = table_entry(next);
-		fill_table(memory, image, table(memory, next++), at);
+		if (next == count)
+			return error_set(err, -EINVAL, "the image ends above %u MiB",
+				2 * (count - LEVEL1 - 1));
+		*entry = table_entry(tables, next);
+		fill_table(memory, image, table(tables, next++), at);
 	}
 	return 0;
+}
+
+uint64_t machine_page_table(enum machine_tables where)
+{
+	return places[where].start;
 }
 
 /* ---- descriptor tables ---- */
@@ -191,15 +210,35 @@ static void build_calls(const struct memory *memory)
 	}
 }
 
-void machine_prepare(const struct memory *memory)
+static void prepare(const struct tables *tables)
 {
-	build_cpu(memory);
-	build_calls(memory);
-	build_first_table(memory);
+	build_cpu(tables->memory);
+	build_calls(tables->memory);
+	build_first_table(tables);
 }
 
-int machine_build(const struct memory *memory, const struct image *image, struct error *err)
+void machine_prepare(const struct memory *memory)
 {
-	machine_prepare(memory);
-	return build_tables(memory, image, err);
+	prepare(&(struct tables){memory, &places[MACHINE_TABLES]});
+}
+
+int machine_build(const struct memory *memory, const struct image *image, enum machine_tables where,
+	struct error *err)
+{
+	const struct tables tables = {memory, &places[where]};
+	prepare(&tables);
+	return build_tables(&tables, image, err);
+}
+
+/* 0: mov al, [rdi]; add rdi, PAGE; cmp rdi, rsi; jb 0b; jmp KICK */
+uint64_t machine_add_toucher(const struct memory *memory)
+{
+	static const uint8_t code[] = {0x8a, 0x07, 0x48, 0x81, 0xc7, 0x00, 0x10, 0x00, 0x00, 0x48,
+		0x39, 0xf7, 0x72, 0xf2, 0xe9};
+	const uint64_t at = LAYOUT_CALLS + SUMMON_CALL_COUNT * SUMMON_CALL_SIZE;
+	int32_t back = SUMMON_CALL_KICK * SUMMON_CALL_SIZE -
+		       (int32_t)(at - LAYOUT_CALLS + sizeof(code) + sizeof(back));
+	uint8_t *end = mempcpy(memory_at(memory, at, PAGE / 2), code, sizeof(code));
+	memcpy(end, &back, sizeof(back));
+	return at;
 }

@@ -26,18 +26,30 @@ enum machine_selector {
 	MACHINE_TASK = 0x28,
 };
 
+/* Page tables are made in one of two places, and only once in each: what KVM has made of them stays
+ * right, though it is not told of changes. */
+enum machine_tables {
+	MACHINE_TABLES,
+	MACHINE_TABLES_AHEAD, /* for smaller images */
+	MACHINE_TABLES_COUNT
+};
+
 /* Where the CPU's tables are. */
-#define MACHINE_PAGE_TABLE LAYOUT_TABLES
-#define MACHINE_GDT        (LAYOUT_CPU)
-#define MACHINE_GDT_SIZE   56
-#define MACHINE_TSS        (LAYOUT_CPU + 0x100)
-#define MACHINE_TSS_SIZE   104
-#define MACHINE_IDT        (LAYOUT_CPU + 0x200)
-#define MACHINE_IDT_SIZE   512
+#define MACHINE_GDT      (LAYOUT_CPU)
+#define MACHINE_GDT_SIZE 56
+#define MACHINE_TSS      (LAYOUT_CPU + 0x100)
+#define MACHINE_TSS_SIZE 104
+#define MACHINE_IDT      (LAYOUT_CPU + 0x200)
+#define MACHINE_IDT_SIZE 512
 
 /* What does not depend on the image, and is all that a call needs. */
 void machine_prepare(const struct memory *memory);
 /* The rest; machine_prepare() is included. -EINVAL where the image is too large for the page tables. */
-int machine_build(const struct memory *memory, const struct image *image, struct error *err);
+int machine_build(const struct memory *memory, const struct image *image, enum machine_tables where,
+	struct error *err);
+uint64_t machine_page_table(enum machine_tables where);
+/* Adds to the call page what reads a byte of each page from rdi to rsi, and then calls KICK: returns its
+ * address. machine_prepare() takes it away again. */
+uint64_t machine_add_toucher(const struct memory *memory);
 
 #endif

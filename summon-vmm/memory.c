@@ -39,7 +39,7 @@ int memory_init(struct memory *memory, uint64_t size, struct error *err)
 	if (bytes == MAP_FAILED)
 		return error_set(
 			err, -errno, "%" PRIu64 " bytes of memory: %s", size, strerror(errno));
-	*memory = (struct memory){.bytes = bytes, .size = size};
+	*memory = (struct memory){.bytes = bytes, .size = size, .whole = size};
 	return 0;
 }
 
@@ -58,7 +58,8 @@ int memory_init_in_place(struct memory *memory, uint64_t size, struct error *err
 	if (bytes == MAP_FAILED)
 		return error_set(err, -errno, "%" PRIu64 " bytes of memory at address %#llx: %s",
 			size, LAYOUT_BOOT, strerror(errno));
-	*memory = (struct memory){.bytes = bytes, .start = LAYOUT_BOOT, .size = size};
+	*memory =
+		(struct memory){.bytes = bytes, .start = LAYOUT_BOOT, .size = size, .whole = size};
 	if (bytes == wanted)
 		return 0;
 	memory_finish(memory); /* a kernel before 4.17 takes it for a wish */
@@ -68,13 +69,21 @@ int memory_init_in_place(struct memory *memory, uint64_t size, struct error *err
 int memory_limit(struct memory *memory, uint64_t size, struct error *err)
 {
 	int result = check_size(size, err);
-	if (result == 0 && size > memory->size)
+	if (result == 0 && size > memory->whole)
 		result = error_set(err, -EINVAL,
 			"memory of %" PRIu64 " bytes: this monitor has %" PRIu64, size,
-			memory->size);
+			memory->whole);
 	if (result == 0)
 		memory->size = size;
 	return result;
+}
+
+void memory_clear(struct memory *memory)
+{
+	memory->size = memory->whole;
+	memory->backed = SUMMON_IMAGE_MIN;
+	uint64_t size = memory->size - SUMMON_IMAGE_MIN;
+	madvise(memory_at(memory, SUMMON_IMAGE_MIN, size), size, MADV_DONTNEED);
 }
 
 void memory_populate(struct memory *memory)
@@ -125,7 +134,7 @@ void memory_watch(struct memory *memory)
 void memory_finish(struct memory *memory)
 {
 	if (memory->bytes)
-		munmap(memory->bytes, memory->size - memory->start);
+		munmap(memory->bytes, memory->whole - memory->start);
 	if (memory->is_watched)
 		close(MEMORY_PAGEMAP);
 	*memory = (struct memory){0};
@@ -154,8 +163,11 @@ static int map(struct memory *memory, uint64_t address, uint64_t size, int file,
 int memory_load(struct memory *memory, uint64_t address, uint64_t size, int file, uint64_t offset)
 {
 	uint64_t copied = address < memory->backed ? memory->backed - address : 0;
-	if (copied > size || size - copied < MAP_LEAST)
+	if (memory->only_copies && size > memory->copy_left)
+		return -E2BIG;
+	if (memory->only_copies || copied > size || size - copied < MAP_LEAST)
 		copied = size;
+	memory->copy_left -= memory->only_copies ? size : 0;
 	void *place = memory_at(memory, address, size);
 	int result = place ? file_read(file, place, copied, offset) : -EFAULT;
 	if (result == 0 && copied < size)

@@ -22,6 +22,7 @@
 #define LAYOUT_TABLES    0xb0000ull /* page tables, up to LAYOUT_CPU */
 #define LAYOUT_CPU       0xe0000ull /* descriptor tables and exception stubs */
 #define LAYOUT_CPU_STACK 0xe1000ull /* where they push what the CPU knew */
+#define LAYOUT_AHEAD     0xe4000ull /* page tables that are made ahead, up to the doors */
 #define LAYOUT_CALL_DOOR 0xf0000ull /* no memory behind these two: a write leaves the guest */
 #define LAYOUT_TRAP_DOOR 0xf1000ull
 
@@ -39,12 +40,15 @@ struct memory {
 	uint8_t *bytes;  /* of `start` */
 	uint64_t start;  /* the first address that has memory */
 	uint64_t size;   /* the first one behind the last that has */
+	uint64_t whole;  /* likewise, before memory_limit() */
 	uint64_t backed; /* from SUMMON_IMAGE_MIN to here, ahead of time */
 	bool is_watched; /* by memory_watch() */
 	struct memory_piece {
 		uint64_t start, end;
 	} mapped[MEMORY_PIECES]; /* by memory_load() */
 	unsigned mapped_count;
+	bool only_copies;   /* memory_load() maps nothing, */
+	uint64_t copy_left; /* and copies no more than that */
 };
 
 /* Reserves `size` bytes, a multiple of the page from MEMORY_MIN to MEMORY_MAX, all zero; nothing is
@@ -54,6 +58,9 @@ int memory_init(struct memory *memory, uint64_t size, struct error *err);
 int memory_init_in_place(struct memory *memory, uint64_t size, struct error *err);
 /* Leaves the guest less of it. */
 int memory_limit(struct memory *memory, uint64_t size, struct error *err);
+/* Whatever the image brought is given back: all of it is there again, zero, and unbacked. Requires that
+ * nothing was mapped. */
+void memory_clear(struct memory *memory);
 /* Backs what every guest touches, ahead of time; and what an image of the usual size takes, where it is
  * not known yet. */
 void memory_populate(struct memory *memory);
@@ -66,7 +73,8 @@ void memory_watch(struct memory *memory);
 void memory_finish(struct memory *memory);
 
 /* Has `size` bytes of a file be the memory at `address`, in whole pages: copied where that is quicker,
- * else mapped, and shared with others until they are written to. The file must never change. */
+ * else mapped, and shared with others until they are written to. The file must never change. -E2BIG
+ * where it may only be copied, and is too large for that. */
 int memory_load(struct memory *memory, uint64_t address, uint64_t size, int file, uint64_t offset);
 
 bool memory_is_mapped(const struct memory *memory, uint64_t address);

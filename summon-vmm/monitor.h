@@ -11,6 +11,10 @@
 
 #define SERVICE_SIZE 256
 
+/* What a start takes at its stack's end, which is the image's, and of the free memory. */
+#define STACK_USED (2 * PAGE)
+#define FREE_USED  (8 * PAGE)
+
 /* One guest and its one thread: either the guest runs, or the monitor does what it asked for. */
 struct monitor {
 	struct control control; /* open before the rest, to say what went wrong */
@@ -36,6 +40,8 @@ struct monitor {
 	char order[CONTROL_TEXT_MAX]; /* the text of BOOT */
 	uint32_t order_size;
 	struct error crash; /* what the CPU said */
+	/* Of a shell: what it may become is there (ahead.c), with its address space. */
+	bool was_loaded, is_loaded, is_kept, is_built;
 };
 
 /* create.c: opens everything. Requires the control socket. */
@@ -45,6 +51,15 @@ int monitor_create(
 /* boot.c: makes a guest of what a BOOT request brings, ready to run; takes its descriptors as far as
  * it keeps them. Within the sandbox. */
 int monitor_boot(struct monitor *monitor, struct control_request *request, struct error *err);
+
+/* Fills the memory with an image, or a kept guest that is made of what `key` says. */
+int monitor_fill(
+	struct monitor *monitor, int file, bool is_kept, const char *key, struct error *err);
+
+/* ahead.c: does what a LOAD request asks for. Where it fails, the shell is as it was. */
+int monitor_load(struct monitor *monitor, struct control_request *request, struct error *err);
+/* The guest is another one. */
+void monitor_unload(struct monitor *monitor);
 
 /* Waits for a guest, runs it to its end, and tells. Nothing is opened, no memory is allocated. */
 void monitor_run(struct monitor *monitor);

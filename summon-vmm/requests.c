@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "summon-vmm/monitor.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -84,6 +85,16 @@ static void boot(struct monitor *m, struct control_request *request)
 	monitor_fail(m, &err);
 }
 
+static void load(struct monitor *m, struct control_request *request)
+{
+	struct error err;
+	int result = m->has_guest ? error_set(&err, -EALREADY, "it is no shell any more")
+				  : monitor_load(m, request, &err);
+	const struct control_message answer = {.type = CONTROL_LOADED, .code = result};
+	const char *why = result < 0 ? err.message : "";
+	control_send(&m->control, &answer, why, strlen(why));
+}
+
 static void resume(struct monitor *m, uint64_t flags)
 {
 	const struct control_message answer = {.type = CONTROL_RESUMED, .flags = flags};
@@ -137,6 +148,9 @@ static void obey(struct monitor *m, struct control_request *request)
 	case CONTROL_MEASURE:
 		tell_figures(m);
 		break;
+	case CONTROL_LOAD:
+		load(m, request);
+		break;
 	default:
 		break; /* of a later version of the protocol */
 	}
@@ -158,7 +172,9 @@ void monitor_obey(struct monitor *m)
 	struct control_request request;
 	take_signal();
 	while (!m->over && control_next(&m->control, &request)) {
-		if (m->has_guest || request.message.type == CONTROL_BOOT)
+		bool is_for_shells = request.message.type == CONTROL_BOOT ||
+				     request.message.type == CONTROL_LOAD;
+		if (m->has_guest || is_for_shells)
 			obey(m, &request);
 		control_request_finish(&request);
 	}

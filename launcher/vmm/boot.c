@@ -15,15 +15,16 @@ int vmm_send(int socket, const struct control_message *message, size_t text_size
 	_Alignas(struct cmsghdr) char room[CMSG_SPACE(CONTROL_FDS_MAX * sizeof(int))] = {0};
 	struct iovec part = {
 		(void *)(uintptr_t)message, offsetof(struct control_message, text) + text_size};
-	struct msghdr packet = {.msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = room,
-		.msg_controllen = CMSG_SPACE(count * sizeof(int))};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&packet);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+	struct msghdr packet = {.msg_iov = &part, .msg_iovlen = 1};
+	if (count > 0) {
+		packet.msg_control = room;
+		packet.msg_controllen = CMSG_SPACE(count * sizeof(int));
+		struct cmsghdr *c = CMSG_FIRSTHDR(&packet);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(count * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, count * sizeof(int));
+	}
 	return sendmsg(socket, &packet, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
@@ -38,8 +39,8 @@ static int send_boot(
 		{order->tap, CONTROL_BOOT_TAP | CONTROL_BOOT_TAP_HEADER},
 		{order->save ? order->save->file : -1, CONTROL_BOOT_KEEP}};
 	int fds[CONTROL_FDS_MAX] = {order->image};
-	size_t count = 1;
-	unsigned flags = order->flags;
+	size_t count = order->image >= 0;
+	unsigned flags = order->flags | (count == 0 ? CONTROL_BOOT_LOADED : 0);
 	for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
 		if (more[i].fd >= 0) {
 			fds[count++] = more[i].fd;
@@ -77,6 +78,31 @@ static int boot(struct vmm_guest *guest, struct instance_id id, const struct vmm
 	return r;
 }
 
+static void adopt(struct vmm_guest *shell, struct instance_id id, struct vmm_order *order)
+{
+	vmm_guest_adopt(shell, id);
+	shell->making = STEAL_POINTER(order->save);
+	if (shell->making)
+		shell->making->id = id;
+}
+
+static void end(struct vmm_guest *shell)
+{
+	shell->is_unfit = true;
+	vmm_guest_kill(shell);
+}
+
+int vmm_boot_loaded(
+	struct vmm_guest *shell, struct instance_id id, struct vmm_order *order, struct error *err)
+{
+	int r = boot(shell, id, order, err);
+	if (r == 0)
+		adopt(shell, id, order);
+	else
+		end(shell);
+	return r;
+}
+
 /* A shell that has died unseen is passed over. A new one that has died already is the guest all the
  * same: why it did is on its way, and becomes the guest's end. */
 struct vmm_guest *vmm_boot(
@@ -90,14 +116,10 @@ struct vmm_guest *vmm_boot(
 			break;
 		int r = boot(shell, id, order, &why);
 		if (r == 0 || (!ready && (r == -EPIPE || r == -ECONNRESET))) {
-			vmm_guest_adopt(shell, id);
-			shell->making = STEAL_POINTER(order->save);
-			if (shell->making)
-				shell->making->id = id;
+			adopt(shell, id, order);
 			return shell;
 		}
-		shell->is_unfit = true;
-		vmm_guest_kill(shell);
+		end(shell);
 	}
 	error_set(err, why.code, "%s", why.message);
 	return NULL;

@@ -41,6 +41,7 @@ void vmm_guest_discard(struct vmm_guest *guest)
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	free(guest->ahead);
 	free(guest);
 }
 
@@ -80,7 +81,9 @@ static void enlist(struct vmm_guest *guest)
 void vmm_guest_adopt(struct vmm_guest *guest, struct instance_id id)
 {
 	unlist(guest);
-	guest->is_shell = false;
+	guest->is_shell = guest->is_loaded = false;
+	free(guest->ahead);
+	guest->ahead = NULL;
 	guest->id = id;
 	enlist(guest);
 }
@@ -217,6 +220,15 @@ static void on_measured(struct vmm_guest *guest, const struct said *said)
 	vmm_guest_measured(guest, said->text, said->size);
 }
 
+static void on_loaded(struct vmm_guest *guest, const struct said *said)
+{
+	guest->is_loaded = guest->ahead && said->head->code == 0;
+	if (guest->is_loaded)
+		return;
+	free(guest->ahead); /* it is one as others are */
+	guest->ahead = NULL;
+}
+
 static void on_output(struct vmm_guest *guest, const struct said *said)
 {
 	if (said->size > 0)
@@ -291,6 +303,7 @@ static const struct {
 	{CONTROL_FAILED, false, on_failed},
 	{CONTROL_FACTS, false, on_facts},
 	{CONTROL_EXITED, false, on_exited},
+	{CONTROL_LOADED, false, on_loaded},
 	{CONTROL_RESUMED, true, on_resumed},
 	{CONTROL_PAUSED, true, on_paused},
 	{CONTROL_READY, true, on_ready},

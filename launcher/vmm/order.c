@@ -108,10 +108,10 @@ static int fill(struct vmm_order *order, const struct guest_spec *spec, enum lau
 }
 
 int vmm_order_new(struct vmm_order *order, const struct guest_spec *spec, enum launcher_start how,
-	const char *key, struct error *err)
+	const char *key, bool is_loaded, struct error *err)
 {
 	*order = no_order;
-	int r = open_file("image", spec->kernel, &order->image, err);
+	int r = is_loaded ? 0 : open_file("image", spec->kernel, &order->image, err);
 	if (r == 0)
 		r = open_file("initrd", spec->initrd, &order->initrd, err);
 	if (r == 0)

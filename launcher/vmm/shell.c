@@ -43,10 +43,12 @@ static struct vmm_guest *create(struct vmm *vmm, uint64_t memory, struct error *
 
 struct vmm_guest *vmm_shell_take(struct vmm *vmm, uint64_t memory, bool *ready, struct error *err)
 {
-	struct vmm_guest *oldest = NULL;
-	for (struct vmm_guest *shell = vmm->shells; shell; shell = shell->next)
-		if (!shell->is_unfit && shell->memory >= memory)
-			oldest = shell; /* the furthest on */
+	struct vmm_guest *oldest = NULL; /* the furthest on, */
+	for (struct vmm_guest *shell = vmm->shells; shell; shell = shell->next) {
+		bool is_better = !oldest || oldest->ahead || !shell->ahead;
+		if (!shell->is_unfit && shell->memory >= memory && is_better)
+			oldest = shell; /* and one that has not to forget something */
+	}
 	*ready = oldest;
 	return oldest ? oldest : create(vmm, memory, err);
 }
@@ -77,7 +79,9 @@ void vmm_on_shell_timer(uv_timer_t *timer)
 		vmm_shells_fill(vmm, NEXT_MS);
 		return;
 	}
-	bool done = create(vmm, vmm->shell_memory, NULL);
+	struct vmm_guest *done = create(vmm, vmm->shell_memory, NULL);
+	if (done)
+		vmm_ahead_load(vmm, done);
 	if (!done || count + 1 < vmm->shells_wanted)
 		vmm_shells_fill(vmm, done ? NEXT_MS : AGAIN_MS);
 }

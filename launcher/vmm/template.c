@@ -20,85 +20,12 @@
  * was used the longest ago goes first.
  */
 
-#define KEY_SIZE   256
-#define WORDS_SIZE 4096
-
 struct vmm_template {
 	struct vmm_template *next;
 	uint64_t hash;
 	uint64_t bytes, used; /* on the disk; the last time, as vmm->template_uses counts */
 	uint32_t slot;        /* of who used it then; 0: in another life */
 };
-
-/* What a guest is made of. The words of the command line that are its own, and no other's, are left
- * out: it finds the new ones when it goes on (guest-kernel/include/summon_abi.h). */
-struct recipe {
-	char key[KEY_SIZE];
-	char words[WORDS_SIZE];
-	uint64_t hash;
-};
-
-static bool is_own_word(const char *word)
-{
-	static const char *const names[] = {"ip=", "gw=", "ip6=", "gw6=", "name="};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strncmp(word, names[i], strlen(names[i])) == 0)
-			return true;
-	return false;
-}
-
-static int copy_words(const char *line, char words[WORDS_SIZE])
-{
-	size_t used = 0;
-	while (*(line += strspn(line, " "))) {
-		size_t length = strcspn(line, " ");
-		if (!is_own_word(line)) {
-			if (used + length + 1 >= WORDS_SIZE)
-				return -E2BIG;
-			memcpy(words + used, line, length);
-			used += length;
-			words[used++] = ' ';
-		}
-		line += length;
-	}
-	words[used] = '\0';
-	return 0;
-}
-
-static uint64_t add_text(uint64_t hash, const char *text)
-{
-	while (*text)
-		hash = (hash ^ (uint8_t)*text++) * 0x100000001b3u; /* FNV-1a */
-	return hash;
-}
-
-/* A file that was replaced or written to since is another one. */
-static int add_file(char key[KEY_SIZE], const char *path)
-{
-	struct stat about = {0};
-	size_t used = strlen(key);
-	if (path && stat(path, &about) < 0)
-		return -errno;
-	int length = snprintf(key + used, KEY_SIZE - used, "%ju.%ju %jd %jd.%09ld %jd.%09ld, ",
-		(uintmax_t)about.st_dev, (uintmax_t)about.st_ino, (intmax_t)about.st_size,
-		(intmax_t)about.st_mtim.tv_sec, about.st_mtim.tv_nsec,
-		(intmax_t)about.st_ctim.tv_sec, about.st_ctim.tv_nsec);
-	return length > 0 && (size_t)length < KEY_SIZE - used ? 0 : -E2BIG;
-}
-
-static int read_recipe(const struct guest_spec *spec, struct recipe *out)
-{
-	char memory[32];
-	out->key[0] = '\0';
-	int r = add_file(out->key, spec->kernel);
-	if (r == 0)
-		r = add_file(out->key, spec->initrd);
-	if (r == 0)
-		r = copy_words(spec->cmdline ? spec->cmdline : "", out->words);
-	snprintf(memory, sizeof(memory), "%" PRIu64, spec->memory);
-	out->hash = add_text(add_text(add_text(0xcbf29ce484222325u, out->key), memory), out->words);
-	return r;
-}
 
 static void make_path(const struct vmm *vmm, uint64_t hash, char path[VMM_PATH])
 {
@@ -210,10 +137,15 @@ void vmm_templates_forget(struct vmm *vmm)
 
 /* ---- to begin from one ---- */
 
-/* An open file, or -1 where there is none that is right; a wrong one is deleted. */
-static int open_template(struct vmm *vmm, const struct recipe *recipe)
+bool vmm_template_path(const struct vmm *vmm, const struct vmm_recipe *recipe, char path[VMM_PATH])
 {
-	char path[VMM_PATH], words[WORDS_SIZE];
+	make_path(vmm, recipe->hash, path);
+	return find(vmm, recipe->hash);
+}
+
+int vmm_template_open(struct vmm *vmm, const struct vmm_recipe *recipe)
+{
+	char path[VMM_PATH], words[VMM_WORDS];
 	struct snapshot_head head;
 	int file;
 	struct vmm_template *template = find(vmm, recipe->hash);
@@ -222,7 +154,7 @@ static int open_template(struct vmm *vmm, const struct recipe *recipe)
 	make_path(vmm, recipe->hash, path);
 	if (vmm_save_read(path, &head, &file, NULL) == 0) {
 		if (strcmp(snapshot_text(&head, 3), recipe->key) == 0 &&
-			copy_words(snapshot_text(&head, 2), words) == 0 &&
+			vmm_copy_words(snapshot_text(&head, 2), words) == 0 &&
 			strcmp(words, recipe->words) == 0)
 			return file;
 		close(file);
@@ -233,10 +165,10 @@ static int open_template(struct vmm *vmm, const struct recipe *recipe)
 
 bool vmm_has_template(struct launcher *launcher, const struct guest_spec *spec)
 {
-	struct recipe recipe;
+	struct vmm_recipe recipe;
 	CLEANUP(close) int file = -1;
-	if (read_recipe(spec, &recipe) == 0)
-		file = open_template((struct vmm *)launcher, &recipe);
+	if (vmm_recipe_read(spec, &recipe) == 0)
+		file = vmm_template_open((struct vmm *)launcher, &recipe);
 	return file >= 0;
 }
 
@@ -265,10 +197,10 @@ static bool is_being_made(const struct vmm *vmm, uint64_t hash)
 }
 
 static int make_order(struct vmm *vmm, struct vmm_order *order, const struct guest_spec *spec,
-	enum launcher_start how, const struct recipe *recipe, struct error *err)
+	enum launcher_start how, const struct vmm_recipe *recipe, struct error *err)
 {
 	char path[VMM_PATH];
-	int r = vmm_order_new(order, spec, how, recipe->key, err);
+	int r = vmm_order_new(order, spec, how, recipe->key, false, err);
 	if (r < 0 || vmm->templates_max == 0 || is_being_made(vmm, recipe->hash))
 		return r;
 	make_path(vmm, recipe->hash, path);
@@ -282,14 +214,22 @@ static int make_order(struct vmm *vmm, struct vmm_order *order, const struct gue
 int vmm_template_order(struct vmm *vmm, struct vmm_order *order, uint32_t slot,
 	const struct guest_spec *spec, enum launcher_start how, struct error *err)
 {
-	struct recipe recipe;
-	if (read_recipe(spec, &recipe) < 0)
-		return vmm_order_new(order, spec, how, "", err);
-	int file = open_template(vmm, &recipe);
+	struct vmm_recipe recipe;
+	if (vmm_recipe_read(spec, &recipe) < 0)
+		return vmm_order_new(order, spec, how, "", false, err);
+	int file = vmm_template_open(vmm, &recipe);
 	if (file < 0)
 		return make_order(vmm, order, spec, how, &recipe, err);
 	use(vmm, find(vmm, recipe.hash), slot);
 	return vmm_order_kept(order, spec, how, recipe.key, file, err);
+}
+
+int vmm_template_order_loaded(struct vmm *vmm, struct vmm_order *order, uint32_t slot,
+	const struct guest_spec *spec, enum launcher_start how, const struct vmm_recipe *recipe,
+	struct error *err)
+{
+	use(vmm, find(vmm, recipe->hash), slot);
+	return vmm_order_kept(order, spec, how, recipe->key, -1, err);
 }
 
 void vmm_template_kept(struct vmm_guest *guest, const struct error *err)

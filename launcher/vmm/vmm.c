@@ -99,23 +99,56 @@ static int vmm_check(const struct guest_spec *spec, struct error *err)
 	return r < 0 ? r : vmm_check_image(spec->kernel, err);
 }
 
+/* Of a shell that has loaded what it begins with; -ENOENT where there is none. A template is begun from
+ * only: to make one, everything is read. */
+static int start_loaded(struct vmm *vmm, struct instance_id id, const struct guest_spec *spec,
+	enum launcher_start how, const struct vmm_ahead *ahead)
+{
+	struct vmm_order order;
+	struct vmm_guest *shell = vmm_ahead_find(vmm, ahead);
+	if (!shell || (spec->from_template && !ahead->is_template))
+		return -ENOENT;
+	int r = ahead->is_template ? vmm_template_order_loaded(
+					     vmm, &order, id.slot, spec, how, &ahead->recipe, NULL)
+				   : vmm_order_new(&order, spec, how, "", true, NULL);
+	if (r < 0)
+		return -ENOENT; /* which the other way fails for, too, and says why */
+	r = vmm_boot_loaded(shell, id, &order, NULL);
+	vmm_order_finish(&order);
+	return r < 0 ? -ENOENT : 0;
+}
+
+static int start_anew(struct vmm *vmm, struct instance_id id, const struct guest_spec *spec,
+	enum launcher_start how, struct error *err)
+{
+	struct vmm_order order;
+	struct error why = ERROR_INIT;
+	int r = spec->from_template ? vmm_template_order(vmm, &order, id.slot, spec, how, err)
+				    : vmm_order_new(&order, spec, how, "", false, err);
+	if (r < 0)
+		return r;
+	if (!vmm_boot(vmm, id, &order, &why))
+		r = error_set(err, why.code, "%s", why.message);
+	vmm_order_finish(&order);
+	return r;
+}
+
 static int vmm_start(struct launcher *launcher, struct instance_id id,
 	const struct guest_spec *spec, enum launcher_start how, struct error *err)
 {
 	struct vmm *vmm = (struct vmm *)launcher;
-	struct vmm_order order;
+	struct vmm_ahead ahead;
 	if (vmm_guest_find(vmm, id) || vmm_rest_find(vmm, id))
 		return error_set(err, -EEXIST, "instance %u.%u exists", id.slot, id.generation);
 	int r = check_spec(spec, err);
-	if (r == 0)
-		r = spec->from_template ? vmm_template_order(vmm, &order, id.slot, spec, how, err)
-					: vmm_order_new(&order, spec, how, "", err);
 	if (r < 0)
 		return r;
-	struct error why = ERROR_INIT;
-	if (!vmm_boot(vmm, id, &order, &why))
-		r = error_set(err, why.code, "%s", why.message);
-	vmm_order_finish(&order);
+	bool is_known = vmm_ahead_any(vmm) && vmm_ahead_of(vmm, spec, &ahead);
+	r = is_known ? start_loaded(vmm, id, spec, how, &ahead) : -ENOENT;
+	if (r == -ENOENT)
+		r = start_anew(vmm, id, spec, how, err);
+	if (r == 0 && (is_known || vmm_ahead_of(vmm, spec, &ahead)))
+		vmm_ahead_note(vmm, &ahead);
 	vmm_shells_fill(vmm, SHELLS_LATER_MS);
 	return r;
 }

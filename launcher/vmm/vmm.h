@@ -2,6 +2,7 @@
 #ifndef LAUNCHER_VMM_VMM_H
 #define LAUNCHER_VMM_VMM_H
 
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -35,7 +36,27 @@
  * in its monitor's stead: what comes from the socket, or lies in a file that it was kept in, is as
  * hostile as what comes from a client, and which tap is its is written down beside the socket.
  */
-#define VMM_PATH 512
+#define VMM_PATH  512
+#define VMM_KEY   256
+#define VMM_WORDS 4096
+
+/* recipe.c: what a guest is made of. The words of the command line that are its own, and no other's, are
+ * left out: it finds the new ones when it goes on (guest-kernel/include/summon_abi.h). */
+struct vmm_recipe {
+	char key[VMM_KEY];
+	char words[VMM_WORDS];
+	uint64_t hash;
+};
+
+/* ahead.c: what a guest begins with: an image, or a template. */
+struct vmm_ahead {
+	bool is_template;
+	uint64_t memory;
+	char path[VMM_PATH];
+	struct vmm_recipe recipe; /* of an image: the key of its file alone */
+};
+
+#define VMM_RECENT 8
 
 struct vmm {
 	struct launcher launcher;
@@ -53,6 +74,8 @@ struct vmm {
 	char template_failure[640]; /* the last one, until one is made */
 	uint32_t shell_number;      /* of the next one */
 	uv_timer_t shell_timer;
+	struct vmm_ahead recent[VMM_RECENT]; /* what the last starts began with */
+	unsigned starts;
 	struct vmm_guest *spawns; /* whose monitors wait to be started, the first one first */
 	unsigned in_flight;       /* monitors that are on their way, */
 	unsigned in_flight_most;  /* and as many as there may be */
@@ -105,8 +128,10 @@ struct vmm_guest {
 	bool is_unfit;   /* a shell at its end */
 	bool is_surplus; /* likewise, because we want it no more */
 	bool has_hung_up;
-	uint32_t number; /* of the shell that it is, or was */
-	uint64_t memory; /* of a shell */
+	uint32_t number;         /* of the shell that it is, or was */
+	uint64_t memory;         /* of a shell */
+	struct vmm_ahead *ahead; /* what it was told to load; NULL: nothing */
+	bool is_loaded;          /* it has */
 	uv_poll_t socket_poll, process_poll;
 	uv_timer_t keep_timer;
 	char tap[16]; /* "" for none */
@@ -168,7 +193,7 @@ void vmm_on_shell_timer(uv_timer_t *timer);
 /* order.c: what a monitor is to boot, opened, because it can open nothing itself. To be finished; a
  * failure leaves nothing open, and is -EINVAL where a file cannot be read. */
 struct vmm_order {
-	int image, initrd, tap; /* -1: none */
+	int image, initrd, tap; /* -1: none; the image: it is loaded already */
 	struct vmm_save *save;  /* where it is to be kept once it is ready, or NULL */
 	unsigned flags;         /* enum control_boot_flag, but for those of the above */
 	uint64_t memory;
@@ -178,8 +203,8 @@ struct vmm_order {
 };
 /* `key` says what it is made of, for others that begin from it. */
 int vmm_order_new(struct vmm_order *order, const struct guest_spec *spec, enum launcher_start how,
-	const char *key, struct error *err);
-/* A guest that begins from `file`, which is taken. */
+	const char *key, bool is_loaded, struct error *err);
+/* A guest that begins from `file`, which is taken; -1: it is loaded already. */
 int vmm_order_kept(struct vmm_order *order, const struct guest_spec *spec, enum launcher_start how,
 	const char *key, int file, struct error *err);
 /* One that goes on from it, as what it was. */
@@ -193,6 +218,9 @@ void vmm_tap_open_up(int tap);
 /* boot.c: has a shell become a guest. */
 struct vmm_guest *vmm_boot(
 	struct vmm *vmm, struct instance_id id, struct vmm_order *order, struct error *err);
+/* The same, of a shell that has loaded what the order wants. One that fails is ended. */
+int vmm_boot_loaded(
+	struct vmm_guest *shell, struct instance_id id, struct vmm_order *order, struct error *err);
 /* Sends a request with descriptors. */
 int vmm_send(int socket, const struct control_message *message, size_t text_size, const int *fds,
 	size_t count);
@@ -256,8 +284,32 @@ bool vmm_has_template(struct launcher *launcher, const struct guest_spec *spec);
 /* To begin from one, or to make one. */
 int vmm_template_order(struct vmm *vmm, struct vmm_order *order, uint32_t slot,
 	const struct guest_spec *spec, enum launcher_start how, struct error *err);
+/* The same, of one that is loaded already. */
+int vmm_template_order_loaded(struct vmm *vmm, struct vmm_order *order, uint32_t slot,
+	const struct guest_spec *spec, enum launcher_start how, const struct vmm_recipe *recipe,
+	struct error *err);
+/* Its path; false where there is none. */
+bool vmm_template_path(const struct vmm *vmm, const struct vmm_recipe *recipe, char path[VMM_PATH]);
+/* An open file, or -1 where there is none that is right; a wrong one is deleted. */
+int vmm_template_open(struct vmm *vmm, const struct vmm_recipe *recipe);
 /* A guest that was to be one has been kept, or not. */
 void vmm_template_kept(struct vmm_guest *guest, const struct error *err);
+
+/* recipe.c: a negative errno where a file is not there. */
+int vmm_recipe_read(const struct guest_spec *spec, struct vmm_recipe *out);
+/* Adds a file to a key: one that was replaced or written to since is another one. */
+int vmm_key_add(char key[VMM_KEY], const struct stat *about);
+int vmm_copy_words(const char *line, char words[VMM_WORDS]);
+
+/* ahead.c: what a start begins with; false where that cannot be told. */
+bool vmm_ahead_of(const struct vmm *vmm, const struct guest_spec *spec, struct vmm_ahead *out);
+/* Whether any shell has loaded something; one that has loaded this, or NULL. */
+bool vmm_ahead_any(const struct vmm *vmm);
+struct vmm_guest *vmm_ahead_find(const struct vmm *vmm, const struct vmm_ahead *ahead);
+/* A guest begins with it: others may. */
+void vmm_ahead_note(struct vmm *vmm, const struct vmm_ahead *ahead);
+/* Has a new shell load what is likely to be wanted, if anything is. */
+void vmm_ahead_load(struct vmm *vmm, struct vmm_guest *shell);
 
 /* record.c: writes down, in process mode, which tap is the guest's ("" for none); whether that is what
  * it says, as far as is known; and removes all names of a guest that has ended. */

@@ -35,6 +35,10 @@ enum control_type {
 	 * first calls it off. */
 	CONTROL_KEEP,
 	CONTROL_MEASURE, /* answered by MEASURED */
+	/* Of a shell, once: have ready what a BOOT is expected to bring. The text is a struct
+	 * control_boot, of which memory and the flag KEPT count, and the key with its NUL; the image
+	 * comes along. Answered by LOADED. A BOOT that brings another image is obeyed all the same. */
+	CONTROL_LOAD,
 
 	/* answers and news */
 	CONTROL_CREATED = 64, /* the guest exists, and has not run */
@@ -47,6 +51,7 @@ enum control_type {
 	CONTROL_FACTS,  /* flags, started_at; text: service, NUL, tap ("" for none), NUL */
 	CONTROL_KEPT,   /* code: 0, or a negative errno value; text: why not */
 	CONTROL_MEASURED, /* text: struct control_figures */
+	CONTROL_LOADED,   /* code: 0, or a negative errno value; text: why not */
 };
 
 /* Since the guest began, or went on from a file. It only ever grows at its end: what a shorter one
@@ -79,6 +84,9 @@ enum control_boot_flag {
 	/* The tap's frames have a header: IFF_VNET_HDR, of the usual size. They may be large and
 	 * without checksum both ways (TUNSETOFFLOAD with TUN_F_CSUM, TUN_F_TSO4, TUN_F_TSO6). */
 	CONTROL_BOOT_TAP_HEADER = 32,
+	/* No image comes along: it is the one of a LOAD that was answered with 0. Memory and KEPT are
+	 * as they were there. */
+	CONTROL_BOOT_LOADED = 64,
 };
 
 /* Of KEEP: do not run on, unless it fails. The other bits have no meaning here. */

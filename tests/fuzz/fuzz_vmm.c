@@ -50,7 +50,7 @@ static void try_image(const struct memory *memory, const uint8_t *data, size_t s
 	CLEANUP(close) int file = memfd_create("image", MFD_CLOEXEC);
 	must(file >= 0 && write(file, data, size) == (ssize_t)size);
 	if (image_load(&image, memory, file, "image", NULL) < 0 ||
-		machine_build(memory, &image, NULL) < 0)
+		machine_build(memory, &image, MACHINE_TABLES, NULL) < 0)
 		return;
 	check_image(memory, &image);
 }
@@ -69,7 +69,7 @@ static void try_file(struct memory *memory, int file)
 		memcpy(right_key, key, strlen(key) + 1);
 	if (snapshot_read(&head, memory, file, right_key, NULL) < 0 ||
 		snapshot_load(&head, memory, &image, file, NULL) < 0 ||
-		machine_build(memory, &image, NULL) < 0)
+		machine_build(memory, &image, MACHINE_TABLES, NULL) < 0)
 		return;
 	check_image(memory, &image);
 	must(snapshot_write(&head, memory, file, NULL) == 0 || head.run_count == 0);

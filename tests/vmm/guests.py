@@ -1,9 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """Guests under summon-vmm: our unikernels on a tap, and a guest that tries what it may not.
-usage: guests.py SUMMON-VMM TEST-GUEST FOLDER_OF_IMAGES MODE
-
-MODE is what runs the guests: kvm or process."""
+usage: as world.py says"""
 import os
 import re
 import signal
@@ -11,18 +9,15 @@ import socket
 import struct
 import subprocess
 import sys
-import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "guest"))
-import checks  # noqa: E402
+import world as worlds
 from monitor import (ASK, BOOT, BOOT_HEAD, CREATED, EXIT_DESTROYED, EXIT_SHUTDOWN, EXITED, FACTS, FAILED, HAS_RUN, HEAD,
-                     IS_PAUSED, IS_READY, MEASURE, MEASURED, PAUSE, PAUSED, READY, RESUME, RESUMED, SHUTDOWN,
-                     Monitor)  # noqa: E402
-from wire import Wire  # noqa: E402
+                     IS_PAUSED, IS_READY, MEASURE, MEASURED, PAUSE, PAUSED, READY, RESUME, RESUMED, SHUTDOWN)
+from wire import Wire
+from world import checks, line
 
-HOST, GUEST = "10.77.0.1", "10.77.0.5"
-HOST6, GUEST6 = "fd77::1", "fd77::5"
-LINE = f"ip={GUEST}/16 gw={HOST} ip6={GUEST6}/64 gw6={HOST6}"
+GUEST, GUEST6 = "10.77.0.5", "fd77::5"
+LINE = line(5)
 
 # What the test guest does by number -> what it must come to; in a process where that differs: there,
 # a call does not leave by a write.
@@ -49,21 +44,6 @@ CRIMES = (
     ("traces itself", "debug exception (vector 1", None),
     ("returns from a call to nowhere", "cr2 0x40000000", None),
 )
-
-
-class World:
-    def __init__(self, program, guest, images, mode, folder):
-        self.program, self.guest, self.images, self.folder = program, guest, images, folder
-        self.mode = mode
-
-    def shell(self, memory="32MiB"):
-        return Monitor(self.program, self.folder, memory, self.mode)
-
-    def start_task(self, task, **more):
-        return self.shell().boot(self.guest, f"guest.do={task}", **more)
-
-    def start_app(self, name, line=LINE, **more):
-        return self.shell().boot(f"{self.images}/{name}.elf", line, tap="guest0", **more)
 
 
 def check_crime(world, number, why):
@@ -365,53 +345,34 @@ def test_echo(tap, world):
                 tap.run(f"echo: UDP to {name}", checks.check_echo_udp, address, 7)
 
 
-def make_network():
-    for command in ("tuntap add guest0 mode tap vnet_hdr", f"address add {HOST}/16 dev guest0",
-                    f"address add {HOST6}/64 dev guest0 nodad", "link set guest0 up",
-                    "tuntap add guest1 mode tap vnet_hdr", "address add 10.78.0.1/16 dev guest1",
-                    "link set guest1 up"):
-        subprocess.run(["ip", *command.split()], check=True)
+def test(tap, world):
+    worlds.ip("tuntap add guest1 mode tap vnet_hdr", "address add 10.78.0.1/16 dev guest1", "link set guest1 up")
+    for number, (name, why, why_process) in enumerate(CRIMES):
+        tap.run(f"a guest that {name} ends", check_crime, world, number,
+                world.mode == "process" and why_process or why)
+    if world.mode == "process":
+        tap.run("a guest that takes over its monitor ends", check_take_over, world)
+        tap.run("nothing is writable and executable", check_address_space, world)
+    tap.run("a guest with wild counters ends", check_wild_rings, world)
+    tap.run("a guest with wild frames loses them", check_wild_frames, world)
+    tap.run("a guest that exits has its status told", check_exit, world)
+    tap.run("a monitor has no privileges", check_privileges, world)
+    tap.run("a crash is reported", check_crash, world)
+    tap.run("a guest's own report names its functions", check_panic, world)
+    tap.run("a guest that spins is kept in hand", check_spin, world)
+    tap.run("a guest that is interrupted goes on", check_interrupted, world)
+    tap.run("a prepared guest waits", check_prepared, world)
+    tap.run("shutdown", check_shutdown, world)
+    tap.run("a second connection replaces the first", check_second_connection, world)
+    tap.run("nonsense on the control socket", check_nonsense, world)
+    test_refusals(tap, world)
+    archive = checks.make_site(world.folder)
+    tap.run("a guest that floods its ring", check_abuse, world, "rings-2", archive)
+    tap.run("a guest that never empties its ring", check_abuse, world, "rings-3", archive)
+    test_website(tap, world, archive)
+    test_website_without_header(tap, world, archive)
+    test_echo(tap, world)
+    test_bad_wire(tap, world, archive)
 
 
-def main():
-    program, guest, images = map(os.path.abspath, sys.argv[1:4])
-    mode = sys.argv[4]
-    able = subprocess.run([program, "--check", f"--mode={mode}"], stdout=subprocess.PIPE, text=True, check=False)
-    if able.returncode:
-        print(f"1..0 # SKIP {able.stdout.strip()}")
-        return
-    checks.own_network()
-    make_network()
-    tap = checks.Tap()
-    with tempfile.TemporaryDirectory() as folder:
-        world = World(program, guest, images, mode, folder)
-        for number, (name, why, why_process) in enumerate(CRIMES):
-            tap.run(f"a guest that {name} ends", check_crime, world, number,
-                    mode == "process" and why_process or why)
-        if mode == "process":
-            tap.run("a guest that takes over its monitor ends", check_take_over, world)
-            tap.run("nothing is writable and executable", check_address_space, world)
-        tap.run("a guest with wild counters ends", check_wild_rings, world)
-        tap.run("a guest with wild frames loses them", check_wild_frames, world)
-        tap.run("a guest that exits has its status told", check_exit, world)
-        tap.run("a monitor has no privileges", check_privileges, world)
-        tap.run("a crash is reported", check_crash, world)
-        tap.run("a guest's own report names its functions", check_panic, world)
-        tap.run("a guest that spins is kept in hand", check_spin, world)
-        tap.run("a guest that is interrupted goes on", check_interrupted, world)
-        tap.run("a prepared guest waits", check_prepared, world)
-        tap.run("shutdown", check_shutdown, world)
-        tap.run("a second connection replaces the first", check_second_connection, world)
-        tap.run("nonsense on the control socket", check_nonsense, world)
-        test_refusals(tap, world)
-        archive = checks.make_site(folder)
-        tap.run("a guest that floods its ring", check_abuse, world, "rings-2", archive)
-        tap.run("a guest that never empties its ring", check_abuse, world, "rings-3", archive)
-        test_website(tap, world, archive)
-        test_website_without_header(tap, world, archive)
-        test_echo(tap, world)
-        test_bad_wire(tap, world, archive)
-    tap.finish()
-
-
-main()
+worlds.run(test)

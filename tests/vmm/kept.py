@@ -1,48 +1,37 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """Guests that are kept in a file and gone on with (summon-vmm/include/snapshot.h).
-usage: kept.py SUMMON-VMM TEST-GUEST FOLDER_OF_IMAGES MODE"""
+usage: as world.py says"""
 import errno
 import os
 import re
 import socket
 import struct
-import subprocess
-import sys
-import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "guest"))
-import checks  # noqa: E402
+import world as worlds
 from monitor import (ASK, EXIT_SHUTDOWN, EXITED, FACTS, FAILED, HAS_RUN, IS_PAUSED, KEPT, PAUSE, PAUSED, READY, RESUME,
-                     RESUMED, SHUTDOWN, Monitor)  # noqa: E402
+                     RESUMED, SHUTDOWN)
+from world import checks, line
 
-HOST, HOST6 = "10.77.0.1", "fd77::1"
 KEY = "made of this"
 ETH_ALL = 3
 
 
-class World:
-    def __init__(self, program, guest, images, mode, folder):
-        self.program, self.guest, self.images, self.folder = program, guest, images, folder
-        self.mode = mode
-        self.file = os.path.join(folder, "kept")
+def start_task(world, task, **more):
+    return world.start_task(task, key=KEY, **more)
 
-    def shell(self):
-        return Monitor(self.program, self.folder, "32MiB", self.mode)
 
-    def start_task(self, task, **more):
-        return self.shell().boot(self.guest, f"guest.do={task}", key=KEY, **more)
+def go_on(world, path=None, words="guest.do=mine", key=KEY, **more):
+    return world.shell().boot(path or world.file, words, key=key, kept=True, **more)
 
-    def go_on(self, path=None, line="guest.do=mine", key=KEY, **more):
-        return self.shell().boot(path or self.file, line, key=key, kept=True, **more)
 
-    def make(self, task="mine"):
-        """A guest that is ready is in the file."""
-        with self.start_task(task) as guest:
-            guest.wait_for_text("ready after")
-            guest.keep(self.file)
-            checks.expect(guest.wait_for(KEPT)[1], 0)
+def make(world, task="mine"):
+    """A guest that is ready is in the file."""
+    with start_task(world, task) as guest:
+        guest.wait_for_text("ready after")
+        guest.keep(world.file)
+        checks.expect(guest.wait_for(KEPT)[1], 0)
 
 
 def tell(guest):
@@ -52,9 +41,9 @@ def tell(guest):
 
 
 def check_goes_on(world):
-    world.make()
+    make(world)
     began = time.time_ns()
-    with world.go_on(line="guest.do=mine name=other", mac=b"\2\0\0\0\0\7") as guest:
+    with go_on(world, words="guest.do=mine name=other", mac=b"\2\0\0\0\0\7") as guest:
         mine = tell(guest)
         assert "name=other" in guest.console and "ready after" not in guest.console, guest.console
         checks.expect((mine["lives"], mine["mac"]), ("0200000000000000", "020000000007"))
@@ -64,15 +53,15 @@ def check_goes_on(world):
 
 def check_unique(world):
     """Many begin from one file, each with a seed of its own; and one from what has gone on."""
-    world.make()
+    make(world)
     seeds = set()
     for life in range(4):
-        with world.go_on() as guest:
+        with go_on(world) as guest:
             seeds.add(tell(guest)["seed"])
             if life == 3:
                 guest.keep(world.file)
                 checks.expect(guest.wait_for(KEPT)[1], 0)
-    with world.go_on() as guest:
+    with go_on(world) as guest:
         mine = tell(guest)
         seeds.add(mine["seed"])
         checks.expect(mine["lives"], "0300000000000000")
@@ -81,17 +70,17 @@ def check_unique(world):
 
 def check_when_ready(world):
     """Asked for with the start, it is kept once it is ready, and runs on."""
-    with world.start_task("mine", keep=world.file) as guest:
+    with start_task(world, "mine", keep=world.file) as guest:
         guest.wait_for(READY)
         checks.expect(guest.wait_for(KEPT)[1:3], (0, 0))
         guest.ask(ASK)
         assert not guest.wait_for(FACTS)[2] & IS_PAUSED
-    with world.go_on() as guest:
+    with go_on(world) as guest:
         checks.expect(tell(guest)["lives"], "0200000000000000")
 
 
 def check_pauses(world):
-    with world.start_task("button") as guest:
+    with start_task(world, "button") as guest:
         guest.wait_for_text("ready after")
         guest.keep(world.file)
         guest.wait_for(KEPT)
@@ -101,23 +90,23 @@ def check_pauses(world):
         guest.wait_for(RESUMED)
         guest.ask(SHUTDOWN)
         checks.expect(guest.wait_for(EXITED)[1], EXIT_SHUTDOWN)
-    with world.go_on(line="guest.do=button") as guest:
+    with go_on(world, words="guest.do=button") as guest:
         guest.ask(SHUTDOWN)
         checks.expect(guest.wait_for(EXITED)[1], EXIT_SHUTDOWN)
 
 
 def check_at_once(world):
     """Asked for before the guest has run, it is kept once it waits."""
-    with world.start_task("button") as guest:
+    with start_task(world, "button") as guest:
         guest.keep(world.file)
         checks.expect(guest.wait_for(KEPT)[1], 0)
-    with world.go_on(line="guest.do=button") as guest:
+    with go_on(world, words="guest.do=button") as guest:
         guest.keep(world.file + "-again")
         checks.expect(guest.wait_for(KEPT)[1], 0)
 
 
 def check_too_early(world):
-    with world.start_task("mine", paused=True) as guest:
+    with start_task(world, "mine", paused=True) as guest:
         guest.keep(world.file)
         _, code, _, why = guest.wait_for(KEPT)
         assert code == -errno.EINVAL and "has not run" in why, (code, why)
@@ -125,7 +114,7 @@ def check_too_early(world):
 
 def check_busy(world):
     """A guest that does not wait is not kept; not to want it any more is possible."""
-    with world.start_task("spin") as guest:
+    with start_task(world, "spin") as guest:
         guest.wait_for_text("ready after")
         guest.keep(world.file)
         guest.ask(RESUME)
@@ -146,7 +135,7 @@ def check_busy(world):
 
 def check_in_the_middle(world):
     """A guest that was paused in the middle of something runs on until it waits, and no further."""
-    with world.start_task("linger") as guest:
+    with start_task(world, "linger") as guest:
         guest.wait_for_text("ready after")
         guest.wait_until_it_computes()
         guest.ask(PAUSE)
@@ -161,7 +150,7 @@ def check_in_the_middle(world):
 
 def check_full_disk(world):
     """The guest is as it was, and says why it could not be kept."""
-    with world.start_task("mine") as guest:
+    with start_task(world, "mine") as guest:
         guest.wait_for_text("ready after")
         guest.keep("/dev/full")
         _, code, _, why = guest.wait_for(KEPT)
@@ -173,13 +162,13 @@ def check_full_disk(world):
 
 
 def check_refused(world, why, change, **more):
-    world.make()
+    make(world)
     with open(world.file, "rb") as file:
         content = bytearray(file.read())
     bent = os.path.join(world.folder, "bent")
     with open(bent, "wb") as file:
         file.write(change(content))
-    with world.go_on(bent, **more) as guest:
+    with go_on(world, bent, **more) as guest:
         _, code, _, text = guest.wait_for(FAILED)
         assert code < 0 and why in text, (code, text)
         checks.expect(guest.process.wait(checks.HANG), 0)
@@ -206,10 +195,6 @@ def test_refusals(tap, world):
 
 
 # ---- our unikernels ----
-
-
-def line(number):
-    return f"ip=10.77.0.{number}/16 gw={HOST} ip6=fd77::{number}/64 gw6={HOST6}"
 
 
 def mac(number):
@@ -257,11 +242,11 @@ def first_number(number):
 
 def check_site(world, archive):
     """One site, kept when it was ready, becomes two with addresses of their own."""
-    website, numbers = f"{world.images}/website.elf", set()
+    website, numbers = world.app("website"), set()
     with world.shell().boot(website, line(5), tap="guest0", initrd=archive, key=KEY, keep=world.file) as guest:
         guest.wait_for(KEPT)
     for number in (6, 7):
-        with Ear() as ear, world.go_on(line=line(number), tap="guest0", mac=mac(number)) as guest:
+        with Ear() as ear, go_on(world, words=line(number), tap="guest0", mac=mac(number)) as guest:
             ear.wait_for(announced_ipv4(number))
             ear.wait_for(announced_ipv6(number))
             guest.wait_for(READY)
@@ -278,14 +263,14 @@ def check_site(world, archive):
 
 def check_connections(world):
     """Connections do not live on, and nobody is asked to wait for them; listeners do."""
-    with world.shell().boot(f"{world.images}/echo.elf", line(5), tap="guest0", key=KEY, mac=mac(5)) as guest:
+    with world.shell().boot(world.app("echo"), line(5), tap="guest0", key=KEY, mac=mac(5)) as guest:
         guest.wait_for(READY)
         client = socket.create_connection(("10.77.0.5", 7), timeout=checks.HANG)
         client.sendall(b"before")
         checks.expect(client.recv(100), b"before")
         guest.keep(world.file)
         guest.wait_for(KEPT)
-    with client, world.go_on(line=line(5), tap="guest0", mac=mac(5)) as guest:
+    with client, go_on(world, words=line(5), tap="guest0", mac=mac(5)) as guest:
         guest.wait_for(READY)
         try:
             client.sendall(b"after")
@@ -298,7 +283,7 @@ def check_connections(world):
 
 def check_gives_back(world, archive):
     """A paused guest has less memory, and misses nothing."""
-    website = f"{world.images}/website.elf"
+    website = world.app("website")
     with world.shell().boot(website, line(5), tap="guest0", initrd=archive) as guest:
         guest.wait_for(READY)
         checks.check_big("http://10.77.0.5:80")
@@ -315,39 +300,21 @@ def check_gives_back(world, archive):
         checks.check_pages("http://[fd77::5]:80")
 
 
-def make_network():
-    for command in ("tuntap add guest0 mode tap vnet_hdr", f"address add {HOST}/16 dev guest0",
-                    f"address add {HOST6}/64 dev guest0 nodad", "link set guest0 up"):
-        subprocess.run(["ip", *command.split()], check=True)
+def test(tap, world):
+    tap.run("a kept guest goes on", check_goes_on, world)
+    tap.run("each is somebody else", check_unique, world)
+    tap.run("one is kept once it is ready", check_when_ready, world)
+    tap.run("one pauses, and runs on when asked", check_pauses, world)
+    tap.run("one is kept though it has only begun", check_at_once, world)
+    tap.run("one that has not run is not kept", check_too_early, world)
+    tap.run("one that computes is not kept", check_busy, world)
+    tap.run("one that was paused in the middle is kept", check_in_the_middle, world)
+    tap.run("the disk is full", check_full_disk, world)
+    test_refusals(tap, world)
+    archive = checks.make_site(world.folder)
+    tap.run("two sites from one", check_site, world, archive)
+    tap.run("a paused guest gives memory back", check_gives_back, world, archive)
+    tap.run("connections end, listeners stay", check_connections, world)
 
 
-def main():
-    program, guest, images = map(os.path.abspath, sys.argv[1:4])
-    mode = sys.argv[4]
-    able = subprocess.run([program, "--check", f"--mode={mode}"], stdout=subprocess.PIPE, text=True, check=False)
-    if able.returncode:
-        print(f"1..0 # SKIP {able.stdout.strip()}")
-        return
-    checks.own_network()
-    make_network()
-    tap = checks.Tap()
-    with tempfile.TemporaryDirectory() as folder:
-        world = World(program, guest, images, mode, folder)
-        tap.run("a kept guest goes on", check_goes_on, world)
-        tap.run("each is somebody else", check_unique, world)
-        tap.run("one is kept once it is ready", check_when_ready, world)
-        tap.run("one pauses, and runs on when asked", check_pauses, world)
-        tap.run("one is kept though it has only begun", check_at_once, world)
-        tap.run("one that has not run is not kept", check_too_early, world)
-        tap.run("one that computes is not kept", check_busy, world)
-        tap.run("one that was paused in the middle is kept", check_in_the_middle, world)
-        tap.run("the disk is full", check_full_disk, world)
-        test_refusals(tap, world)
-        archive = checks.make_site(folder)
-        tap.run("two sites from one", check_site, world, archive)
-        tap.run("a paused guest gives memory back", check_gives_back, world, archive)
-        tap.run("connections end, listeners stay", check_connections, world)
-    tap.finish()
-
-
-main()
+worlds.run(test)

@@ -10,11 +10,11 @@ import time
 
 import checks
 
-BOOT, RESUME, PAUSE, SHUTDOWN, ASK, KEEP, MEASURE = range(1, 8)
-CREATED, FAILED, RESUMED, PAUSED, READY, OUTPUT, EXITED, FACTS, KEPT, MEASURED = range(64, 74)
+BOOT, RESUME, PAUSE, SHUTDOWN, ASK, KEEP, MEASURE, LOAD = range(1, 9)
+CREATED, FAILED, RESUMED, PAUSED, READY, OUTPUT, EXITED, FACTS, KEPT, MEASURED, LOADED = range(64, 75)
 EXIT_SHUTDOWN, EXIT_DESTROYED, EXIT_CRASHED = range(3)
 IS_PAUSED, HAS_RUN, IS_READY = 1, 2, 4
-BOOT_INITRD, BOOT_TAP, BOOT_PAUSED, BOOT_KEEP, BOOT_KEPT, BOOT_TAP_HEADER = 1, 2, 4, 8, 16, 32
+BOOT_INITRD, BOOT_TAP, BOOT_PAUSED, BOOT_KEEP, BOOT_KEPT, BOOT_TAP_HEADER, BOOT_LOADED = 1, 2, 4, 8, 16, 32, 64
 KEEP_PAUSE = 1
 HEAD = struct.Struct("<IiQQ")
 BOOT_HEAD = struct.Struct("<Q6sH")
@@ -61,10 +61,10 @@ class Monitor:
              memory=32 << 20, mac=b"\2\0\0\0\0\5", header=True, key="", kept=False, keep=None,
              wire=None):
         """`header`: the tap has one, and with it offloads; `keep`: a path, for once it is ready;
-        `wire`: a descriptor that is to stand for the tap."""
+        `wire`: a descriptor that is to stand for the tap; no `image`: the one that is loaded."""
         flags = (BOOT_INITRD if initrd else 0) | (BOOT_TAP if tap else 0)
         flags |= (BOOT_PAUSED if paused else 0) | (BOOT_TAP_HEADER if tap and header else 0)
-        flags |= (BOOT_KEPT if kept else 0) | (BOOT_KEEP if keep else 0)
+        flags |= (BOOT_KEPT if kept else 0) | (BOOT_KEEP if keep else 0) | (0 if image else BOOT_LOADED)
         files = [os.open(path, os.O_RDONLY) for path in (image, initrd) if path]
         if tap:
             files += [os.dup(wire) if wire else open_tap(tap, header)]
@@ -74,6 +74,12 @@ class Monitor:
         socket.send_fds(self.socket, [HEAD.pack(BOOT, 0, 0, 0) + text], files)
         for file in files:
             os.close(file)
+        return self
+
+    def load(self, image, memory=32 << 20, kept=False, key=""):
+        with open(image, "rb") as file:
+            text = BOOT_HEAD.pack(memory, bytes(6), BOOT_KEPT if kept else 0) + f"{key}\0".encode()
+            socket.send_fds(self.socket, [HEAD.pack(LOAD, 0, 0, 0) + text], [file.fileno()])
         return self
 
     def __enter__(self):

@@ -144,7 +144,7 @@ static void refuses_notes_that_cannot_be(void **state)
 /* What the CPU would find: the entry for the page, with the rights of all levels; 0: unmapped. */
 static uint64_t walk(const struct memory *memory, uint64_t address)
 {
-	uint64_t at = MACHINE_PAGE_TABLE, rights = PRESENT | WRITE | USER;
+	uint64_t at = machine_page_table(MACHINE_TABLES), rights = PRESENT | WRITE | USER;
 	for (int shift = 39; shift >= 12; shift -= 9) {
 		const uint64_t *table = memory_at(memory, at & ADDRESS, PAGE);
 		uint64_t entry = table ? table[address >> shift & 511] : 0;
@@ -192,7 +192,7 @@ static void maps_what_the_guest_may_touch(void **state)
 	struct image image;
 	assert_int_equal(memory_init(&memory, MEMORY, NULL), 0);
 	assert_int_equal(load(&image, &memory, &file, sizeof(file), NULL), 0);
-	assert_int_equal(machine_build(&memory, &image, NULL), 0);
+	assert_int_equal(machine_build(&memory, &image, MACHINE_TABLES, NULL), 0);
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
 		uint64_t entry = walk(&memory, expected[i].address);
 		if ((entry & RIGHTS) != expected[i].rights ||
@@ -217,7 +217,7 @@ static void maps_nothing_twice(void **state)
 	struct image image;
 	assert_int_equal(memory_init(&memory, MEMORY, NULL), 0);
 	assert_int_equal(load(&image, &memory, &file, sizeof(file), NULL), 0);
-	assert_int_equal(machine_build(&memory, &image, NULL), 0);
+	assert_int_equal(machine_build(&memory, &image, MACHINE_TABLES, NULL), 0);
 	for (uint64_t at = 0; at < MEMORY; at += PAGE) {
 		uint64_t entry = walk(&memory, at);
 		bool is_door = at == LAYOUT_CALL_DOOR || at == LAYOUT_TRAP_DOOR;
