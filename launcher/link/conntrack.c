@@ -15,6 +15,9 @@
 /* 20 MB; beyond it every guest counts as connected. */
 #define CONNECTIONS_MOST (1u << 20)
 
+/* How often one reading is begun anew, where the table was changed under it. */
+#define READINGS_MOST 4
+
 /* --- what is answered; on the thread --- */
 
 static int compare(const void *a, const void *b)
@@ -24,9 +27,9 @@ static int compare(const void *a, const void *b)
 				      : memcmp(x->bytes, y->bytes, sizeof(x->bytes));
 }
 
-static int add(struct conntrack_list *list, const struct ip_address *address)
+static int add(struct conntrack_list *list, size_t most, const struct ip_address *address)
 {
-	if (list->count == CONNECTIONS_MOST)
+	if (list->count == most)
 		return -E2BIG;
 	if (list->count == list->capacity) {
 		size_t capacity = list->capacity ? list->capacity * 2 : 64;
@@ -96,7 +99,24 @@ static int take(void *ctx, struct nlmsghdr *message)
 		if (read_source(nlmsg_find_attr(message, size, tuples[i]), header->nfgen_family,
 			    &source) &&
 			is_guests(conntrack, &source))
-			rc = add(&conntrack->next, &source);
+			rc = add(&conntrack->next, conntrack->most, &source);
+	}
+	return rc;
+}
+
+static int read_once(struct conntrack *conntrack)
+{
+	int rc = 0;
+	conntrack->next.count = 0;
+	for (size_t i = 0; rc == 0 && i < 2; i++) {
+		const struct nfgenmsg header = {
+			.nfgen_family = conntrack->networks[i].address.family,
+			.version = NFNETLINK_V0};
+		if (header.nfgen_family != AF_UNSPEC)
+			rc = netlink_request(&conntrack->netlink,
+				netlink_message(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
+					NLM_F_DUMP, &header, sizeof(header)),
+				take, conntrack);
 	}
 	return rc;
 }
@@ -104,17 +124,10 @@ static int take(void *ctx, struct nlmsghdr *message)
 static void read_all(struct conntrack *conntrack)
 {
 	struct conntrack_list *next = &conntrack->next;
-	next->count = 0;
-	next->failure = 0;
-	for (size_t i = 0; next->failure == 0 && i < 2; i++) {
-		const struct nfgenmsg header = {
-			.nfgen_family = conntrack->networks[i].address.family,
-			.version = NFNETLINK_V0};
-		if (header.nfgen_family != AF_UNSPEC)
-			next->failure = netlink_request(&conntrack->netlink,
-				netlink_message(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET,
-					NLM_F_DUMP, &header, sizeof(header)),
-				take, conntrack);
+	for (unsigned i = 0; i < READINGS_MOST; i++) {
+		next->failure = read_once(conntrack);
+		if (next->failure != -EINTR)
+			break;
 	}
 	if (next->count > 0)
 		qsort(next->items, next->count, sizeof(*next->items), compare);
@@ -164,7 +177,8 @@ static void done(uv_work_t *work, int status)
 int conntrack_open(struct conntrack *conntrack, uv_loop_t *loop, const struct ip_prefix networks[2],
 	struct error *err)
 {
-	*conntrack = (struct conntrack){.loop = loop, .networks = {networks[0], networks[1]}};
+	*conntrack = (struct conntrack){
+		.loop = loop, .networks = {networks[0], networks[1]}, .most = CONNECTIONS_MOST};
 	return netlink_open_family(&conntrack->netlink, NETLINK_NETFILTER, err);
 }
 
@@ -184,6 +198,17 @@ bool conntrack_knows(struct conntrack *conntrack, uint64_t since)
 	return !conntrack->busy; /* where no thread can be had, nobody waits for one */
 }
 
+/* What a kernel says that tracks nothing, or does not tell us. Whatever else has gone wrong, there may be
+ * connections. */
+static bool tells_nothing(int failure)
+{
+	static const int refusals[] = {-EINVAL, -EOPNOTSUPP, -EPROTONOSUPPORT, -EPERM, -EACCES};
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		if (failure == refusals[i])
+			return true;
+	return false;
+}
+
 int conntrack_count(const struct conntrack *conntrack, const struct ip_address *address)
 {
 	const struct conntrack_list *known = &conntrack->known;
@@ -191,10 +216,8 @@ int conntrack_count(const struct conntrack *conntrack, const struct ip_address *
 		return -ENOTSUP;
 	if (known->asked_at == 0)
 		return -EAGAIN;
-	if (known->failure == -E2BIG || known->failure == -ENOMEM)
-		return 1;
 	if (known->failure < 0)
-		return known->failure;
+		return tells_nothing(known->failure) ? known->failure : 1;
 	struct ip_address key = {.family = address->family};
 	memcpy(key.bytes, address->bytes, ip_address_size(address));
 	const struct ip_address *found =

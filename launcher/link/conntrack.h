@@ -26,6 +26,7 @@ struct conntrack_list {
 struct conntrack {
 	struct netlink netlink;       /* the thread's, while busy */
 	struct ip_prefix networks[2]; /* the guests' */
+	size_t most;                  /* of connections that are kept */
 	uv_loop_t *loop;
 	uv_work_t work;
 	bool busy, again, closing;
@@ -43,7 +44,8 @@ void conntrack_close(struct conntrack *conntrack);
  * known in a later turn of the loop. Nothing can be known of a kernel that tracks nothing: then true. */
 bool conntrack_knows(struct conntrack *conntrack, uint64_t since);
 /* How many TCP connections from or to the address were open, or closed on one side only, when it was
- * known last; 1 where there are too many to know. A negative errno where that is not known. */
+ * known last; 1 where that could not be read, as where there are too many, or the table changed all the
+ * time. A negative errno where the kernel tells nothing. */
 int conntrack_count(const struct conntrack *conntrack, const struct ip_address *address);
 /* Whether anything at all is tracked now. */
 bool conntrack_is_used(void);
