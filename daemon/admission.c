@@ -167,6 +167,12 @@ static bool needs_memory(const struct service *service)
 	return service->claim.memory == 0 || service->claim.evicted;
 }
 
+/* One that stops would have the same memory again, which is about to be free. */
+static bool takes_memory(const struct service *service)
+{
+	return needs_memory(service) || service->state == STATE_STOPPING;
+}
+
 static bool memory_is_short(const struct service *service)
 {
 	const struct daemon *daemon = service->daemon;
@@ -200,19 +206,31 @@ static void admit(struct service *service)
 	service_post(service, EVENT_DEMAND);
 }
 
-/* The first that can begin. One that waits for memory lets those by that need none. */
-static struct service *find_next(struct daemon *daemon, struct service **waits)
+/* One that waits for memory is passed by those that have enough for themselves: it may need what never
+ * comes. Not for ever: in the second half of the time that its clients have, what becomes free is
+ * kept for it; and then no longer, so that it holds nobody up either. */
+static bool lets_nobody_by(const struct service *service, uint64_t now)
+{
+	uint64_t hold = service->policy->policy.hold, waited = now - service->claim.queued_at;
+	return waited >= hold / 2 && waited < hold;
+}
+
+/* The first that can begin. */
+static struct service *find_next(struct daemon *daemon, struct service **waits, uint64_t now)
 {
 	struct service *service;
+	bool kept = false;
 	*waits = NULL;
 	DL_FOREACH2(daemon->admission.queue, service, claim.next)
 	{
 		if (starts_are_many(service) || !needs_are_met(service))
 			continue;
-		if (!memory_is_short(service) && (!*waits || !needs_memory(service)))
+		if (!memory_is_short(service) && !(kept && takes_memory(service)))
 			return service;
-		if (!*waits)
-			*waits = service;
+		if (*waits)
+			continue;
+		*waits = service;
+		kept = lets_nobody_by(service, now);
 	}
 	return NULL;
 }
@@ -228,11 +246,12 @@ static void look(struct daemon *daemon)
 	}
 	admission->looking = true;
 	do {
+		uint64_t now = clock_monotonic();
 		admission->again = false;
-		while ((service = find_next(daemon, &waits)))
+		while ((service = find_next(daemon, &waits, now)))
 			admit(service);
 		if (waits)
-			make_room(daemon, memory_of(waits), clock_monotonic());
+			make_room(daemon, memory_of(waits), now);
 	} while (admission->again);
 	admission->looking = false;
 }
@@ -247,11 +266,7 @@ static void expire(struct service *service)
 	summon_fail(service, service->last_error);
 	door_refuse(service);
 	needs_moved(service);
-	struct load load = service_load(service);
-	if (load.pinned && service->state != STATE_ASLEEP) {
-		service_demand(service, "pin", clock_monotonic());
-		return;
-	}
+	/* Where it is to be awake all the same, the next try is spaced as one after a failure. */
 	service->unasked++;
 	service->unasked_at = clock_monotonic();
 	service_consider(service);
@@ -277,20 +292,32 @@ static void look_after(struct daemon *daemon, uint64_t wait)
 		timer_start(&daemon->loop, &daemon->admission.timer, wait, on_time, daemon);
 }
 
+static struct service *find_expired(struct daemon *daemon, uint64_t now)
+{
+	struct service *service;
+	char why[160];
+	DL_FOREACH2(daemon->admission.queue, service, claim.next)
+	if (has_waited_too_long(service, now) || needs_have_failed(service, why, sizeof(why)))
+		return service;
+	return NULL;
+}
+
 static void on_time(void *ctx)
 {
 	struct daemon *daemon = ctx;
-	struct service *service, *next;
+	struct admissions *admission = &daemon->admission;
 	uint64_t now = clock_monotonic();
-	/* What expires may enter again, at the end. */
-	unsigned left = daemon->admission.queued;
-	for (service = daemon->admission.queue; service && left > 0; service = next, left--) {
-		next = service->claim.next;
-		char why[160];
-		if (has_waited_too_long(service, now) ||
-			needs_have_failed(service, why, sizeof(why)))
-			expire(service);
+	struct service *service;
+	/* What becomes of one may end others' wait, too, and have one enter again; admitted is what
+	 * is left. */
+	admission->looking = true;
+	for (unsigned left = admission->queued; left > 0; left--) {
+		service = find_expired(daemon, now);
+		if (!service)
+			break;
+		expire(service);
 	}
+	admission->looking = false;
 	look(daemon);
 	if (daemon->admission.queue)
 		look_after(daemon, LOOK_EVERY);
@@ -308,9 +335,8 @@ void admission_enter(struct service *service)
 		service_post(service, EVENT_DEMAND);
 		return;
 	}
-	bool waits = !met || starts_are_many(service) || memory_is_short(service) ||
-		     (admission->queue && needs_memory(service));
-	if (!waits) {
+	bool can = met && !starts_are_many(service) && !memory_is_short(service);
+	if (can && !(admission->queue && takes_memory(service))) {
 		admit(service);
 		return;
 	}
@@ -322,7 +348,7 @@ void admission_enter(struct service *service)
 	if (!met)
 		needs_wake(service);
 	/* In a turn of its own: this may be a callback of the DNS server. */
-	look_after(service->daemon, admission->queued == 1 ? 0 : LOOK_EVERY);
+	look_after(service->daemon, can || admission->queued == 1 ? 0 : LOOK_EVERY);
 }
 
 void admission_leave(struct service *service)

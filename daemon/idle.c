@@ -188,12 +188,26 @@ static void close_and_look(struct service *service, enum leaving leaving)
 		service);
 }
 
+/* It is in use until those are gone, and is looked at as ever: they may come to need it no more. */
+static void await_needy(struct service *service)
+{
+	uint64_t now = clock_monotonic();
+	if (service->state != STATE_AWAKE || service->instance->rest)
+		return;
+	if (service->instance->leaving != LEAVING_NOT)
+		stay(service, 0, now);
+	else
+		look_again(service, 0, now);
+}
+
 void idle_order(struct service *service, enum policy_retire how, const char *why)
 {
 	struct instance *instance = service->instance;
 	bool closed = instance->leaving != LEAVING_NOT;
-	if (needs_retire_first(service, how, why))
+	if (needs_retire_first(service, how, why)) {
+		await_needy(service);
 		return;
+	}
 	if (!closed && !instance->open) {
 		retire(service, how, why);
 		return;

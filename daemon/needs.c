@@ -152,46 +152,62 @@ bool needs_have_failed(const struct service *service, char *why, size_t size)
 static const unsigned absent = 1u << STATE_ASLEEP | 1u << STATE_PREPARING | 1u << STATE_PREPARED |
 			       1u << STATE_WARMING | 1u << STATE_SUSPENDED | 1u << STATE_DEEPENING;
 
-static bool needs_it(const struct service *other, const struct service *service)
+static bool names_it(const struct policy *policy, const struct service *service)
 {
 	char name[POLICY_VALUE_MAX + 1];
-	if (!other || other->removed || !other->policy->policy.needs[0] || other == service)
-		return false;
-	for (const char *at = other->policy->policy.needs; list_next(&at, name);)
+	for (const char *at = policy->needs; list_next(&at, name);)
 		if (strcmp(name, service->def.name) == 0)
-			return other->summon || !(absent & (1u << other->state));
+			return true;
 	return false;
+}
+
+static bool is_needy(const struct service *other, const struct service *service)
+{
+	bool there = other->summon || !(absent & (1u << other->state));
+	return there && !other->removed && other != service;
+}
+
+/* By policy: few name what they need, and of those few name this one. */
+static struct service *find_needy(const struct service *service)
+{
+	const struct registry *registry = &service->daemon->registry;
+	for (struct policy_entry *entry = registry->policies; entry; entry = entry->hh.next) {
+		if (!entry->policy.needs[0] || !names_it(&entry->policy, service))
+			continue;
+		for (struct service *other = entry->users; other; other = other->user_next)
+			if (is_needy(other, service))
+				return other;
+	}
+	return NULL;
 }
 
 bool needs_hold(const struct service *service, char name[POLICY_VALUE_MAX + 1])
 {
-	const struct registry *registry = &service->daemon->registry;
-	for (uint32_t id = 0; id < registry->id_limit; id++) {
-		if (!needs_it(registry->by_id[id], service))
-			continue;
-		snprintf(name, POLICY_VALUE_MAX + 1, "%s", registry->by_id[id]->def.name);
-		return true;
-	}
-	return false;
+	const struct service *other = find_needy(service);
+	if (other)
+		snprintf(name, POLICY_VALUE_MAX + 1, "%s", other->def.name);
+	return other;
 }
 
 bool needs_retire_first(struct service *service, enum policy_retire how, const char *why)
 {
 	struct registry *registry = &service->daemon->registry;
 	char reason[300];
-	bool any = false;
+	/* Known before the first is ordered away: with the last of them it may go, too. */
+	service->retire_later = find_needy(service);
+	service->retire_later_how = how;
+	if (!service->retire_later)
+		return false;
 	snprintf(reason, sizeof(reason), "it needs %s, of which: %s", service->def.name, why);
+	/* By number: whoever goes may leave its policy's list. */
 	for (uint32_t id = 0; id < registry->id_limit; id++) {
 		struct service *other = registry->by_id[id];
-		if (!needs_it(other, service))
-			continue;
-		any = true;
-		if (other->state == STATE_AWAKE && other->instance->leaving != LEAVING_ORDERED)
+		if (other && is_needy(other, service) &&
+			names_it(&other->policy->policy, service) && other->state == STATE_AWAKE &&
+			other->instance->leaving != LEAVING_ORDERED)
 			idle_order(other, other->policy->policy.retire, reason);
 	}
-	service->retire_later = any;
-	service->retire_later_how = how;
-	return any;
+	return true;
 }
 
 void needs_moved(struct service *service)

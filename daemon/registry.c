@@ -93,9 +93,7 @@ static int replace(struct service *service, const struct store_service *def, str
 	bool differs = definition_boots_differently(&service->def, def);
 	bool stale =
 		definition_moved(&service->def, def) || (service->state != STATE_AWAKE && differs);
-	service->policy->services--;
-	service->policy = policy_by_name(registry, def->policy);
-	service->policy->services++;
+	service_use_policy(service, policy_by_name(registry, def->policy));
 	if (definition_moved(&service->def, def))
 		door_dismiss(service->daemon, &service->def);
 	store_service_finish(&service->def);
@@ -135,8 +133,7 @@ int registry_put_service(
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	service->daemon = daemon;
-	service->policy = policy_by_name(registry, def->policy);
-	service->policy->services++;
+	service_use_policy(service, policy_by_name(registry, def->policy));
 	service->backend = backend_by_name(&daemon->backends, def->backend);
 	service->mac = link_mac(daemon->identity, def->id);
 	service->since = clock_real();
@@ -156,9 +153,7 @@ void registry_remove_service(struct registry *registry, struct service *service)
 	door_dismiss(service->daemon, &service->def);
 	HASH_DEL(registry->by_name, service);
 	/* Its own policy may be removed before the guest is gone; this one never is. */
-	service->policy->services--;
-	service->policy = policy_by_name(registry, "default");
-	service->policy->services++;
+	service_use_policy(service, policy_by_name(registry, "default"));
 	service->removed = true;
 	shells_reckon(service->daemon);
 	service->stop_how = LAUNCHER_STOP_DESTROY;

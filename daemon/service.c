@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 #include "base/units.h"
 #include "daemon/console.h"
@@ -88,6 +89,19 @@ struct policy_entry *policy_by_name(const struct registry *registry, const char 
 	return entry;
 }
 
+void service_use_policy(struct service *service, struct policy_entry *entry)
+{
+	if (service->policy) {
+		DL_DELETE2(service->policy->users, service, user_prev, user_next);
+		service->policy->services--;
+	}
+	service->policy = entry;
+	if (entry) {
+		DL_APPEND2(entry->users, service, user_prev, user_next);
+		entry->services++;
+	}
+}
+
 /* --- events --- */
 
 static void write_transition(
@@ -165,7 +179,7 @@ static void reap(struct registry *registry, struct service *service)
 	summon_fail(service, service->last_error);
 	door_refuse(service);
 	registry->by_id[service->def.id] = NULL;
-	service->policy->services--;
+	service_use_policy(service, NULL);
 	service_free(service);
 }
 
@@ -320,11 +334,12 @@ void service_consider(struct service *service)
 {
 	struct daemon *daemon = service->daemon;
 	shells_reckon(daemon);
-	if (service->removed || daemon->ending || !service->daemon->serving ||
-		service->state != STATE_ASLEEP || service->summon)
-		return;
 	const struct policy *policy = &service->policy->policy;
 	struct load load = service_load(service);
+	/* One that rests is there, ahead of demand; but not awake, as a pin wants it. */
+	bool lacks = service->state == STATE_ASLEEP || (load.pinned && load.state == LOAD_ASLEEP);
+	if (service->removed || daemon->ending || !daemon->serving || service->summon || !lacks)
+		return;
 	uint64_t now = clock_monotonic();
 	enum ahead ahead = decide_ahead(policy, &load, now);
 	uint64_t wait = time_off(service, now);
@@ -340,12 +355,13 @@ void service_consider(struct service *service)
 	}
 	service->unasked++;
 	service->unasked_at = now;
+	if (load.pinned) {
+		service_demand(service, service_is_pinned(service) ? "pin" : "schedule", now);
+		return;
+	}
 	service->rest_where =
 		policy->start == POLICY_START_SNAPSHOT ? LAUNCHER_REST_DISK : LAUNCHER_REST_MEMORY;
-	if (load.pinned)
-		service_demand(service, service_is_pinned(service) ? "pin" : "schedule", now);
-	else
-		service_post(service, ahead == AHEAD_PREPARE ? EVENT_PREPARE : EVENT_WARM);
+	service_post(service, ahead == AHEAD_PREPARE ? EVENT_PREPARE : EVENT_WARM);
 }
 
 void service_set_error(struct service *service, const char *format, ...)

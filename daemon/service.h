@@ -28,7 +28,8 @@ struct console;
 
 struct policy_entry {
 	struct policy policy;
-	unsigned services;                                    /* that use it */
+	struct service *users;                                /* a list, by user_next */
+	unsigned services;                                    /* how many */
 	enum { HOURS_FREE, HOURS_AWAKE, HOURS_ASLEEP } hours; /* what holds now (schedule.h) */
 	UT_hash_handle hh;
 };
@@ -36,7 +37,8 @@ struct policy_entry {
 struct service {
 	struct daemon *daemon;
 	struct store_service def;
-	struct policy_entry *policy;
+	struct policy_entry *policy;           /* service_use_policy() */
+	struct service *user_prev, *user_next; /* others of that policy */
 	struct backend *backend; /* of the instance; of the definition where there is none */
 	struct mac_address mac;
 
@@ -98,6 +100,9 @@ struct policy_entry *policy_by_name(const struct registry *registry, const char 
 /* Adds a policy or changes it in place; its services' answers follow. */
 int registry_put_policy(struct registry *registry, const struct policy *policy, struct error *err);
 void registry_remove_policy(struct registry *registry, const char *name);
+
+/* NULL: none any more. */
+void service_use_policy(struct service *service, struct policy_entry *entry);
 
 /* Adds a service, or replaces the definition of the one with its id: what is prepared or suspended
  * of the old definition is retired; an awake guest stays until it is retired, unless its address

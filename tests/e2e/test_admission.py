@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: ISC
 """What is too much waits for its turn, and takes the memory of those who need it least."""
+import threading
+
 import pytest
 
-from harness import Summond, wait_for
+from harness import Summond, ask, wait_for
 
 ONE, TWO, THREE = (f"{name}.example.test" for name in ("one", "two", "three"))
+LARGE = "large.example.test"
 
 
 @pytest.fixture
@@ -127,6 +130,76 @@ def test_awake_and_idle_goes_and_what_is_in_use_stays(start):
     assert answer.status == "SERVFAIL" and "waits for memory" in answer.ede_text
     assert summond.state(ONE) == summond.state(THREE) == "awake"
     wait_for(lambda: counters(summond)["queued"] == 0, "it to be given up")
+
+
+def test_what_waits_for_memory_lets_smaller_ones_by(start):
+    summond = start("memory = 96MiB")
+    summond.add(ONE, policy="stay")
+    summond.add(TWO, policy="stay")
+    summond.add(LARGE, policy="stay", memory="96MiB")
+    summond.call("POST", f"/v1/services/{ONE}/pin", {})
+    summond.wait_state(ONE, "awake")
+    waits = summond.dig_start(LARGE)
+    wait_for(lambda: counters(summond)["queued"] == 1, "the large one to wait")
+    assert summond.dig(TWO).addresses and summond.state(TWO) == "awake"
+    now = counters(summond)
+    assert now["queued"] == 1 and now["expired"] == 0
+    assert "waits for memory" in waits.communicate(timeout=60)[0]
+
+
+def test_what_lets_others_by_has_its_turn(start):
+    """Small ones come and go all the time; for the large one both of their places must be free."""
+    summond = start("memory = 64MiB", "boot_delay = 20ms")
+    summond.policy("brief", idle_after="100ms", min_life="0", ttl="0", hold="5s", activity="traffic")
+    names = [f"n{i}.example.test" for i in range(6)]
+    for name in names:
+        summond.add(name, policy="brief")
+    summond.add(LARGE, policy="stay", memory="64MiB")
+    over = threading.Event()
+
+    def ask_on(name):
+        while not over.is_set():
+            try:
+                ask(name, summond.port)
+            except AssertionError:
+                pass  # too late for it
+
+    askers = [threading.Thread(target=ask_on, args=(name,)) for name in names]
+    for asker in askers:
+        asker.start()
+    try:
+        wait_for(lambda: counters(summond)["queued"] >= 3, "small ones to wait")
+        assert summond.dig(LARGE).addresses
+        assert summond.state(LARGE) == "awake"
+    finally:
+        over.set()
+        summond.call("DELETE", f"/v1/services/{LARGE}")
+        for asker in askers:
+            asker.join()
+
+
+@pytest.mark.parametrize("backoff", ["10ms", "1h"])
+def test_a_pin_whose_wait_was_in_vain_is_tried_again(start, backoff):
+    """As spaced as starts that fail, whether it sleeps or rests."""
+    summond = start("memory = 64MiB")
+    summond.policy("brief", idle_after="0", ready_timeout="300ms", hold="0", ttl="0",
+                   backoff_first=backoff, backoff_max=backoff)
+    for name in (ONE, TWO):
+        summond.add(name, policy="brief")
+    summond.call("POST", f"/v1/services/{ONE}/pin", {})
+    summond.wait_state(ONE, "awake")
+    summond.add(LARGE, policy="brief", memory="64MiB")
+    summond.call("POST", f"/v1/services/{LARGE}/pin", {})
+    wait_for(lambda: counters(summond)["expired"] == 1, "it to be given up")
+    if backoff == "1h":
+        summond.call("DELETE", f"/v1/services/{ONE}")
+        wait_for(lambda: counters(summond)["memory"] == 0, "memory for all")
+        assert summond.dig(TWO, "+time=20").text  # the queue was looked at
+        assert summond.state(LARGE) == "asleep"
+        return
+    wait_for(lambda: counters(summond)["expired"] >= 3, "it to be tried again")
+    summond.call("DELETE", f"/v1/services/{ONE}")
+    summond.wait_state(LARGE, "awake")
 
 
 def test_more_memory_than_there_is(start):

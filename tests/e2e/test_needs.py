@@ -68,6 +68,48 @@ def test_what_cannot_be_met_is_told(summond):
     assert summond.state(APP) == "asleep"
 
 
+def test_what_fails_is_not_started_sooner_for_those_that_need_it(summond):
+    summond.policy("db", idle_after="300ms", ttl="0", backoff_first="1h", backoff_max="1h")
+    summond.add(DB, policy="db", cmdline="sim.fail_start=yes")
+    for _ in range(3):
+        answer = summond.dig(APP)
+        assert answer.status == "SERVFAIL" and DB in answer.ede_text
+    wait_for(lambda: summond.summons(DB), "the journal")
+    assert summond.service(DB)["failures"] == len(summond.summons(DB)) == 1
+    assert "was not woken" in summond.summons(APP)[0]["detail"]
+
+
+def test_a_pin_that_cannot_be_met_is_not_tried_all_the_time(summond):
+    summond.policy("app", idle_after="0", ttl="0", hold="5s", needs=DB, retire="suspend",
+                   backoff_first="1h", backoff_max="1h")
+    assert summond.dig(APP).addresses
+    for name, state in (APP, "suspended"), (DB, "asleep"):
+        retire(summond, name)
+        summond.wait_state(name, state)
+    summond.policy("db", idle_after="300ms", ttl="0", backoff_first="1h", backoff_max="1h")
+    summond.add(DB, policy="db", cmdline="sim.fail_start=yes")
+    summond.call("POST", f"/v1/services/{APP}/pin", {})
+    expired = lambda: summond.get("/v1/status")["counters"]["admission"]["expired"]
+    wait_for(lambda: expired() == 1, "it to be given up")
+    summond.policy("slow", hold="5s", ttl="0")
+    summond.add("slow.example.test", policy="slow", cmdline="sim.boot_delay=500ms")
+    assert summond.dig("slow.example.test").addresses  # time passes
+    assert expired() == 1 and summond.state(APP) == "suspended"
+
+
+def test_what_is_needed_no_more_goes_by_its_own_policy(summond):
+    """Its life was over while another needed it, which does not by the time that it is gone."""
+    summond.policy("db", idle_after="0", min_life="0", ttl="0", max_life="700ms")
+    summond.policy("app", idle_after="0", min_life="0", ttl="0", hold="5s", needs=DB,
+                   retire="shutdown", shutdown_grace="1min")
+    summond.add(APP, policy="app", cmdline="sim.shutdown_delay=2s")
+    assert summond.dig(APP).addresses
+    summond.wait_state(APP, "stopping")
+    assert summond.state(DB) == "awake"
+    summond.policy("app", idle_after="0", ttl="0", hold="5s", needs="")
+    summond.wait_state(DB, "asleep")
+
+
 @pytest.mark.parametrize("policy,needs,way", [
     ("db", DB, f"{DB} needs {DB}"),
     ("db", SITE, f"{DB} needs {SITE} needs {APP} needs {DB}"),
