@@ -64,9 +64,6 @@
 #define TCP_OOSEQ_MAX_BYTES                TCP_WND /* per connection */
 #define LWIP_RANDOMIZE_INITIAL_LOCAL_PORTS 1
 
-/* RFC 6528 asks for initial sequence numbers that nobody can predict; a fresh random one is. */
-#define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port) random_u32()
-
 #define LWIP_HOOK_FILENAME "guest-kernel/net/hooks.h"
 
 #define LWIP_CHKSUM_ALGORITHM        3

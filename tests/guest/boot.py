@@ -131,6 +131,10 @@ def check_one_ready_line(guest):
     checks.expect(guest.console().count("ready after"), 1)
 
 
+# linux/tcp.h: what a socket that has not connected yet may be given as its state.
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ, TCP_SEND_QUEUE = 19, 20, 21, 2
+
+
 def syn_retransmissions(client):
     """tcpi_total_retrans of tcp(7)'s struct tcp_info."""
     return struct.unpack_from("I", client.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104), 100)[0]
@@ -159,6 +163,37 @@ def check_burst(guest):
     subprocess.run(["ip", "address", "del", f"{STRANGER}/32", "dev", "guest0"], check=True)
 
 
+def connect_with(address, source_port, first):
+    """A client of the guest's web server from that port, whose SYN has the sequence number `first`."""
+    client = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    client.settimeout(checks.HANG)
+    end = time.monotonic() + checks.HANG
+    while True:
+        try:
+            client.bind(("", source_port))
+            break
+        except OSError:  # until the guest has acknowledged the end of the one before
+            assert time.monotonic() < end, "the port stays in use"
+            time.sleep(0.01)
+    for option, value in ((TCP_REPAIR, 1), (TCP_REPAIR_QUEUE, TCP_SEND_QUEUE),
+                          (TCP_QUEUE_SEQ, first % (1 << 32)), (TCP_REPAIR, 0)):
+        client.setsockopt(socket.IPPROTO_TCP, option, struct.pack("I", value))
+    client.connect((address, 80))
+    return client
+
+
+def check_same_port(address):
+    """A client whose connection waits out its time at the guest, which closed it first, comes again
+    from the same port, with a number that is larger, in the window of before, or smaller."""
+    first, port = 1 << 31, 40000
+    for step in (0, 1 << 30, 1 << 30, 1000, -(1 << 30), -(1 << 30), 1 << 31):
+        first += step
+        with connect_with(address, port, first) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert checks.read_all(client).endswith(b"<h1>root</h1>\n"), step
+            checks.expect((step, syn_retransmissions(client)), (step, 0))
+
+
 def test_machine(tap, where, folder, images, archive):
     machine, device, more, has_button = MACHINES[where]
     with Guest(folder, os.path.join(images, "website.elf"), machine=machine, device=device,
@@ -167,6 +202,8 @@ def test_machine(tap, where, folder, images, archive):
         checks.check_web(tap, where, GUEST, 80)
         tap.run(f"{where}: ping", check_ping, GUEST)
         tap.run(f"{where}: a burst of clients", check_burst, guest)
+        tap.run(f"{where}: a client from the same port", check_same_port, GUEST)
+        tap.run(f"{where}: the same with IPv6", check_same_port, GUEST6)
         tap.run(f"{where}: says ready once", check_one_ready_line, guest)
         if has_button:
             tap.run(f"{where}: powers off when asked", check_power_button, guest)
