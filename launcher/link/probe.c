@@ -139,6 +139,9 @@ static void on_timer(uv_timer_t *timer)
 	while (age >= pace[i].until_ns)
 		i++;
 	uv_timer_start(timer, on_timer, pace[i].interval_ms, 0);
+	/* Of a loop that lags behind, timers run more than once a turn. */
+	if (attempt->poll.data)
+		return;
 	start_attempt(probe, attempt);
 	/* The oldest attempt makes room for the next one: its place is free a turn later. */
 	probe->next = (probe->next + 1) % PROBE_ATTEMPTS;

@@ -222,6 +222,42 @@ static void tcp_outlives_silence(void **state)
 	net_ip("addr del 10.99.0.5/32 dev lo");
 }
 
+/* Other timers take so long that the probe's is due again within their turn, before libuv has closed
+ * what the last one has ended. */
+struct lag {
+	uv_timer_t timer;
+	unsigned times;
+};
+
+static void on_lag(uv_timer_t *timer)
+{
+	struct lag *lag = timer->data;
+	usleep(5000);
+	uv_update_time(timer->loop);
+	if (++lag->times == 40)
+		uv_close((uv_handle_t *)timer, NULL);
+}
+
+static void tcp_survives_a_loop_that_lags(void **state)
+{
+	struct watch *watch = *state;
+	struct lag lag = {.times = 0};
+	net_ip("route add 10.99.0.7 dev sdum9 src 10.98.0.1");
+	net_ip("neigh add 10.99.0.7 lladdr 02:00:00:00:00:09 dev sdum9 nud permanent");
+	start_tcp(watch, "10.99.0.7", 8084);
+	uv_timer_init(&watch->loop, &lag.timer);
+	lag.timer.data = &lag;
+	uv_timer_start(&lag.timer, on_lag, 1, 1);
+	turn(watch, 100);
+	assert_int_equal(lag.times, 40);
+	net_ip("route del 10.99.0.7 dev sdum9");
+	net_ip("addr add 10.99.0.7/32 dev lo");
+	int fd = listen_on("10.99.0.7", 8084);
+	assert_true(net_run_until(&watch->loop, was_called, watch));
+	close(fd);
+	net_ip("addr del 10.99.0.7/32 dev lo");
+}
+
 static void tcp_is_cancelled_in_time(void **state)
 {
 	struct watch *watch = *state;
@@ -284,6 +320,7 @@ int main(void)
 		WATCH_TEST(tcp_waits_for_a_late_listener),
 		WATCH_TEST(tcp_waits_for_a_late_listener_ipv6),
 		WATCH_TEST(tcp_outlives_silence),
+		WATCH_TEST(tcp_survives_a_loop_that_lags),
 		WATCH_TEST(tcp_is_cancelled_in_time),
 		WATCH_TEST(tcp_needs_an_address),
 	};
