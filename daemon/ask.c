@@ -56,9 +56,10 @@ static void describe_cause(
 		ip_address_print(&address, client), other ? " for " : "", other ? text : "");
 }
 
-static enum dns_reply wait_for_it(struct service *service, const struct dns_ask *ask,
+static enum dns_reply wait_for_it(const struct seat_given *seat, const struct dns_ask *ask,
 	const struct admit *admit, struct dns_ede *ede)
 {
+	struct service *service = seat->machine;
 	const struct waiter waiter = {
 		.hold_until = admit->hold_until,
 		.query = ask->id,
@@ -71,6 +72,7 @@ static enum dns_reply wait_for_it(struct service *service, const struct dns_ask 
 	/* The DNS server must not be called from its own callback, so nothing happens before this
 	 * returns. */
 	registry_hold_events(registry);
+	seats_take(seat);
 	struct summon *summon = service_demand(service, cause, ask->received_at);
 	bool joined = summon && (at_once || summon_join(summon, &waiter) >= 0);
 	registry_release_events(registry);
@@ -111,7 +113,7 @@ static enum dns_reply ask_guard(
 	const struct guard_client client = {.address = ask->source, .verified = ask->verified};
 	enum guard_verdict verdict = guard_admit(daemon, service, &client, reason);
 	if (verdict == GUARD_PASS && starts)
-		verdict = guard_spend(daemon, service, &client, ask->received_at, reason);
+		verdict = guard_spend(daemon, service->first, &client, ask->received_at, reason);
 	switch (verdict) {
 	case GUARD_PROHIBITED:
 		return explain(ede, DNS_REPLY_REFUSED, DNS_EDE_PROHIBITED, reason);
@@ -125,20 +127,60 @@ static enum dns_reply ask_guard(
 	return DNS_REPLY_LATER;
 }
 
+/* Which of the service's machines the client gets; false, after an explanation, where it gets none. */
+static bool find_seat(struct service *service, const struct dns_ask *ask, struct seat_given *seat,
+	struct dns_ede *ede)
+{
+	const struct policy *policy = &service->policy->policy;
+	*seat = (struct seat_given){.machine = service};
+	if (policy->instances.how == POLICY_ONE)
+		return true;
+	struct ip_address client = ip_address_from_sockaddr(ask->source);
+	char text[sizeof(ede->text)];
+	if (seats_choose(service, &client, seat)) {
+		*ask->answer_as = seat->machine->def.id;
+		return true;
+	}
+	snprintf(text, sizeof(text), "%u clients have a machine of it each, and there are no more",
+		policy->instances.count);
+	fail(ede, DNS_EDE_NOT_READY, text);
+	return false;
+}
+
+/* A machine that is there, and is to be this client's from now on, like one that is to be started. */
+static enum dns_reply answer_now(
+	const struct seat_given *seat, const struct dns_ask *ask, struct dns_ede *ede)
+{
+	enum dns_reply reply =
+		seat->takes ? ask_guard(seat->machine, ask, true, ede) : DNS_REPLY_LATER;
+	if (reply != DNS_REPLY_LATER)
+		return reply;
+	seats_take(seat);
+	return DNS_REPLY_ADDRESS;
+}
+
 enum dns_reply daemon_ask(void *ctx, const struct dns_ask *ask, struct dns_ede *ede)
 {
 	struct daemon *daemon = ctx;
 	struct service *service = service_by_id(&daemon->registry, ask->service);
 	if (!service || daemon->ending)
 		return fail(ede, DNS_EDE_OTHER, "this server is about to stop");
+	struct seat_given seat;
+	if (!find_seat(service, ask, &seat, ede))
+		return DNS_REPLY_SERVFAIL;
+	service = seat.machine;
 	const struct policy *policy = &service->policy->policy;
 	struct load load = service_load(service);
+	/* What is being sent away is followed by another life, which is the one to wait for. */
+	if (service->tenant.ending)
+		load.state = service->summon ? LOAD_STARTING : LOAD_STOPPING;
 	unsigned wake = types[find_type(ask->qtype)].wake;
 	struct admit admit = decide_admit(policy, &load, wake, ask->received_at);
 	if (policy->activity & POLICY_ACTIVITY_QUERIES)
 		service->load.active_at = ask->received_at;
 	switch (admit.verdict) {
 	case ADMIT_ANSWER:
+		return answer_now(&seat, ask, ede);
 	case ADMIT_NO_WAKE:
 		return DNS_REPLY_ADDRESS;
 	case ADMIT_CLOSED:
@@ -149,7 +191,8 @@ enum dns_reply daemon_ask(void *ctx, const struct dns_ask *ask, struct dns_ede *
 	case ADMIT_WAKE:
 		break;
 	}
-	enum dns_reply reply = ask_guard(service, ask, admit.verdict == ADMIT_WAKE, ede);
+	bool starts = admit.verdict == ADMIT_WAKE || seat.takes;
+	enum dns_reply reply = ask_guard(service, ask, starts, ede);
 	if (reply != DNS_REPLY_LATER)
 		return reply;
 	if (service->backend->failure[0])
@@ -160,5 +203,5 @@ enum dns_reply daemon_ask(void *ctx, const struct dns_ask *ask, struct dns_ede *
 		admit.verdict == ADMIT_WAKE ? admission_breaker(service, ask->received_at) : 0;
 	if (again)
 		return broken(service, again - ask->received_at, ede);
-	return wait_for_it(service, ask, &admit, ede);
+	return wait_for_it(&seat, ask, &admit, ede);
 }

@@ -286,6 +286,7 @@ static void on_found(struct backend *backend, const struct launcher_event *event
 	enum lifecycle_event found = found_event(service, &event->found);
 	service->instance->found_booting = found == EVENT_FOUND_BOOTING;
 	service_post(service, found);
+	seats_settle(service);
 }
 
 static void on_listed(struct backend *backend, const struct launcher_event *event)

@@ -43,6 +43,13 @@ static int load_reserved(void *ctx, const char *name, const struct ip_address *a
 	return addresses_reserve(addresses, address, name, loading->err);
 }
 
+/* What an earlier life knew of it. */
+static void remember(struct service *service, struct store *store)
+{
+	tiers_remember(service, store);
+	seats_recall(service);
+}
+
 /* A service that this configuration cannot serve is left out, with a word; its row stays. */
 static int load_service(void *ctx, const struct store_service *service)
 {
@@ -55,8 +62,13 @@ static int load_service(void *ctx, const struct store_service *service)
 		return 0;
 	}
 	int rc = registry_put_service(&daemon->registry, service, loading->err);
+	if (rc == -ENOENT) {
+		log_line(&daemon->log, LOG_ERROR, (struct log_about){.service = service->name},
+			"is not served: %s", loading->err->message);
+		return 0;
+	}
 	if (rc >= 0)
-		tiers_remember(service_by_id(&daemon->registry, service->id), loading->store);
+		remember(service_by_id(&daemon->registry, service->id), loading->store);
 	return rc;
 }
 
@@ -222,7 +234,7 @@ static void start_serving(struct daemon *daemon)
 		struct service *service = daemon->registry.by_id[id];
 		if (!service)
 			continue;
-		if (service->summon && service->state == STATE_AWAKE)
+		if (service->summon && service->state == STATE_AWAKE && !service->tenant.ending)
 			summon_succeed(service);
 		else if (service->summon)
 			admission_enter(service);
@@ -235,6 +247,7 @@ static void on_listed(struct daemon *daemon)
 {
 	settle_link(daemon);
 	word_sweep(daemon);
+	seats_sweep(daemon);
 	start_serving(daemon);
 	log_line(&daemon->log, LOG_INFO, LOG_ABOUT_NOTHING,
 		"serving %u services in %zu zones; control socket %s",

@@ -108,12 +108,27 @@ int control_status(int rc)
 	return 500;
 }
 
+/* Also the name of a further machine, as in "www.example.org#2". */
+static bool read_name(const char *given, char name[STORE_NAME_MAX + 1])
+{
+	char first[STORE_NAME_MAX + 2];
+	const char *mark = strchr(given, '#');
+	if (!mark)
+		return dns_name_canonical(given, name, NULL) >= 0;
+	snprintf(first, sizeof(first), "%.*s", (int)(mark - given), given);
+	if (dns_name_canonical(first, name, NULL) < 0 ||
+		strlen(name) + strlen(mark) > STORE_NAME_MAX)
+		return false;
+	strcat(name, mark);
+	return true;
+}
+
 struct service *control_find(
 	struct control *control, struct http_request *request, const char *given)
 {
 	char name[STORE_NAME_MAX + 1];
 	const struct registry *registry = &control->daemon->registry;
-	bool good = dns_name_canonical(given, name, NULL) >= 0;
+	bool good = read_name(given, name);
 	struct service *service = good ? service_by_name(registry, name) : NULL;
 	const struct service *owner = good ? service_by_other_name(registry, name) : NULL;
 	if (!service && owner)
@@ -128,6 +143,16 @@ struct service *control_find(
 struct service *control_service(struct control *control, struct http_request *request)
 {
 	return control_find(control, request, http_param(request, "name"));
+}
+
+bool control_is_whole(struct http_request *request, const char *name)
+{
+	if (!strchr(name, '#'))
+		return true;
+	http_respond_error(request, 409,
+		"'%s' is one of the machines of %.*s: it comes, changes and goes with that", name,
+		(int)strcspn(name, "#"), name);
+	return false;
 }
 
 /* --- streams of events --- */

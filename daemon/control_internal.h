@@ -34,6 +34,9 @@ struct service *control_find(
 /* The service of {name}, or NULL after a 404 has been sent. */
 struct service *control_service(struct control *control, struct http_request *request);
 
+/* A service that can be defined: false, after a 409 has been sent, for a further machine of one. */
+bool control_is_whole(struct http_request *request, const char *name);
+
 /* Turns the request into a stream; 503 where there are too many. NULL then. */
 struct http_stream *control_listen(
 	struct control *control, struct http_request *request, uint32_t service);
@@ -45,6 +48,7 @@ void control_follow(
 /* The status of an HTTP answer for a negative error. */
 int control_status(int rc);
 
+/* With its machines, where it has several. */
 json_t *control_service_json(const struct service *service);
 /* Of its door. */
 json_t *control_door_json(const struct service *service);

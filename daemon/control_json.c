@@ -25,6 +25,20 @@ static void set_address(json_t *object, const char *key, const struct ip_address
 	set_text(object, key, ip_address_print(address, text));
 }
 
+/* Which of several machines it is, and whose. */
+static void add_family(json_t *json, const struct service *service)
+{
+	if (service->first != service)
+		set_text(json, "machine_of", service->first->def.name);
+	set_address(json, "client", &service->tenant.client);
+	if (service->machine_count < 2)
+		return;
+	json_t *list = json_array();
+	for (unsigned i = 1; i < service->machine_count; i++)
+		json_array_append_new(list, control_service_json(service->machines[i]));
+	json_object_set_new(json, "machines", list);
+}
+
 json_t *control_service_json(const struct service *service)
 {
 	const struct store_service *def = &service->def;
@@ -70,6 +84,7 @@ json_t *control_service_json(const struct service *service)
 		uint64_t awake = clock_monotonic() - service->load.ready_at;
 		json_object_set_new(json, "awake_since", control_time_json(clock_real() - awake));
 	}
+	add_family(json, service);
 	return json;
 }
 

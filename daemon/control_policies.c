@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/control_internal.h"
+#include "daemon/family.h"
 #include "daemon/needs.h"
 
 /* A change of a policy on its way to the store and back. */
@@ -14,8 +15,18 @@ struct change {
 	struct http_request *request;
 	struct policy policy;
 	bool created;
-	bool found; /* a patch: in the store */
+	bool found;              /* a patch: in the store */
+	struct family *families; /* where its services get more machines or fewer; or NULL */
+	size_t count;
 };
+
+static void change_free(struct change *change)
+{
+	for (size_t i = 0; i < change->count; i++)
+		family_finish(&change->families[i]);
+	free(change->families);
+	free(change);
+}
 
 void control_list_policies(void *ctx, struct http_request *request)
 {
@@ -104,10 +115,64 @@ static int set_options(struct policy *policy, json_t *options, struct error *err
 	return policy_validate(policy, err);
 }
 
-static int put_work(struct store *store, void *ctx, struct error *err)
+/* --- its services' machines --- */
+
+/* What each machine is made from does not change meanwhile: plan_services() saw to that. */
+static int plan_service(struct change *change, const struct service *service, struct error *err)
+{
+	struct family *family = &change->families[change->count++];
+	int rc = family_plan(change->control->daemon, &service->def, &change->policy, family, err);
+	if (rc >= 0)
+		rc = family_derive(family, &service->def, err);
+	return rc < 0 ? error_prefix(err, rc, "service %s", service->def.name) : 0;
+}
+
+/* Where the number of machines changes, nothing else may be on its way to the store that has to do
+ * with it. */
+static int plan_services(struct change *change, struct error *err)
+{
+	const struct registry *registry = &change->control->daemon->registry;
+	const struct policy_entry *entry = policy_by_name(registry, change->policy.name);
+	if (registry->reshaping)
+		return error_set(err, -EBUSY, "another policy is on its way: try again");
+	if (!entry || entry->services == 0 ||
+		entry->policy.instances.count == change->policy.instances.count)
+		return 0;
+	if (registry->moves)
+		return error_set(err, -EBUSY, "changes of services are on their way: try again");
+	change->families = calloc(entry->services, sizeof(*change->families));
+	if (!change->families)
+		return error_set(err, -ENOMEM, "out of memory");
+	int rc = 0;
+	for (uint32_t id = 0; rc >= 0 && id < registry->id_limit; id++) {
+		const struct service *service = registry->by_id[id];
+		if (service && !service->removed && service->policy == entry &&
+			service->first == service)
+			rc = plan_service(change, service, err);
+	}
+	return rc;
+}
+
+static void settle(struct change *change, bool stored)
+{
+	for (size_t i = 0; i < change->count; i++)
+		family_settle(change->control->daemon, &change->families[i], stored);
+}
+
+/* --- put and patch, in the store and in the registry --- */
+
+static int put_all(struct store *store, void *ctx, struct error *err)
 {
 	struct change *change = ctx;
-	return store_put_policy(store, &change->policy, err);
+	int rc = store_put_policy(store, &change->policy, err);
+	for (size_t i = 0; rc >= 0 && i < change->count; i++)
+		rc = family_store(store, &change->families[i], err);
+	return rc;
+}
+
+static int put_work(struct store *store, void *ctx, struct error *err)
+{
+	return store_together(store, put_all, ctx, err);
 }
 
 static int take_stored(void *ctx, const struct policy *policy)
@@ -133,13 +198,29 @@ static int patch_work(struct store *store, void *ctx, struct error *err)
 	return rc < 0 ? rc : put_work(store, change, err);
 }
 
+/* More machines are there before anybody is sent to them, and fewer after. */
+static int put_in_registry(struct change *change, struct error *err)
+{
+	struct daemon *daemon = change->control->daemon;
+	int rc = 0;
+	for (size_t i = 0; rc >= 0 && i < change->count; i++)
+		rc = family_grow(daemon, &change->families[i], err);
+	if (rc >= 0)
+		rc = registry_put_policy(&daemon->registry, &change->policy, err);
+	for (size_t i = 0; rc >= 0 && i < change->count; i++)
+		family_shrink(daemon, &change->families[i]);
+	return rc;
+}
+
 static void change_done(void *ctx, int rc, const struct error *err)
 {
 	struct change *change = ctx;
 	struct registry *registry = &change->control->daemon->registry;
 	struct error failure = ERROR_INIT;
+	registry->reshaping -= change->families != NULL;
+	settle(change, rc >= 0);
 	if (rc >= 0) {
-		rc = registry_put_policy(registry, &change->policy, &failure);
+		rc = put_in_registry(change, &failure);
 		err = &failure;
 	}
 	if (rc < 0)
@@ -147,7 +228,7 @@ static void change_done(void *ctx, int rc, const struct error *err)
 	else
 		http_respond(change->request, change->created ? 201 : 200,
 			control_policy_json(policy_by_name(registry, change->policy.name)));
-	free(change);
+	change_free(change);
 }
 
 /* `base` with the body's options is judged here, before anything is stored. */
@@ -156,19 +237,25 @@ static void start_change(struct control *control, struct http_request *request,
 {
 	struct error err = ERROR_INIT;
 	struct change *change = malloc(sizeof(*change));
-	int rc = change ? 0 : error_set(&err, -ENOMEM, "out of memory");
-	if (change) {
-		*change = (struct change){control, request, *base, created, false};
-		rc = set_options(&change->policy, http_body(request), &err);
-		if (rc >= 0)
-			rc = check_services(control, &change->policy, &err);
-		if (rc >= 0)
-			rc = storage_run(control->daemon->storage, work, change_done, change, &err);
+	if (!change) {
+		http_respond_error(request, 500, "out of memory");
+		return;
 	}
-	if (rc < 0) {
-		http_respond_error(request, control_status(rc), "%s", err.message);
-		free(change);
+	*change = (struct change){control, request, *base, created, .found = false};
+	int rc = set_options(&change->policy, http_body(request), &err);
+	if (rc >= 0)
+		rc = check_services(control, &change->policy, &err);
+	if (rc >= 0)
+		rc = plan_services(change, &err);
+	if (rc >= 0)
+		rc = storage_run(control->daemon->storage, work, change_done, change, &err);
+	if (rc >= 0) {
+		control->daemon->registry.reshaping += change->families != NULL;
+		return;
 	}
+	settle(change, false);
+	http_respond_error(request, control_status(rc), "%s", err.message);
+	change_free(change);
 }
 
 void control_put_policy(void *ctx, struct http_request *request)
@@ -223,7 +310,7 @@ void control_delete_policy(void *ctx, struct http_request *request)
 	struct change *change = malloc(sizeof(*change));
 	int rc = change ? 0 : error_set(&err, -ENOMEM, "out of memory");
 	if (change) {
-		*change = (struct change){control, request, entry->policy, false, false};
+		*change = (struct change){control, request, entry->policy, .created = false};
 		rc = storage_run(control->daemon->storage, remove_work, remove_done, change, &err);
 	}
 	if (rc < 0) {

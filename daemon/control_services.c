@@ -9,6 +9,7 @@
 #include "base/units.h"
 #include "daemon/control_internal.h"
 #include "daemon/definition.h"
+#include "daemon/family.h"
 #include "daemon/instance.h"
 
 /* A definition on its way: parsed and checked on the loop thread, made durable on the storage
@@ -19,6 +20,7 @@ struct put {
 	struct store_service def;
 	bool created;
 	unsigned claimed;               /* addresses that are held for it */
+	struct family family;           /* its further machines */
 	const struct launcher_ops *ops; /* of its backend */
 	char image[4096];               /* path, or "" */
 	char upload[4096], site[4096];  /* a site's tar: where it is, where it belongs */
@@ -32,7 +34,8 @@ void control_list_services(void *ctx, struct http_request *request)
 	struct service *service, *next;
 	HASH_ITER(hh, control->daemon->registry.by_name, service, next)
 	{
-		json_array_append_new(list, control_service_json(service));
+		if (service->first == service)
+			json_array_append_new(list, control_service_json(service));
 	}
 	http_respond(request, 200, json_pack("{s:o}", "services", list));
 }
@@ -90,12 +93,14 @@ static void discard_site(struct daemon *daemon, const char *path)
 static void put_free(struct put *put)
 {
 	store_service_finish(&put->def);
+	family_finish(&put->family);
 	free(put);
 }
 
 static void put_refuse(struct put *put, int rc, const struct error *err)
 {
 	definition_settle(put->control->daemon, &put->def, put->claimed, false);
+	family_settle(put->control->daemon, &put->family, false);
 	discard_site(put->control->daemon, put->site);
 	http_respond_error(put->request, control_status(rc), "%s", err->message);
 	put_free(put);
@@ -113,6 +118,15 @@ static int keep_site(struct put *put, struct error *err)
 	return 0;
 }
 
+static int put_all(struct store *store, void *ctx, struct error *err)
+{
+	struct put *put = ctx;
+	int rc = store_put_service(store, &put->def, err);
+	if (rc >= 0)
+		rc = family_derive(&put->family, &put->def, err);
+	return rc < 0 ? rc : family_store(store, &put->family, err);
+}
+
 static int put_work(struct store *store, void *ctx, struct error *err)
 {
 	struct put *put = ctx;
@@ -126,7 +140,12 @@ static int put_work(struct store *store, void *ctx, struct error *err)
 		rc = definition_check_files(&put->def, spec.kernel, put->memory, err);
 	if (rc >= 0 && put->ops->check)
 		rc = put->ops->check(&spec, err);
-	return rc < 0 ? rc : store_put_service(store, &put->def, err);
+	const uint32_t id = put->def.id;
+	if (rc >= 0)
+		rc = store_together(store, put_all, put, err);
+	if (rc < 0)
+		put->def.id = id;
+	return rc;
 }
 
 /* It is on its way to the store (1), or there or refused (-1). */
@@ -136,6 +155,7 @@ static void count_change(const struct put *put, int by)
 		put->created ? NULL : service_by_id(&put->control->daemon->registry, put->def.id);
 	if (service)
 		service->changes += (unsigned)by;
+	put->control->daemon->registry.moves += (unsigned)by;
 }
 
 static void put_done(void *ctx, int rc, const struct error *err)
@@ -149,6 +169,7 @@ static void put_done(void *ctx, int rc, const struct error *err)
 		return;
 	}
 	definition_settle(daemon, &put->def, put->claimed, true);
+	family_settle(daemon, &put->family, true);
 	put->claimed = 0;
 	const struct service *known = service_by_id(&daemon->registry, put->def.id);
 	if (known) { /* it may have changed meanwhile */
@@ -159,10 +180,13 @@ static void put_done(void *ctx, int rc, const struct error *err)
 		(!put->def.initrd || strcmp(known->def.initrd, put->def.initrd) != 0))
 		discard_site(daemon, known->def.initrd);
 	rc = registry_put_service(&daemon->registry, &put->def, &failure);
+	if (rc >= 0)
+		rc = family_grow(daemon, &put->family, &failure);
 	if (rc < 0) {
 		put_refuse(put, rc, &failure);
 		return;
 	}
+	family_shrink(daemon, &put->family);
 	control_announce_service(put->control, put->def.name, put->created ? "added" : "changed");
 	http_respond(put->request, put->created ? 201 : 200,
 		control_service_json(service_by_id(&daemon->registry, put->def.id)));
@@ -173,6 +197,8 @@ static void put_done(void *ctx, int rc, const struct error *err)
 static struct put *put_begin(struct control *control, struct http_request *request)
 {
 	struct error err = ERROR_INIT;
+	if (!control_is_whole(request, http_param(request, "name")))
+		return NULL;
 	struct put *put = calloc(1, sizeof(*put));
 	if (!put) {
 		http_respond_error(request, 500, "out of memory");
@@ -196,6 +222,21 @@ static struct put *put_begin(struct control *control, struct http_request *reque
 	return put;
 }
 
+/* With its machines, of which there must not be two opinions on their way at once. */
+static int plan_family(struct put *put, struct error *err)
+{
+	struct daemon *daemon = put->control->daemon;
+	const struct registry *registry = &daemon->registry;
+	const struct policy_entry *policy = policy_by_name(registry, put->def.policy);
+	const struct service *known = service_by_id(registry, put->def.id);
+	bool several = policy->policy.instances.count > 1 || (known && known->machine_count > 1);
+	if (registry->reshaping || (several && known && known->changes))
+		return error_set(err, -EBUSY,
+			"another change of %s or of its policy is on its way: try again",
+			put->def.name);
+	return family_plan(daemon, &put->def, &policy->policy, &put->family, err);
+}
+
 static void put_go_on(struct put *put)
 {
 	struct daemon *daemon = put->control->daemon;
@@ -203,6 +244,8 @@ static void put_go_on(struct put *put)
 	int rc = definition_check(daemon, &put->def, &err);
 	if (rc >= 0)
 		rc = definition_claim(daemon, &put->def, &put->claimed, &err);
+	if (rc >= 0)
+		rc = plan_family(put, &err);
 	if (rc >= 0)
 		put->ops = backend_by_name(&daemon->backends, put->def.backend)->ops;
 	if (rc >= 0 && put->def.image && put->ops->needs_image)
@@ -297,20 +340,38 @@ void control_put_site(void *ctx, struct http_request *request)
 struct removal {
 	struct control *control;
 	struct http_request *request;
-	uint32_t id;
+	uint32_t ids[POLICY_INSTANCES_MAX]; /* of its machines, its own first */
+	unsigned count;
 };
+
+static int remove_all(struct store *store, void *ctx, struct error *err)
+{
+	struct removal *removal = ctx;
+	int rc = 0;
+	for (unsigned i = 0; rc >= 0 && i < removal->count; i++)
+		rc = store_remove_service(store, removal->ids[i], err);
+	return rc;
+}
 
 static int remove_work(struct store *store, void *ctx, struct error *err)
 {
-	struct removal *removal = ctx;
-	return store_remove_service(store, removal->id, err);
+	return store_together(store, remove_all, ctx, err);
+}
+
+static void note_ids(struct removal *removal, const struct service *service)
+{
+	removal->ids[removal->count++] = service->def.id;
+	for (unsigned i = 1; service->machines && i < POLICY_INSTANCES_MAX; i++)
+		if (service->machines[i])
+			removal->ids[removal->count++] = service->machines[i]->def.id;
 }
 
 static void remove_done(void *ctx, int rc, const struct error *err)
 {
 	struct removal *removal = ctx;
 	struct registry *registry = &removal->control->daemon->registry;
-	struct service *service = service_by_id(registry, removal->id);
+	struct service *service = service_by_id(registry, removal->ids[0]);
+	registry->moves--;
 	if (rc < 0) {
 		http_respond_error(removal->request, control_status(rc), "%s", err->message);
 	} else {
@@ -327,16 +388,23 @@ static void remove_done(void *ctx, int rc, const struct error *err)
 void control_delete_service(void *ctx, struct http_request *request)
 {
 	struct control *control = ctx;
+	struct registry *registry = &control->daemon->registry;
 	struct error err = ERROR_INIT;
 	struct service *service = control_service(control, request);
-	if (!service)
+	if (!service || !control_is_whole(request, service->def.name))
 		return;
 	struct removal *removal = malloc(sizeof(*removal));
 	int rc = removal ? 0 : error_set(&err, -ENOMEM, "out of memory");
-	if (removal) {
-		*removal = (struct removal){control, request, service->def.id};
+	if (registry->reshaping || (service->machines && service->changes))
+		rc = error_set(
+			&err, -EBUSY, "a change of %s is on its way: try again", service->def.name);
+	if (rc >= 0) {
+		*removal = (struct removal){.control = control, .request = request};
+		note_ids(removal, service);
 		rc = storage_run(control->daemon->storage, remove_work, remove_done, removal, &err);
 	}
+	if (rc >= 0)
+		registry->moves++;
 	if (rc < 0) {
 		http_respond_error(request, control_status(rc), "%s", err.message);
 		free(removal);

@@ -96,19 +96,19 @@ void control_get_status(void *ctx, struct http_request *request)
 {
 	struct control *control = ctx;
 	struct daemon *daemon = control->daemon;
-	int awake = 0;
+	int awake = 0, services = 0;
 	struct service *service, *next;
 	HASH_ITER(hh, daemon->registry.by_name, service, next)
 	{
 		awake += service->state == STATE_AWAKE;
+		services += service->first == service;
 	}
 	http_respond(request, 200,
 		json_pack("{s:s, s:o, s:I, s:b, s:i, s:i, s:{s:o, s:o, s:o, s:o}, s:o}", "version",
 			SUMMOND_VERSION, "config", config_json(daemon), "uptime_ns",
 			(json_int_t)(clock_monotonic() - daemon->started_at), "serving",
-			(int)daemon->serving, "services", (int)HASH_COUNT(daemon->registry.by_name),
-			"awake", awake, "counters", "dns",
-			dns_json(dns_server_counters(daemon->dns)), "doorbell",
+			(int)daemon->serving, "services", services, "awake", awake, "counters",
+			"dns", dns_json(dns_server_counters(daemon->dns)), "doorbell",
 			control_doorbell_json(daemon), "wake", wake_json(&daemon->guard.counters),
 			"admission", admission_json(&daemon->admission), "backends",
 			backends_json(&daemon->backends)));

@@ -122,7 +122,7 @@ static enum ring_verdict ask_guard(
 		return RING_BACKOFF;
 	enum guard_verdict verdict = guard_admit(service->daemon, service, &client, reason);
 	if (verdict == GUARD_PASS)
-		verdict = guard_spend(service->daemon, service, &client, now, reason);
+		verdict = guard_spend(service->daemon, service->first, &client, now, reason);
 	if (verdict == GUARD_PASS && admission_breaker(service, now))
 		return RING_BACKOFF;
 	return verdict == GUARD_PASS ? RING_WAKE : verdict == GUARD_SPENT ? RING_RATE : RING_FROM;
@@ -140,9 +140,15 @@ static void take(struct service *service, const struct packet *packet)
 		return;
 	}
 	enum ring_verdict verdict = decide_ring(&service->policy->policy, &load, &ring, now);
+	struct seat_given seat = {.machine = service};
+	bool waits = verdict == RING_WAKE || verdict == RING_WAIT;
+	if (waits && !seats_admit(service, &packet->source, &seat))
+		verdict = RING_FROM;
 	if (verdict == RING_WAKE)
 		verdict = ask_guard(service, packet, now);
 	service->door.verdicts[verdict]++;
+	if (verdict == RING_WAKE || verdict == RING_WAIT)
+		seats_take(&seat);
 	switch (verdict) {
 	case RING_PASS:
 		if (service->instance)

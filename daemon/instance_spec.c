@@ -46,8 +46,8 @@ static size_t add(
 }
 
 /* Our words, and then the user's. */
-static void our_line(
-	const struct store_service *def, const struct values *values, char *text, size_t size)
+static void our_line(const struct store_service *def, const char *name, const struct values *values,
+	char *text, size_t size)
 {
 	size_t at = 0;
 	text[0] = '\0';
@@ -56,18 +56,18 @@ static void our_line(
 	if (values->ipv6[0])
 		at = add(text, size, at, "ip6=%s gw6=%s ", values->ipv6_prefix,
 			values->ipv6_gateway);
-	at = add(text, size, at, "name=%s%s", def->name, "");
+	at = add(text, size, at, "name=%s%s", name, "");
 	if (def->cmdline && def->cmdline[0])
 		add(text, size, at, " %s%s", def->cmdline, "");
 }
 
 /* The user's own, with our values where it names them; other braces are its own (rumprun's JSON). */
-static void own_line(
-	const struct store_service *def, const struct values *values, char *text, size_t size)
+static void own_line(const struct store_service *def, const char *name, const struct values *values,
+	char *text, size_t size)
 {
 	const struct {
 		const char *key, *value;
-	} keys[] = {{"{name}", def->name}, {"{mac}", values->mac}, {"{ipv4}", values->ipv4},
+	} keys[] = {{"{name}", name}, {"{mac}", values->mac}, {"{ipv4}", values->ipv4},
 		{"{ipv4_prefix}", values->ipv4_prefix}, {"{ipv4_gateway}", values->ipv4_gateway},
 		{"{ipv6}", values->ipv6}, {"{ipv6_prefix}", values->ipv6_prefix},
 		{"{ipv6_gateway}", values->ipv6_gateway}};
@@ -107,8 +107,9 @@ void instance_spec(
 	const struct store_service *def = &service->def;
 	struct values values;
 	describe(service, instance, &values);
+	/* Of several machines, each serves the name that clients know. */
 	(def->kernel_line ? own_line : our_line)(
-		def, &values, texts->cmdline, sizeof(texts->cmdline));
+		def, service->first->def.name, &values, texts->cmdline, sizeof(texts->cmdline));
 	*spec = (struct guest_spec){
 		.service = def->name,
 		.kernel = def->image ? instance_image_path(config, def->image, texts->kernel,

@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "daemon/daemon.h"
 #include "daemon/definition.h"
+#include "daemon/family.h"
 #include "daemon/idle.h"
 #include "daemon/instance.h"
 #include "daemon/names.h"
@@ -19,14 +20,20 @@
 static void publish(struct service *service)
 {
 	struct error err = ERROR_INIT;
-	const struct policy *policy = &service->policy->policy;
-	const struct ip_address addresses[] = {service->def.ipv4, service->def.ipv6};
-	if (dns_put_service(service->daemon->dns, service->def.id, service->def.name, addresses, 2,
-		    (uint32_t)(policy->ttl / NS_PER_S), &err) < 0)
+	const struct store_service *def = &service->def;
+	struct dns_server *dns = service->daemon->dns;
+	const uint32_t ttl = (uint32_t)(service->policy->policy.ttl / NS_PER_S);
+	const struct ip_address addresses[] = {def->ipv4, def->ipv6};
+	const struct service *first = service->first;
+	int rc = first == service
+			 ? dns_put_service(dns, def->id, def->name, addresses, 2, ttl, &err)
+			 : dns_put_instance(dns, def->id, first->def.id, addresses, 2, ttl, &err);
+	if (rc < 0)
 		log_line(&service->daemon->log, LOG_ERROR,
 			(struct log_about){.service = service->def.name},
 			"its name cannot be answered: %s", err.message);
-	names_publish(service);
+	if (first == service)
+		names_publish(service);
 }
 
 int registry_put_policy(struct registry *registry, const struct policy *policy, struct error *err)
@@ -49,6 +56,7 @@ int registry_put_policy(struct registry *registry, const struct policy *policy, 
 			continue;
 		publish(service);
 		service->unasked = 0;
+		seats_settle(service);
 		service_consider(service);
 		if (service->state == STATE_AWAKE)
 			idle_watch(service);
@@ -105,6 +113,7 @@ static int replace(struct service *service, const struct store_service *def, str
 	publish(service);
 	door_admit(service->daemon, &service->def);
 	pins_watch(service);
+	seats_settle(service);
 	if (stale) {
 		service->stop_how = LAUNCHER_STOP_DESTROY;
 		service_set_error(service, "its definition was changed");
@@ -133,6 +142,12 @@ int registry_put_service(
 		return error_set(err, -ENOMEM, "out of memory");
 	}
 	service->daemon = daemon;
+	rc = family_join(service, err);
+	if (rc < 0) {
+		store_service_finish(&service->def);
+		free(service);
+		return rc;
+	}
 	service_use_policy(service, policy_by_name(registry, def->policy));
 	service->backend = backend_by_name(&daemon->backends, def->backend);
 	service->mac = link_mac(daemon->identity, def->id);
@@ -148,6 +163,10 @@ int registry_put_service(
 
 void registry_remove_service(struct registry *registry, struct service *service)
 {
+	for (unsigned i = 1; service->machines && i < POLICY_INSTANCES_MAX; i++)
+		if (service->machines[i])
+			registry_remove_service(registry, service->machines[i]);
+	family_leave(service);
 	dns_remove_service(service->daemon->dns, service->def.id);
 	names_forget(service);
 	door_dismiss(service->daemon, &service->def);

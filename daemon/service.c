@@ -14,6 +14,7 @@
 #include "daemon/daemon.h"
 #include "daemon/definition.h"
 #include "daemon/effects.h"
+#include "daemon/family.h"
 #include "daemon/idle.h"
 #include "daemon/instance.h"
 #include "daemon/names.h"
@@ -36,6 +37,7 @@ int registry_init(struct registry *registry, struct daemon *daemon, struct error
 static void service_free(struct service *service)
 {
 	names_forget(service);
+	family_leave(service);
 	timer_cancel(&service->consider);
 	timer_cancel(&service->unpin);
 	admission_leave(service);
@@ -163,6 +165,7 @@ static void step(struct service *service, enum lifecycle_event event)
 	service->since = clock_real();
 	write_transition(service, row, &about);
 	run_effects(service, row);
+	seats_moved(service);
 	needs_moved(service);
 	admission_account(service);
 }

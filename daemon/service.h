@@ -10,6 +10,7 @@
 #include "daemon/backends.h"
 #include "daemon/door.h"
 #include "daemon/lifecycle.h"
+#include "daemon/seats.h"
 #include "daemon/timer.h"
 #include "db/store.h"
 #include "launcher/launcher.h"
@@ -56,6 +57,10 @@ struct service {
 	struct budget wakes;           /* starts that queries have caused */
 	struct other_name *others;     /* daemon/names.h */
 	size_t other_count;
+	struct service *first;     /* whose further machine it is (family.h); else itself */
+	struct service **machines; /* of a first: all, itself first; NULL where it is alone */
+	unsigned machine_count;    /* of a first */
+	struct tenant tenant;
 	unsigned changes;       /* of its definition, on their way to the store */
 	struct timer *unpin;    /* when its pin ends */
 	struct timer *consider; /* looks again when backoff is over */
@@ -85,8 +90,10 @@ struct registry {
 	struct other_name *other_names; /* by name; daemon/names.h */
 	struct service_event *queue;    /* events that wait their turn */
 	size_t queue_count, queue_size;
-	bool busy;       /* effects run, or a DNS callback: events wait */
-	uv_idle_t later; /* drains after a DNS callback */
+	unsigned moves;     /* definitions that come or go, on their way to the store */
+	unsigned reshaping; /* policies whose services get more machines or fewer, likewise */
+	bool busy;          /* effects run, or a DNS callback: events wait */
+	uv_idle_t later;    /* drains after a DNS callback */
 };
 
 int registry_init(struct registry *registry, struct daemon *daemon, struct error *err);

@@ -32,6 +32,7 @@ enum {
 	KIND_HOURS,
 	KIND_ZONE,
 	KIND_NAMES,
+	KIND_INSTANCES,
 };
 
 #endif

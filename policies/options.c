@@ -135,5 +135,10 @@ const struct policy_option policy_options[] = {
 		&any_span),
 	OPTION(backoff_max, KIND_DURATION, "60s", SPAN_VALUES,
 		"How long no start is tried after many failures", &any_span),
+	OPTION(instances, KIND_INSTANCES, "one",
+		"one, per-client:N or shared:N, N from 1 to 64, as in per-client:8",
+		"How many machines it has: one; one for each client, N clients at most; or N that "
+		"clients share",
+		NULL),
 };
 const size_t policy_option_count = sizeof(policy_options) / sizeof(policy_options[0]);

@@ -10,6 +10,7 @@
 
 #include "base/units.h"
 #include "policies/hours.h"
+#include "policies/instances.h"
 #include "policies/lists.h"
 #include "policies/nearest.h"
 #include "policies/option.h"
@@ -244,6 +245,18 @@ static bool names_field_print(const struct policy_option *option, const void *fi
 	return hosts_print(field, text);
 }
 
+static bool instances_field_parse(const struct policy_option *option, const char *text, void *field)
+{
+	(void)option;
+	return instances_parse(text, field);
+}
+
+static bool instances_field_print(const struct policy_option *option, const void *field, char *text)
+{
+	(void)option;
+	return instances_print(field, text);
+}
+
 /* `parse` writes the field only where it returns true; `print` is false for a field that no text
  * gives. */
 static const struct kind {
@@ -262,6 +275,7 @@ static const struct kind {
 	[KIND_HOURS] = {hours_field_parse, hours_field_print},
 	[KIND_ZONE] = {zone_field_parse, zone_field_print},
 	[KIND_NAMES] = {names_field_parse, names_field_print},
+	[KIND_INSTANCES] = {instances_field_parse, instances_field_print},
 };
 
 static bool option_parse(

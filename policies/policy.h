@@ -156,6 +156,7 @@ struct policy {
 	char time_zone[POLICY_ZONE_MAX + 1];
 	uint64_t backoff_first; /* after the first failure; doubles with each */
 	uint64_t backoff_max;
+	struct policy_instances instances;
 };
 
 /* The options in the order in which they are printed. `help` is one line without a final stop. */

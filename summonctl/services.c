@@ -89,6 +89,31 @@ int run_set(struct context *context, const struct arguments *arguments)
 
 /* --- list, show --- */
 
+static void add_service(struct table *table, const char *name, const json_t *service)
+{
+	char age[WHEN_TEXT], state[64];
+	const char *ipv4 = text_of(service, "ipv4");
+	snprintf(state, sizeof(state), "%s%s", text_of(service, "state"),
+		json_is_true(json_object_get(service, "pinned")) ? ", pinned" : "");
+	table_row(table, name, state, print_age(text_of(service, "since"), age),
+		*ipv4 ? ipv4 : text_of(service, "ipv6"), text_of(service, "backend"),
+		text_of(service, "policy"));
+}
+
+/* Its further machines, under it. */
+static void add_machines(struct table *table, const json_t *service)
+{
+	size_t i;
+	const json_t *machine;
+	json_array_foreach(json_object_get(service, "machines"), i, machine)
+	{
+		char name[16];
+		const char *mark = strchr(text_of(machine, "name"), '#');
+		snprintf(name, sizeof(name), "  %.12s", mark ? mark : "");
+		add_service(table, name, machine);
+	}
+}
+
 int run_list(struct context *context, const struct arguments *arguments)
 {
 	CLEANUP(json_decref) json_t *answer = NULL;
@@ -103,22 +128,36 @@ int run_list(struct context *context, const struct arguments *arguments)
 	const json_t *service;
 	json_array_foreach(json_object_get(answer, "services"), i, service)
 	{
-		char age[WHEN_TEXT], state[64];
-		const char *ipv4 = text_of(service, "ipv4");
 		if (names) {
 			puts(text_of(service, "name"));
 			continue;
 		}
-		snprintf(state, sizeof(state), "%s%s", text_of(service, "state"),
-			json_is_true(json_object_get(service, "pinned")) ? ", pinned" : "");
-		table_row(table, text_of(service, "name"), state,
-			print_age(text_of(service, "since"), age),
-			*ipv4 ? ipv4 : text_of(service, "ipv6"), text_of(service, "backend"),
-			text_of(service, "policy"));
+		add_service(table, text_of(service, "name"), service);
+		add_machines(table, service);
 	}
 	if (!names && table_print(table, stdout) < 0)
 		return fail("no memory");
 	return EXIT_OK;
+}
+
+/* Of each machine what tells them apart; all there is of one is its own to show. */
+static void add_machine_states(struct table *table, const json_t *machines)
+{
+	static const char *const keys[] = {"state", "client", "ipv4", "ipv6"};
+	size_t i;
+	const json_t *machine;
+	json_array_foreach((json_t *)(uintptr_t)machines, i, machine)
+	{
+		char text[256] = "";
+		for (size_t k = 0, used = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+			const char *value = text_of(machine, keys[k]);
+			if (*value && used < sizeof(text))
+				used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s%s",
+					used ? ", " : "", k == 1 ? "of " : "", value);
+		}
+		const char *mark = strchr(text_of(machine, "name"), '#');
+		table_row(table, mark ? mark : "", text);
+	}
 }
 
 static void add_members(struct table *table, const char *of, const json_t *object)
@@ -132,6 +171,8 @@ static void add_members(struct table *table, const char *of, const json_t *objec
 		snprintf(name, sizeof(name), "%s%s%s", of, *of ? "." : "", key);
 		if (json_is_object(value))
 			add_members(table, name, value);
+		else if (strcmp(name, "machines") == 0)
+			add_machine_states(table, value);
 		else
 			table_row(table, name,
 				json_is_string(value) ? json_string_value(value) : text);
@@ -163,6 +204,12 @@ int run_why(struct context *context, const struct arguments *arguments)
 	if (rc != EXIT_OK || print_json(context, answer))
 		return rc;
 	printf("%s %s.\n", text_of(answer, "name"), text_of(answer, "why"));
+	size_t i;
+	const json_t *machine;
+	json_array_foreach(json_object_get(answer, "machines"), i, machine)
+	{
+		printf("%s %s.\n", text_of(machine, "name"), text_of(machine, "why"));
+	}
 	return EXIT_OK;
 }
 

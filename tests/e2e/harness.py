@@ -151,7 +151,8 @@ journal {{ flush = 20ms }}
         if self.process and self.process.poll() is None:
             try:
                 for instance in self.get("/v1/instances")["instances"]:
-                    self.call("DELETE", f"/v1/services/{instance['service']}")
+                    name = instance["service"].split("#")[0]  # of several machines
+                    self.call("DELETE", f"/v1/services/{name}")
                 wait_for(lambda: not self.get("/v1/instances")["instances"], "guests to end")
             except (OSError, http.client.HTTPException):
                 pass

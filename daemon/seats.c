@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/seats.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "daemon/daemon.h"
+#include "daemon/family.h"
+#include "daemon/idle.h"
+#include "daemon/instance.h"
+#include "policies/instances.h"
+
+static bool is_per_client(const struct service *machine)
+{
+	return machine->policy->policy.instances.how == POLICY_PER_CLIENT;
+}
+
+/* --- what outlives the daemon --- */
+
+#define PATH_SIZE 4200
+
+static const char nobody[] = "nobody", direct[] = "+direct";
+
+static void make_folder_path(const struct daemon *daemon, char path[PATH_SIZE])
+{
+	snprintf(path, PATH_SIZE, "%.4000s/seats", daemon->config->state_dir);
+}
+
+static void make_path(const struct service *machine, char path[PATH_SIZE])
+{
+	snprintf(path, PATH_SIZE, "%.4000s/seats/%u", machine->daemon->config->state_dir,
+		machine->def.id);
+}
+
+static void forget(const struct service *machine)
+{
+	char path[PATH_SIZE];
+	make_path(machine, path);
+	unlink(path);
+}
+
+/* In the place of the old one at once; where it cannot be, the old one is not true any more. */
+static void keep(const struct service *machine)
+{
+	const struct tenant *tenant = &machine->tenant;
+	char path[PATH_SIZE], fresh[PATH_SIZE + 4], client[IP_ADDRESS_TEXT], text[80];
+	snprintf(text, sizeof(text), "%s%s",
+		ip_address_is_set(&tenant->client) ? ip_address_print(&tenant->client, client)
+						   : nobody,
+		tenant->direct ? direct : "");
+	make_folder_path(machine->daemon, path);
+	mkdir(path, 0755);
+	make_path(machine, path);
+	snprintf(fresh, sizeof(fresh), "%s.new", path);
+	unlink(fresh);
+	if (symlink(text, fresh) == 0 && rename(fresh, path) == 0)
+		return;
+	log_line(&machine->daemon->log, LOG_WARNING,
+		(struct log_about){.service = machine->def.name},
+		"whose it is cannot be kept, so a later life of summond ends it: %s: %s", path,
+		strerror(errno));
+	unlink(path);
+}
+
+void seats_recall(struct service *machine)
+{
+	struct tenant *tenant = &machine->tenant;
+	char path[PATH_SIZE], text[80];
+	make_path(machine, path);
+	ssize_t length = readlink(path, text, sizeof(text) - 1);
+	if (length <= 0 || !is_per_client(machine))
+		return;
+	text[length] = '\0';
+	char *mark = strchr(text, '+');
+	if (mark)
+		*mark = '\0';
+	tenant->watched =
+		strcmp(text, nobody) == 0 || ip_address_parse(text, &tenant->client, NULL) >= 0;
+	tenant->direct = mark != NULL;
+	tenant->used_at = clock_monotonic();
+}
+
+/* --- a machine's lives --- */
+
+/* Nothing of its last life is left, and nobody waits for the next. */
+static bool is_gone(const struct service *machine)
+{
+	return machine->state == STATE_ASLEEP && !machine->summon && machine->daemon->serving;
+}
+
+static void vacate(struct service *machine)
+{
+	struct tenant *tenant = &machine->tenant;
+	if (tenant->watched)
+		forget(machine);
+	*tenant = (struct tenant){
+		.before = ip_address_is_set(&tenant->client) ? tenant->client : tenant->before,
+		.used_at = tenant->used_at,
+	};
+}
+
+static void begin_life(struct service *machine)
+{
+	machine->tenant.ending = false;
+	machine->tenant.watched = is_per_client(machine);
+	if (machine->tenant.watched)
+		keep(machine);
+}
+
+void seats_moved(struct service *machine)
+{
+	const enum lifecycle_state state = machine->state;
+	if (!machine->tenant.watched && !machine->tenant.ending && !is_per_client(machine))
+		return;
+	if (state == STATE_ASLEEP)
+		machine->tenant.ending = false;
+	if (is_gone(machine))
+		vacate(machine);
+	else if (state == STATE_CREATING || state == STATE_PREPARING || state == STATE_WARMING)
+		begin_life(machine);
+}
+
+static void end_life(struct service *machine)
+{
+	static const char why[] = "its policy has others use it (instances)";
+	enum policy_retire how = machine->policy->policy.retire;
+	log_line(&machine->daemon->log, LOG_INFO, (struct log_about){.service = machine->def.name},
+		"is begun anew: %s", why);
+	if (machine->state == STATE_AWAKE) {
+		idle_order(
+			machine, how == POLICY_RETIRE_SHUTDOWN ? how : POLICY_RETIRE_DESTROY, why);
+		return;
+	}
+	machine->stop_how = LAUNCHER_STOP_DESTROY;
+	service_set_error(machine, "%s", why);
+	service_post(machine, EVENT_RETIRE);
+}
+
+void seats_settle(struct service *machine)
+{
+	struct tenant *tenant = &machine->tenant;
+	const bool per_client = is_per_client(machine);
+	if (machine->state == STATE_ASLEEP || machine->removed)
+		return;
+	if (tenant->watched == per_client || tenant->ending)
+		return;
+	if (tenant->watched)
+		vacate(machine);
+	if (machine->state == STATE_PREPARING || machine->state == STATE_PREPARED) {
+		begin_life(machine); /* it has not run yet */
+		return;
+	}
+	tenant->ending = true;
+	end_life(machine);
+}
+
+static bool is_known(const struct daemon *daemon, const char *name)
+{
+	char *end;
+	unsigned long id = strtoul(name, &end, 10);
+	const struct service *service = service_by_id(&daemon->registry, (uint32_t)id);
+	return !*end && service && service->tenant.watched;
+}
+
+void seats_sweep(struct daemon *daemon)
+{
+	char path[PATH_SIZE];
+	for (uint32_t id = 0; id < daemon->registry.id_limit; id++) {
+		struct service *machine = daemon->registry.by_id[id];
+		if (machine && machine->state == STATE_ASLEEP && !machine->summon)
+			vacate(machine);
+	}
+	make_folder_path(daemon, path);
+	CLEANUP(closedir) DIR *folder = opendir(path);
+	for (struct dirent *entry; folder && (entry = readdir(folder));)
+		if (entry->d_name[0] != '.' && !is_known(daemon, entry->d_name))
+			unlinkat(dirfd(folder), entry->d_name, 0);
+}
+
+/* --- who gets which --- */
+
+static bool is_failing(const struct service *machine, uint64_t now)
+{
+	const struct load *load = &machine->load;
+	const struct policy *policy = &machine->policy->policy;
+	return load->failures && now - load->failed_at < decide_backoff(policy, load->failures);
+}
+
+static struct seat seat_of(const struct service *machine, uint64_t now)
+{
+	const struct tenant *tenant = &machine->tenant;
+	const uint64_t active_at = machine->load.active_at;
+	struct seat seat = {
+		.state = service_load(machine).state,
+		.failing = is_failing(machine, now),
+		.client = tenant->client,
+		.before = tenant->before,
+		.direct = tenant->direct,
+		.used_at = tenant->used_at > active_at ? tenant->used_at : active_at,
+	};
+	/* What is on its way out is followed by a life of whoever asks for it. */
+	if (tenant->ending)
+		seat.state = machine->summon ? LOAD_STARTING : LOAD_STOPPING;
+	if (is_gone(machine) && ip_address_is_set(&seat.client)) {
+		seat.before = seat.client;
+		seat.client = (struct ip_address){0};
+	}
+	return seat;
+}
+
+static struct service *machine_of(struct service *first, unsigned index)
+{
+	return index == 0 ? first : first->machines[index];
+}
+
+static unsigned read_seats(struct service *first, struct seat seats[POLICY_INSTANCES_MAX])
+{
+	unsigned count = first->policy->policy.instances.count;
+	uint64_t now = clock_monotonic();
+	if (count > first->machine_count)
+		count = first->machine_count;
+	for (unsigned i = 0; i < count; i++)
+		seats[i] = seat_of(machine_of(first, i), now);
+	return count;
+}
+
+bool seats_choose(struct service *first, const struct ip_address *client, struct seat_given *given)
+{
+	struct seat seats[POLICY_INSTANCES_MAX];
+	const unsigned count = read_seats(first, seats);
+	const uint64_t seed = strtoull(first->daemon->identity + 16, NULL, 16);
+	const bool per_client = is_per_client(first);
+	*given = (struct seat_given){.machine = first, .client = instances_client(client)};
+	struct seating seating = decide_seat(
+		first->policy->policy.instances.how, seats, count, &given->client, seed);
+	if (!seating.found)
+		return false;
+	given->machine = machine_of(first, seating.index);
+	given->anew = seating.anew;
+	given->takes =
+		per_client && !ip_address_equal(&seats[seating.index].client, &given->client);
+	if (per_client && !given->takes)
+		given->machine->tenant.used_at = clock_monotonic();
+	return true;
+}
+
+bool seats_admit(struct service *machine, const struct ip_address *client, struct seat_given *given)
+{
+	struct seat seats[POLICY_INSTANCES_MAX];
+	struct tenant *tenant = &machine->tenant;
+	const unsigned index = family_number(machine->def.name) - 1;
+	*given = (struct seat_given){.machine = machine, .client = instances_client(client)};
+	if (!is_per_client(machine))
+		return true;
+	const unsigned count = read_seats(machine->first, seats);
+	enum visit visit =
+		index < count ? decide_visit(seats, count, index, &given->client) : VISIT_STRANGER;
+	given->takes = visit == VISIT_TAKES;
+	if (visit == VISIT_WELCOME && !tenant->direct &&
+		ip_address_equal(&tenant->client, &given->client)) {
+		tenant->direct = true;
+		if (tenant->watched)
+			keep(machine);
+	}
+	return visit != VISIT_STRANGER;
+}
+
+void seats_take(const struct seat_given *given)
+{
+	struct service *machine = given->machine;
+	struct tenant *tenant = &machine->tenant;
+	char text[IP_ADDRESS_TEXT];
+	if (!given->takes)
+		return;
+	tenant->client = given->client;
+	tenant->direct = false;
+	tenant->used_at = clock_monotonic();
+	log_line(&machine->daemon->log, LOG_INFO, (struct log_about){.service = machine->def.name},
+		"is %s's", ip_address_print(&tenant->client, text));
+	/* Until what is there has gone, a later daemon must not take it for this client's. */
+	if (given->anew || tenant->ending)
+		forget(machine);
+	else if (tenant->watched)
+		keep(machine);
+	if (!given->anew)
+		return;
+	machine->stop_how = LAUNCHER_STOP_DESTROY;
+	service_set_error(machine, "another client needed its place");
+	service_post(machine, EVENT_RETIRE);
+}
