@@ -63,10 +63,11 @@ void rehearsal_account(
 	uint64_t memory =
 		service->def.memory ? service->def.memory : rehearsal->daemon.config->guest.memory;
 	enum spell spell = spell_of(service, state);
+	struct figures *figures = rehearsal_figures(rehearsal, service->def.id);
 	actor->since = now;
-	actor->figures.spells[spell] += took;
+	figures->spells[spell] += took;
 	if (spell != SPELL_NOTHING)
-		actor->figures.memory[spell] += (double)took / 1e9 * (double)memory;
+		figures->memory[spell] += (double)took / 1e9 * (double)memory;
 }
 
 /* --- what was started --- */

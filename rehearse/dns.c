@@ -114,8 +114,10 @@ void rehearsal_query(struct rehearsal *rehearsal, struct service *service, uint1
 		return;
 	}
 	ip_address_to_sockaddr(source, 0, &from);
+	uint32_t as = id;
 	const struct dns_ask ask = {
 		.service = id,
+		.answer_as = &as,
 		.qtype = type,
 		.verified = true,
 		.received_at = clock_monotonic(),
@@ -126,7 +128,7 @@ void rehearsal_query(struct rehearsal *rehearsal, struct service *service, uint1
 	};
 	enum dns_reply reply = server->ask(&rehearsal->daemon, &ask, &ede);
 	if (reply == DNS_REPLY_ADDRESS)
-		answered_now(server, service);
+		answered_now(server, service_by_id(&rehearsal->daemon.registry, as));
 	else if (reply == DNS_REPLY_LATER && place != NOBODY)
 		keep(server, place, id);
 	else if (reply == DNS_REPLY_LATER)

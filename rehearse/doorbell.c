@@ -98,6 +98,14 @@ static void ring(struct doorbell *doorbell, struct service *service, struct pack
 		refuse(doorbell->rehearsal, service, verdict(service, before));
 }
 
+/* Where the client has been told to send it. */
+static struct service *machine_for(struct service *service, const struct ip_address *source)
+{
+	struct seat_given given;
+	bool several = service->policy->policy.instances.how != POLICY_ONE;
+	return several && seats_choose(service, source, &given) ? given.machine : service;
+}
+
 void rehearsal_packet(
 	struct rehearsal *rehearsal, struct service *service, const struct trace_event *event)
 {
@@ -105,6 +113,7 @@ void rehearsal_packet(
 		[TRACE_TCP] = PACKET_TCP_SYN, [TRACE_UDP] = PACKET_UDP, [TRACE_PING] = PACKET_PING};
 	struct doorbell *doorbell = rehearsal->daemon.doorbell;
 	uint64_t now = clock_monotonic();
+	service = machine_for(service, &event->source);
 	struct packet packet = {
 		.kind = kinds[event->kind],
 		.source = event->source,

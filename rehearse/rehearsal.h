@@ -21,7 +21,8 @@
  * no stand-in yet makes the program not link.
  */
 
-/* What the rehearsal knows of a service. */
+/* What the rehearsal knows of a service. Where it has several machines, each has its time, and what is
+ * counted is the service's. */
 struct actor {
 	struct figures figures;
 	uint64_t since; /* monotonic: until when its time is accounted for */
@@ -43,6 +44,8 @@ struct rehearsal {
 /* The daemon that is given to callbacks is this rehearsal's. */
 struct rehearsal *rehearsal_of(struct daemon *daemon);
 struct actor *rehearsal_actor(struct rehearsal *rehearsal, uint32_t service);
+/* Of the service, also where this is a further machine of it. */
+struct figures *rehearsal_figures(struct rehearsal *rehearsal, uint32_t service);
 
 /* scene.c: makes the daemon: with the configuration at `config` (NULL: the defaults), and with the
  * policies and services of `scene`, all in a folder of its own. On failure rehearsal_finish() is

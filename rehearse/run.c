@@ -19,11 +19,17 @@ struct actor *rehearsal_actor(struct rehearsal *rehearsal, uint32_t service)
 	return &rehearsal->actors[service < rehearsal->actor_count ? service : 0];
 }
 
+struct figures *rehearsal_figures(struct rehearsal *rehearsal, uint32_t id)
+{
+	const struct service *service = service_by_id(&rehearsal->daemon.registry, id);
+	return &rehearsal_actor(rehearsal, service ? service->first->def.id : 0)->figures;
+}
+
 /* --- counting --- */
 
 void rehearsal_count(struct rehearsal *rehearsal, uint32_t service, enum figure figure)
 {
-	rehearsal_actor(rehearsal, service)->figures.counts[figure]++;
+	rehearsal_figures(rehearsal, service)->counts[figure]++;
 }
 
 void rehearsal_refuse(
@@ -31,20 +37,20 @@ void rehearsal_refuse(
 {
 	unsigned reason = reasons_find(&rehearsal->reasons, why);
 	rehearsal_count(rehearsal, service, figure);
-	figures_refuse(&rehearsal_actor(rehearsal, service)->figures, reason);
+	figures_refuse(rehearsal_figures(rehearsal, service), reason);
 	figures_refuse(&rehearsal->total, reason);
 }
 
 /* What does not fit into memory is missing in the percentiles alone. */
 void rehearsal_answered(struct rehearsal *rehearsal, uint32_t service, uint64_t waited)
 {
-	spread_add(&rehearsal_actor(rehearsal, service)->figures.answers, waited);
+	spread_add(&rehearsal_figures(rehearsal, service)->answers, waited);
 	spread_add(&rehearsal->total.answers, waited);
 }
 
 void rehearsal_handed_over(struct rehearsal *rehearsal, uint32_t service, uint64_t waited)
 {
-	spread_add(&rehearsal_actor(rehearsal, service)->figures.packets, waited);
+	spread_add(&rehearsal_figures(rehearsal, service)->packets, waited);
 	spread_add(&rehearsal->total.packets, waited);
 }
 
@@ -126,7 +132,7 @@ int rehearsal_run(struct rehearsal *rehearsal, struct trace *trace, struct trace
 
 static json_t *service_json(struct rehearsal *rehearsal, const struct service *service)
 {
-	const struct figures *figures = &rehearsal_actor(rehearsal, service->def.id)->figures;
+	const struct figures *figures = rehearsal_figures(rehearsal, service->def.id);
 	char memory[SIZE_TEXT];
 	uint64_t bytes =
 		service->def.memory ? service->def.memory : rehearsal->daemon.config->guest.memory;
@@ -137,13 +143,16 @@ static json_t *service_json(struct rehearsal *rehearsal, const struct service *s
 	return json;
 }
 
-/* What is under way at the end. */
+/* What is under way at the end; of all its machines. */
 static void close_account(struct rehearsal *rehearsal, const struct service *service)
 {
-	struct figures *figures = &rehearsal_actor(rehearsal, service->def.id)->figures;
+	struct figures *figures = rehearsal_figures(rehearsal, service->def.id);
 	uint64_t *counts = figures->counts;
-	rehearsal_account(rehearsal, service, service->state);
-	counts[PACKETS_OPEN] = service->door.lot.count;
+	for (unsigned i = 0; i < service->machine_count; i++) {
+		const struct service *machine = i ? service->machines[i] : service;
+		rehearsal_account(rehearsal, machine, machine->state);
+		counts[PACKETS_OPEN] += machine->door.lot.count;
+	}
 	counts[QUERIES_OPEN] = counts[QUERIES] - counts[QUERIES_AT_ONCE] - counts[QUERIES_NO_WAKE] -
 			       counts[QUERIES_WAITED] - counts[QUERIES_DEADLINE] -
 			       counts[QUERIES_FAILED] - counts[QUERIES_REFUSED];
@@ -155,7 +164,7 @@ json_t *rehearsal_report(struct rehearsal *rehearsal)
 	const struct registry *registry = &rehearsal->daemon.registry;
 	json_t *services = json_array();
 	for (uint32_t id = 0; id < registry->id_limit; id++) {
-		if (!registry->by_id[id])
+		if (!registry->by_id[id] || registry->by_id[id]->first != registry->by_id[id])
 			continue;
 		close_account(rehearsal, registry->by_id[id]);
 		json_array_append_new(services, service_json(rehearsal, registry->by_id[id]));

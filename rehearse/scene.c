@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "daemon/boot.h"
 #include "daemon/definition.h"
+#include "daemon/family.h"
 #include "rehearse/rehearsal.h"
 
 /* From what is to be rehearsed to a daemon that is about to do it. */
@@ -167,16 +168,41 @@ static int add_service(
 	return rc;
 }
 
+/* The further machines of a service; their numbers follow those of the services. */
+static int add_machines(struct rehearsal *rehearsal, const struct service *service, uint32_t *last,
+	struct error *err)
+{
+	struct daemon *daemon = &rehearsal->daemon;
+	struct family family;
+	int rc = family_plan(daemon, &service->def, &service->policy->policy, &family, err);
+	if (rc >= 0)
+		rc = family_derive(&family, &service->def, err);
+	for (size_t i = 0; rc >= 0 && i < family.count; i++)
+		family.further[i].id = ++*last;
+	family_settle(daemon, &family, rc >= 0);
+	if (rc >= 0)
+		rc = family_grow(daemon, &family, err);
+	family_finish(&family);
+	return rc < 0 ? error_prefix(err, rc, "service %s", service->def.name) : 0;
+}
+
+static int make_actors(struct rehearsal *rehearsal, uint32_t last, struct error *err)
+{
+	rehearsal->actors = calloc(last + 1, sizeof(*rehearsal->actors));
+	if (!rehearsal->actors)
+		return error_set(err, -ENOMEM, "out of memory");
+	rehearsal->actor_count = last + 1;
+	for (uint32_t id = 0; id <= last; id++)
+		rehearsal->actors[id].since = clock_monotonic();
+	return 0;
+}
+
 /* Those with addresses first: the others are given what is left. */
 static int add_services(struct rehearsal *rehearsal, const json_t *list, struct error *err)
 {
 	size_t i;
 	json_t *service;
-	uint32_t count = (uint32_t)json_array_size(list);
-	rehearsal->actors = calloc(count + 1, sizeof(*rehearsal->actors));
-	if (!rehearsal->actors)
-		return error_set(err, -ENOMEM, "out of memory");
-	rehearsal->actor_count = count + 1;
+	uint32_t count = (uint32_t)json_array_size(list), last = count;
 	for (int given = 1; given >= 0; given--) {
 		json_array_foreach((json_t *)(uintptr_t)list, i, service)
 		{
@@ -188,9 +214,13 @@ static int add_services(struct rehearsal *rehearsal, const json_t *list, struct 
 				return rc;
 		}
 	}
-	for (uint32_t id = 0; id <= count; id++)
-		rehearsal->actors[id].since = clock_monotonic();
-	return 0;
+	for (uint32_t id = 1; id <= count; id++) {
+		int rc = add_machines(
+			rehearsal, service_by_id(&rehearsal->daemon.registry, id), &last, err);
+		if (rc < 0)
+			return rc;
+	}
+	return make_actors(rehearsal, last, err);
 }
 
 static int add_policies(struct rehearsal *rehearsal, const json_t *list, struct error *err)

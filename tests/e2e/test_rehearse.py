@@ -286,3 +286,24 @@ def test_what_a_daemon_remembers():
         assert total["refusals"] == {"too many starts of this service": 2}
         # And the daemon itself has not noticed.
         assert len(summond.summons(NAME)) == 2 and summond.state(NAME) == "asleep"
+
+
+def test_a_machine_for_each_client(stage):
+    """Two have one each, the third is refused until one of them is gone; with one for all there is one
+    start and nobody is refused."""
+    stage.services(instances="per-client:2", idle_after="60s", retire="destroy", ring_tcp="80")
+    trace = stage.trace(*(f"{at},A,{NAME},192.0.2.{client}" for at, client in
+                          [(0, 1), (1, 2), (2, 3), (3, 1), (100, 3)]), f"101,tcp/80,{NAME},192.0.2.3")
+    other = stage.write("one.conf", 'policy "p" { idle_after = 60s; retire = destroy }\n')
+    answer = json.loads(stage.run("--trace", trace, "--policy", other).stdout)
+    now, one = answer["now"]["total"], answer["with"]["total"]
+    assert now["starts"]["cold"] == 3 and one["starts"]["cold"] == 2
+    assert now["queries"]["refused"] == 1 and one["queries"]["refused"] == 0
+    assert list(now["refusals"].values()) == [1]
+    assert now["queries"]["waited"] == 3 and now["queries"]["at_once"] == 1
+    assert now["packets"]["at_once"] == 1
+    [service] = answer["now"]["services"]
+    assert service["name"] == NAME
+    near(service["seconds"]["awake"], now["seconds"]["awake"])
+    # Of three lives, of which one was asked for once more, and one had a packet; a look takes its time.
+    assert 60 * 3 < now["seconds"]["awake"] < 60 * 3 + 3 + 8 * 3
