@@ -92,6 +92,15 @@ bool ip_address_equal(const struct ip_address *a, const struct ip_address *b)
 	return a->family == b->family && memcmp(a->bytes, b->bytes, ip_address_size(a)) == 0;
 }
 
+bool ip_address_listed(
+	const struct ip_address list[ADDRESSES_MAX], const struct ip_address *address)
+{
+	for (size_t i = 0; i < ADDRESSES_MAX; i++)
+		if (ip_address_equal(&list[i], address))
+			return true;
+	return false;
+}
+
 bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_address *address)
 {
 	if (prefix->address.family != address->family)

@@ -54,6 +54,10 @@ size_t ip_address_size(const struct ip_address *address); /* 0, 4 or 16 */
 bool ip_address_equal(const struct ip_address *a, const struct ip_address *b);
 bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_address *address);
 
+/* Whether one of the list is this address, which is not "none". */
+bool ip_address_listed(
+	const struct ip_address list[ADDRESSES_MAX], const struct ip_address *address);
+
 /* The address `index` places after the first of the prefix; false where it would leave it. */
 bool ip_prefix_nth(const struct ip_prefix *prefix, uint64_t index, struct ip_address *out);
 

@@ -205,9 +205,7 @@ static bool keep_route(void *ctx, const struct ip_address *address)
 	for (uint32_t id = 0; id < daemon->registry.id_limit; id++) {
 		const struct service *service = daemon->registry.by_id[id];
 		const struct instance *instance = service ? service->instance : NULL;
-		if (instance && instance->linked &&
-			(ip_address_equal(address, &instance->ipv4) ||
-				ip_address_equal(address, &instance->ipv6)))
+		if (instance && instance->linked && ip_address_listed(instance->addresses, address))
 			return true;
 	}
 	/* Its guest ended while nobody looked; neighbours may still have its MAC. */

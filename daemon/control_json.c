@@ -39,6 +39,18 @@ static void add_family(json_t *json, const struct service *service)
 	json_object_set_new(json, "machines", list);
 }
 
+static void set_addresses(json_t *object, const struct ip_address addresses[ADDRESSES_MAX])
+{
+	json_t *list = json_array();
+	char text[IP_ADDRESS_TEXT];
+	for (int family = AF_INET; family; family = family == AF_INET ? AF_INET6 : 0)
+		for (size_t i = 0; i < ADDRESSES_MAX; i++)
+			if (addresses[i].family == family)
+				json_array_append_new(
+					list, json_string(ip_address_print(&addresses[i], text)));
+	json_object_set_new(object, "addresses", list);
+}
+
 json_t *control_service_json(const struct service *service)
 {
 	const struct store_service *def = &service->def;
@@ -72,6 +84,7 @@ json_t *control_service_json(const struct service *service)
 	set_text(json, "rumprun_config", def->rumprun_config);
 	set_address(json, "ipv4", &def->ipv4);
 	set_address(json, "ipv6", &def->ipv6);
+	set_addresses(json, def->addresses);
 	set_text(json, "last_error", service->load.failures ? service->last_error : NULL);
 	if (def->pinned && def->pinned_until)
 		json_object_set_new(json, "pinned_until", control_time_json(def->pinned_until));

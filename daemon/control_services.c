@@ -215,8 +215,7 @@ static struct put *put_begin(struct control *control, struct http_request *reque
 	put->created = !known;
 	if (known) {
 		put->def.id = known->def.id;
-		put->def.ipv4 = known->def.ipv4;
-		put->def.ipv6 = known->def.ipv6;
+		memcpy(put->def.addresses, known->def.addresses, sizeof(put->def.addresses));
 		put->def.created_at = known->def.created_at;
 	}
 	return put;

@@ -166,31 +166,6 @@ static int read_vcpus(void *to, size_t size, const json_t *value, struct error *
 	return 0;
 }
 
-static int read_address(
-	struct ip_address *to, uint8_t family, const json_t *value, struct error *err)
-{
-	struct ip_address address;
-	const char *text = json_string_value(value);
-	if (!text || ip_address_parse(text, &address, NULL) < 0 || address.family != family)
-		return error_set(err, -EINVAL, "write an %s address such as %s",
-			family == AF_INET ? "IPv4" : "IPv6",
-			family == AF_INET ? "10.77.0.5" : "fd00::5");
-	*to = address;
-	return 0;
-}
-
-static int read_ipv4(void *to, size_t size, const json_t *value, struct error *err)
-{
-	(void)size;
-	return read_address(to, AF_INET, value, err);
-}
-
-static int read_ipv6(void *to, size_t size, const json_t *value, struct error *err)
-{
-	(void)size;
-	return read_address(to, AF_INET6, value, err);
-}
-
 #define FIELD(name, read)                                                                          \
 	{                                                                                          \
 #name, read, offsetof(struct store_service, name),                                 \
@@ -207,8 +182,8 @@ static const struct field fields[] = {
 	FIELD(domain_xml, read_text),
 	FIELD(memory, read_memory),
 	FIELD(vcpus, read_vcpus),
-	FIELD(ipv4, read_ipv4),
-	FIELD(ipv6, read_ipv6),
+	FIELD(ipv4, definition_read_ipv4),
+	FIELD(ipv6, definition_read_ipv6),
 	FIELD(names, read_names),
 	FIELD(domain_name, read_domain_name),
 	FIELD(uuid, read_uuid),
@@ -226,9 +201,9 @@ static int parse_field(
 		int rc = fields[i].read((char *)def + fields[i].offset, fields[i].size, value, err);
 		return rc < 0 ? error_prefix(err, rc, "%s", key) : 0;
 	}
-	char known[512] = "";
+	char known[512] = "addresses";
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		strcat(known, i ? ", " : "");
+		strcat(known, ", ");
 		strcat(known, fields[i].key);
 	}
 	return error_set(err, -EINVAL, "'%.40s' is no key of a service: write %s", key, known);
@@ -240,11 +215,11 @@ int definition_change(const json_t *json, struct store_service *def, struct erro
 	json_t *value;
 	json_object_foreach((json_t *)(uintptr_t)json, key, value)
 	{
-		int rc = parse_field(key, value, def, err);
+		int rc = strcmp(key, "addresses") == 0 ? 0 : parse_field(key, value, def, err);
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	return definition_read_addresses(json, def, err);
 }
 
 int definition_parse(
@@ -318,64 +293,6 @@ int definition_check(struct daemon *daemon, const struct store_service *def, str
 	if (rc >= 0)
 		rc = needs_check(&daemon->registry, def->name, &policy->policy, err);
 	return rc < 0 ? rc : check_backend(daemon, def, &policy->policy, err);
-}
-
-/* --- addresses --- */
-
-/* An address outside the bridge's prefix has no way back from the guest. */
-static int check_reachable(const struct daemon *daemon, const struct ip_prefix *network,
-	const struct ip_address *address, struct error *err)
-{
-	char text[IP_ADDRESS_TEXT], prefix[IP_PREFIX_TEXT];
-	if (!daemon->link || !ip_address_is_set(address) || ip_prefix_contains(network, address))
-		return 0;
-	if (!ip_address_is_set(&network->address))
-		return error_set(err, -EINVAL,
-			"%s: guests have no IPv6 on this server: set network.address6",
-			ip_address_print(address, text));
-	return error_set(err, -EINVAL, "%s is not in the guests' network %s: take one that is",
-		ip_address_print(address, text), ip_prefix_print(network, prefix));
-}
-
-static int claim_one(struct addresses *addresses, struct ip_address *address, const char *name,
-	unsigned bit, unsigned *claimed, struct error *err)
-{
-	bool given = ip_address_is_set(address);
-	if (!given && !ip_address_is_set(&addresses->pool.address))
-		return 0;
-	int rc = given ? addresses_claim(addresses, address, name, err)
-		       : addresses_give(addresses, name, address, err);
-	if (rc >= 0)
-		*claimed |= bit;
-	return rc;
-}
-
-int definition_claim(
-	struct daemon *daemon, struct store_service *def, unsigned *claimed, struct error *err)
-{
-	const struct config *config = daemon->config;
-	*claimed = 0;
-	int rc = check_reachable(daemon, &config->network.address, &def->ipv4, err);
-	if (rc >= 0)
-		rc = check_reachable(daemon, &config->network.address6, &def->ipv6, err);
-	if (rc >= 0)
-		rc = claim_one(
-			&daemon->addresses, &def->ipv4, def->name, CLAIMED_IPV4, claimed, err);
-	if (rc >= 0)
-		rc = claim_one(
-			&daemon->addresses6, &def->ipv6, def->name, CLAIMED_IPV6, claimed, err);
-	return rc;
-}
-
-void definition_settle(
-	struct daemon *daemon, const struct store_service *def, unsigned claimed, bool stored)
-{
-	void (*settle)(struct addresses *, const struct ip_address *) =
-		stored ? addresses_keep : addresses_release;
-	if (claimed & CLAIMED_IPV4)
-		settle(&daemon->addresses, &def->ipv4);
-	if (claimed & CLAIMED_IPV6)
-		settle(&daemon->addresses6, &def->ipv6);
 }
 
 /* --- files --- */

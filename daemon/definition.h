@@ -22,9 +22,9 @@ int definition_change(const json_t *json, struct store_service *def, struct erro
 /* Whether this daemon can serve it: zone, policy, backend. */
 int definition_check(struct daemon *daemon, const struct store_service *def, struct error *err);
 
-/* Gives it the addresses that it lacks and claims those it has. `claimed` says which; it is set on
- * failure, too, and definition_settle() ends the claims: stored for ever, or taken back. */
-enum { CLAIMED_IPV4 = 1, CLAIMED_IPV6 = 2 };
+/* definition_addresses.c: gives it the first addresses that it lacks and claims those it has.
+ * `claimed` says which, a bit for each place of the list; it is set on failure, too, and
+ * definition_settle() ends the claims: stored for ever, or taken back. */
 int definition_claim(
 	struct daemon *daemon, struct store_service *def, unsigned *claimed, struct error *err);
 void definition_settle(
@@ -40,6 +40,12 @@ int definition_check_files(
  * What other names there are does not matter to a guest. */
 bool definition_boots_differently(const struct store_service *a, const struct store_service *b);
 bool definition_moved(const struct store_service *a, const struct store_service *b);
+
+/* The key `addresses`, which takes the place of all addresses of the families in it, and agrees with
+ * `ipv4` and `ipv6` where these are there; and whether each address is there once. -EINVAL. */
+int definition_read_addresses(const json_t *json, struct store_service *def, struct error *err);
+int definition_read_ipv4(void *to, size_t size, const json_t *value, struct error *err);
+int definition_read_ipv6(void *to, size_t size, const json_t *value, struct error *err);
 
 /* definition_domain.c: what it says of the guest's domain. Whether the backend takes it (-ENOTSUP),
  * and no other service has it (-EEXIST). */

@@ -23,5 +23,8 @@ bool definition_boots_differently(const struct store_service *a, const struct st
 
 bool definition_moved(const struct store_service *a, const struct store_service *b)
 {
-	return !ip_address_equal(&a->ipv4, &b->ipv4) || !ip_address_equal(&a->ipv6, &b->ipv6);
+	for (size_t i = 0; i < ADDRESSES_MAX; i++)
+		if (!ip_address_equal(&a->addresses[i], &b->addresses[i]))
+			return true;
+	return false;
 }

@@ -19,9 +19,7 @@ static struct service *find(const struct daemon *daemon, const struct ip_address
 		address->family == AF_INET ? &daemon->addresses : &daemon->addresses6, address);
 	struct service *service = name ? service_by_name(&daemon->registry, name) : NULL;
 	/* A name that has another address now keeps its earlier ones from others. */
-	bool its = service && (ip_address_equal(address, &service->def.ipv4) ||
-				      ip_address_equal(address, &service->def.ipv6));
-	return its ? service : NULL;
+	return service && ip_address_listed(service->def.addresses, address) ? service : NULL;
 }
 
 static bool is_ours(void *ctx, const struct ip_address *address)
@@ -202,11 +200,10 @@ int door_bell_create(struct daemon *daemon, struct error *err)
 
 void door_admit(struct daemon *daemon, const struct store_service *def)
 {
-	const struct ip_address *addresses[] = {&def->ipv4, &def->ipv6};
 	struct error err = ERROR_INIT;
-	for (size_t i = 0; daemon->doorbell && i < 2; i++)
-		if (ip_address_is_set(addresses[i]) &&
-			doorbell_admit(daemon->doorbell, addresses[i], &err) < 0)
+	for (size_t i = 0; daemon->doorbell && i < ADDRESSES_MAX; i++)
+		if (ip_address_is_set(&def->addresses[i]) &&
+			doorbell_admit(daemon->doorbell, &def->addresses[i], &err) < 0)
 			log_line(&daemon->log, LOG_WARNING,
 				(struct log_about){.service = def->name},
 				"packets do not wake it: %s", err.message);
@@ -216,8 +213,9 @@ void door_dismiss(struct daemon *daemon, const struct store_service *def)
 {
 	if (!daemon->doorbell)
 		return;
-	doorbell_dismiss(daemon->doorbell, &def->ipv4);
-	doorbell_dismiss(daemon->doorbell, &def->ipv6);
+	for (size_t i = 0; i < ADDRESSES_MAX; i++)
+		if (ip_address_is_set(&def->addresses[i]))
+			doorbell_dismiss(daemon->doorbell, &def->addresses[i]);
 }
 
 static bool is_known(void *ctx, const struct ip_address *address)
@@ -233,10 +231,9 @@ static void announce_resting(struct daemon *daemon)
 		const struct instance *instance = service ? service->instance : NULL;
 		if (!instance || instance->open)
 			continue;
-		const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
-		for (size_t i = 0; i < 2; i++)
-			if (ip_address_is_set(addresses[i]))
-				doorbell_announce(daemon->doorbell, addresses[i], NULL);
+		for (size_t i = 0; i < ADDRESSES_MAX; i++)
+			if (ip_address_is_set(&instance->addresses[i]))
+				doorbell_announce(daemon->doorbell, &instance->addresses[i], NULL);
 	}
 }
 
@@ -265,15 +262,14 @@ void door_open(struct service *service)
 	struct error err = ERROR_INIT;
 	struct instance *instance = service->instance;
 	struct daemon *daemon = service->daemon;
-	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
 	if (!daemon->doorbell || !instance->tap[0])
 		return;
 	instance->open = true;
 	if (instance_tap_use(service->backend->ops) == LINK_TAP_BY_NAME)
 		link_catch_up(daemon->link, instance->tap);
-	for (size_t i = 0; i < 2; i++)
-		if (ip_address_is_set(addresses[i]) &&
-			link_open(daemon->link, addresses[i], &err) < 0)
+	for (size_t i = 0; i < ADDRESSES_MAX; i++)
+		if (ip_address_is_set(&instance->addresses[i]) &&
+			link_open(daemon->link, &instance->addresses[i], &err) < 0)
 			log_line(&daemon->log, LOG_WARNING,
 				(struct log_about){.service = service->def.name}, "%s",
 				err.message);
@@ -285,10 +281,10 @@ void door_open(struct service *service)
 void door_announce(struct service *service)
 {
 	const struct instance *instance = service->instance;
-	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
-	for (size_t i = 0; instance->open && i < 2; i++)
-		if (ip_address_is_set(addresses[i]))
-			doorbell_announce(service->daemon->doorbell, addresses[i], &service->mac);
+	for (size_t i = 0; instance->open && i < ADDRESSES_MAX; i++)
+		if (ip_address_is_set(&instance->addresses[i]))
+			doorbell_announce(
+				service->daemon->doorbell, &instance->addresses[i], &service->mac);
 }
 
 void door_close(struct service *service)
@@ -299,15 +295,14 @@ void door_close(struct service *service)
 	if (!instance->open)
 		return;
 	instance->open = false;
-	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
-	for (size_t i = 0; i < 2; i++) {
-		if (!ip_address_is_set(addresses[i]))
+	for (size_t i = 0; i < ADDRESSES_MAX; i++) {
+		if (!ip_address_is_set(&instance->addresses[i]))
 			continue;
-		if (link_close(daemon->link, addresses[i], &err) < 0)
+		if (link_close(daemon->link, &instance->addresses[i], &err) < 0)
 			log_line(&daemon->log, LOG_WARNING,
 				(struct log_about){.service = service->def.name},
 				"its route stays: %s", err.message);
-		doorbell_announce(daemon->doorbell, addresses[i], NULL);
+		doorbell_announce(daemon->doorbell, &instance->addresses[i], NULL);
 	}
 }
 
@@ -315,12 +310,11 @@ void door_confirm(struct service *service)
 {
 	const struct instance *instance = service->instance;
 	struct doorbell *doorbell = service->daemon->doorbell;
-	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
 	if (!doorbell || !instance->tap[0] || instance->open)
 		return;
-	for (size_t i = 0; i < 2; i++)
-		if (ip_address_is_set(addresses[i]))
-			doorbell_announce(doorbell, addresses[i], NULL);
+	for (size_t i = 0; i < ADDRESSES_MAX; i++)
+		if (ip_address_is_set(&instance->addresses[i]))
+			doorbell_announce(doorbell, &instance->addresses[i], NULL);
 }
 
 void door_refuse(struct service *service)

@@ -47,11 +47,11 @@ bool idle_is_connected(const struct service *service)
 {
 	struct conntrack *conntrack = &service->daemon->conntrack;
 	const struct instance *instance = service->instance;
-	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
 	uint64_t now = clock_monotonic();
 	conntrack_knows(conntrack, now > READ_AGO ? now - READ_AGO : 0); /* for the next one */
-	for (size_t i = 0; i < 2; i++)
-		if (ip_address_is_set(addresses[i]) && conntrack_count(conntrack, addresses[i]) > 0)
+	for (size_t i = 0; i < ADDRESSES_MAX; i++)
+		if (ip_address_is_set(&instance->addresses[i]) &&
+			conntrack_count(conntrack, &instance->addresses[i]) > 0)
 			return true;
 	return false;
 }

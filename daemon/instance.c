@@ -35,8 +35,7 @@ static struct instance *new_instance(struct service *service, uint32_t generatio
 		return NULL;
 	instance->id = (struct instance_id){service->def.id, generation};
 	instance->tap_fd = instance->usage = -1;
-	instance->ipv4 = service->def.ipv4;
-	instance->ipv6 = service->def.ipv6;
+	memcpy(instance->addresses, service->def.addresses, sizeof(instance->addresses));
 	return instance;
 }
 
@@ -124,11 +123,19 @@ void instance_destroy(struct service *service, struct instance *instance)
 	instance_forget(instance);
 }
 
+static void unwatch_link(struct instance *instance)
+{
+	for (size_t i = 0; i < ADDRESSES_MAX; i++) {
+		readiness_cancel(instance->readiness[i]);
+		instance->readiness[i] = NULL;
+	}
+}
+
 void instance_forget(struct instance *instance)
 {
 	if (!instance)
 		return;
-	readiness_cancel(instance->readiness);
+	unwatch_link(instance);
 	timer_cancel(&instance->delay);
 	timer_cancel(&instance->limit);
 	timer_cancel(&instance->grace);
@@ -148,8 +155,8 @@ static void finish_tap(struct service *service)
 	struct error err = ERROR_INIT;
 	if (instance->tap_fd < 0)
 		return;
-	const struct ip_address addresses[] = {instance->ipv4, instance->ipv6};
-	if (link_tap_narrow(instance->tap_fd, &service->mac, addresses, 2, &err) < 0)
+	if (link_tap_narrow(
+		    instance->tap_fd, &service->mac, instance->addresses, ADDRESSES_MAX, &err) < 0)
 		log_line(&service->daemon->log, LOG_WARNING,
 			(struct log_about){.service = service->def.name}, "%s", err.message);
 	close(instance->tap_fd);
@@ -185,10 +192,9 @@ int instance_link_up(struct service *service, struct error *err)
 	if (instance_tap_use(service->backend->ops) != LINK_TAP_BY_NAME)
 		link_place(link, instance->tap, &service->mac, NULL);
 	int rc = 0;
-	if (ip_address_is_set(&instance->ipv4))
-		rc = link_prepare(link, &instance->ipv4, &service->mac, err);
-	if (rc >= 0 && ip_address_is_set(&instance->ipv6))
-		rc = link_prepare(link, &instance->ipv6, &service->mac, err);
+	for (size_t i = 0; rc >= 0 && i < ADDRESSES_MAX; i++)
+		if (ip_address_is_set(&instance->addresses[i]))
+			rc = link_prepare(link, &instance->addresses[i], &service->mac, err);
 	return rc;
 }
 
@@ -201,9 +207,9 @@ void instance_link_down(struct service *service)
 	door_close(service);
 	instance->linked = false;
 	struct error err = ERROR_INIT;
-	const struct ip_address *addresses[] = {&instance->ipv4, &instance->ipv6};
-	for (size_t i = 0; i < 2; i++)
-		if (ip_address_is_set(addresses[i]) && link_down(link, addresses[i], &err) < 0)
+	for (size_t i = 0; i < ADDRESSES_MAX; i++)
+		if (ip_address_is_set(&instance->addresses[i]) &&
+			link_down(link, &instance->addresses[i], &err) < 0)
 			log_line(&service->daemon->log, LOG_WARNING,
 				(struct log_about){.service = service->def.name},
 				"its neighbour entry stays: %s", err.message);
@@ -266,18 +272,26 @@ static int watch_frame(struct service *service, struct error *err)
 	if (!instance->tap[0])
 		return error_set(err, -ENOTSUP, "ready = frame needs a network (network.enabled)");
 	return readiness_first_frame(&service->daemon->loop, instance->tap, &service->mac, on_ready,
-		service, &instance->readiness, err);
+		service, &instance->readiness[0], err);
 }
 
+/* At whichever of its addresses it serves first. */
 static int watch_tcp(struct service *service, struct error *err)
 {
 	struct instance *instance = service->instance;
-	const struct ip_address *address =
-		ip_address_is_set(&instance->ipv4) ? &instance->ipv4 : &instance->ipv6;
 	/* The door is closed, and this probe goes by the bridge. */
 	const char *device = service->daemon->link ? service->daemon->config->network.bridge : NULL;
-	return readiness_tcp(&service->daemon->loop, device, address,
-		service->policy->policy.ready_port, on_ready, service, &instance->readiness, err);
+	int rc = 0;
+	bool any = false;
+	for (size_t i = 0; rc >= 0 && i < ADDRESSES_MAX; i++) {
+		if (!ip_address_is_set(&instance->addresses[i]))
+			continue;
+		any = true;
+		rc = readiness_tcp(&service->daemon->loop, device, &instance->addresses[i],
+			service->policy->policy.ready_port, on_ready, service,
+			&instance->readiness[i], err);
+	}
+	return any ? rc : error_set(err, -EINVAL, "ready = tcp needs an address of the guest");
 }
 
 static int watch_delay(struct service *service, struct error *err)
@@ -308,8 +322,7 @@ int instance_watch(struct service *service, struct error *err)
 void instance_unwatch(struct service *service)
 {
 	struct instance *instance = service->instance;
-	readiness_cancel(instance->readiness);
-	instance->readiness = NULL;
+	unwatch_link(instance);
 	timer_cancel(&instance->delay);
 	timer_cancel(&instance->limit);
 }

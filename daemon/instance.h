@@ -29,7 +29,12 @@ struct instance {
 	struct instance_id id;
 	char tap[IFNAMSIZ]; /* "" for none */
 	int tap_fd;         /* until its start has settled; -1 */
-	struct ip_address ipv4, ipv6;
+	union {             /* base/address.h */
+		struct ip_address addresses[ADDRESSES_MAX];
+		struct {
+			struct ip_address ipv4, ipv6; /* the first of each family */
+		};
+	};
 	uint64_t started_at;     /* real time */
 	bool linked;             /* its neighbour entry is there */
 	bool open;               /* its route is there: packets do not ring (door.h) */
@@ -37,7 +42,7 @@ struct instance {
 	bool found_booting;      /* in the midst of its start */
 	bool outdated;           /* it was started from a definition that has changed since */
 	enum policy_ready ready; /* how it is watched for; the policy may change meanwhile */
-	struct readiness *readiness;
+	struct readiness *readiness[ADDRESSES_MAX];
 	struct timer *delay; /* policy ready = delay */
 	struct timer *limit; /* readiness has a limit */
 	struct timer *grace; /* so has a shutdown */

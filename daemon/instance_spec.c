@@ -1,40 +1,51 @@
 /* SPDX-License-Identifier: ISC */
 /* What a backend is told to start: a service's definition, and what its instance has. */
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
 
-/* Values of the service, as its command line has them. */
+/* Values of the service, as its command line has them; "" for what it has not. */
+struct family {
+	unsigned count;
+	char plain[ADDRESSES_OF_FAMILY][IP_ADDRESS_TEXT];
+	char prefix[ADDRESSES_OF_FAMILY][IP_PREFIX_TEXT];
+	char gateway[IP_ADDRESS_TEXT];
+};
+
 struct values {
-	char ipv4[IP_ADDRESS_TEXT], ipv4_prefix[IP_PREFIX_TEXT], ipv4_gateway[IP_ADDRESS_TEXT];
-	char ipv6[IP_ADDRESS_TEXT], ipv6_prefix[IP_PREFIX_TEXT], ipv6_gateway[IP_ADDRESS_TEXT];
+	struct family ipv4, ipv6;
 	char mac[MAC_ADDRESS_TEXT];
 };
 
-static void describe_address(const struct ip_address *address, const struct ip_prefix *network,
-	char plain[IP_ADDRESS_TEXT], char text[IP_PREFIX_TEXT], char gateway[IP_ADDRESS_TEXT])
+static void describe_address(
+	const struct ip_address *address, const struct ip_prefix *network, struct family *out)
 {
 	struct ip_prefix prefix = {*address, (uint8_t)(ip_address_size(address) * 8)};
-	plain[0] = text[0] = gateway[0] = '\0';
-	if (!ip_address_is_set(address))
+	if (out->count == ADDRESSES_OF_FAMILY)
 		return;
 	if (ip_prefix_contains(network, address))
 		prefix.length = network->length;
-	ip_address_print(address, plain);
-	ip_prefix_print(&prefix, text);
-	ip_address_print(&network->address, gateway);
+	ip_address_print(address, out->plain[out->count]);
+	ip_prefix_print(&prefix, out->prefix[out->count]);
+	ip_address_print(&network->address, out->gateway);
+	out->count++;
 }
 
 static void describe(
 	const struct service *service, const struct instance *instance, struct values *values)
 {
 	const struct config *config = service->daemon->config;
-	describe_address(&instance->ipv4, &config->network.address, values->ipv4,
-		values->ipv4_prefix, values->ipv4_gateway);
-	describe_address(&instance->ipv6, &config->network.address6, values->ipv6,
-		values->ipv6_prefix, values->ipv6_gateway);
+	*values = (struct values){0};
+	for (size_t i = 0; i < ADDRESSES_MAX; i++) {
+		const struct ip_address *address = &instance->addresses[i];
+		if (address->family == AF_INET)
+			describe_address(address, &config->network.address, &values->ipv4);
+		else if (address->family == AF_INET6)
+			describe_address(address, &config->network.address6, &values->ipv6);
+	}
 	mac_address_print(&service->mac, values->mac);
 }
 
@@ -45,41 +56,77 @@ static size_t add(
 	return length > 0 && (size_t)length < size - at ? at + (size_t)length : at;
 }
 
+static size_t add_family(
+	char *text, size_t size, size_t at, const char *number, const struct family *family)
+{
+	for (unsigned i = 0; i < family->count; i++)
+		at = add(text, size, at, "ip%s=%s ", number, family->prefix[i]);
+	return family->count > 0 ? add(text, size, at, "gw%s=%s ", number, family->gateway) : at;
+}
+
 /* Our words, and then the user's. */
 static void our_line(const struct store_service *def, const char *name, const struct values *values,
 	char *text, size_t size)
 {
 	size_t at = 0;
 	text[0] = '\0';
-	if (values->ipv4[0])
-		at = add(text, size, at, "ip=%s gw=%s ", values->ipv4_prefix, values->ipv4_gateway);
-	if (values->ipv6[0])
-		at = add(text, size, at, "ip6=%s gw6=%s ", values->ipv6_prefix,
-			values->ipv6_gateway);
+	at = add_family(text, size, at, "", &values->ipv4);
+	at = add_family(text, size, at, "6", &values->ipv6);
 	at = add(text, size, at, "name=%s%s", name, "");
 	if (def->cmdline && def->cmdline[0])
 		add(text, size, at, " %s%s", def->cmdline, "");
+}
+
+/* The value whose key goes on like this behind "{ipv4" or "{ipv6": }, _prefix} or _gateway}, and for an
+ * address after the first _2}, _2_prefix} and so on. NULL: it is no key. */
+static const char *family_value(const struct family *family, const char *at, const char **end)
+{
+	unsigned place = 0;
+	if (at[0] == '_' && at[1] >= '2' && at[1] <= '0' + ADDRESSES_OF_FAMILY) {
+		place = (unsigned)(at[1] - '1');
+		at += 2;
+	}
+	const struct {
+		const char *rest, *value;
+	} keys[] = {{"}", family->plain[place]}, {"_prefix}", family->prefix[place]},
+		{"_gateway}", place == 0 ? family->gateway : NULL}};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		*end = at + strlen(keys[i].rest);
+		if (strncmp(at, keys[i].rest, strlen(keys[i].rest)) == 0)
+			return keys[i].value;
+	}
+	return NULL;
+}
+
+/* The value that a key stands for at `from`, and where the key ends; NULL: there is none. */
+static const char *value_at(
+	const char *name, const struct values *values, const char *from, const char **end)
+{
+	const struct {
+		const char *key, *value;
+		const struct family *family;
+	} keys[] = {{"{name}", name, NULL}, {"{mac}", values->mac, NULL},
+		{"{ipv4", NULL, &values->ipv4}, {"{ipv6", NULL, &values->ipv6}};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		*end = from + strlen(keys[i].key);
+		if (strncmp(from, keys[i].key, strlen(keys[i].key)) == 0)
+			return keys[i].family ? family_value(keys[i].family, *end, end)
+					      : keys[i].value;
+	}
+	return NULL;
 }
 
 /* The user's own, with our values where it names them; other braces are its own (rumprun's JSON). */
 static void own_line(const struct store_service *def, const char *name, const struct values *values,
 	char *text, size_t size)
 {
-	const struct {
-		const char *key, *value;
-	} keys[] = {{"{name}", name}, {"{mac}", values->mac}, {"{ipv4}", values->ipv4},
-		{"{ipv4_prefix}", values->ipv4_prefix}, {"{ipv4_gateway}", values->ipv4_gateway},
-		{"{ipv6}", values->ipv6}, {"{ipv6_prefix}", values->ipv6_prefix},
-		{"{ipv6_gateway}", values->ipv6_gateway}};
 	size_t at = 0;
 	text[0] = '\0';
-	for (const char *from = def->kernel_line; *from && at + 1 < size;) {
-		size_t i = 0, count = sizeof(keys) / sizeof(keys[0]);
-		while (i < count && strncmp(from, keys[i].key, strlen(keys[i].key)) != 0)
-			i++;
-		if (i < count) {
-			at = add(text, size, at, "%s%s", keys[i].value, "");
-			from += strlen(keys[i].key);
+	for (const char *from = def->kernel_line, *end; *from && at + 1 < size;) {
+		const char *value = value_at(name, values, from, &end);
+		if (value) {
+			at = add(text, size, at, "%s%s", value, "");
+			from = end;
 		} else {
 			text[at++] = *from++;
 			text[at] = '\0';

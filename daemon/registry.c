@@ -23,11 +23,11 @@ static void publish(struct service *service)
 	const struct store_service *def = &service->def;
 	struct dns_server *dns = service->daemon->dns;
 	const uint32_t ttl = (uint32_t)(service->policy->policy.ttl / NS_PER_S);
-	const struct ip_address addresses[] = {def->ipv4, def->ipv6};
 	const struct service *first = service->first;
-	int rc = first == service
-			 ? dns_put_service(dns, def->id, def->name, addresses, 2, ttl, &err)
-			 : dns_put_instance(dns, def->id, first->def.id, addresses, 2, ttl, &err);
+	int rc = first == service ? dns_put_service(dns, def->id, def->name, def->addresses,
+					    ADDRESSES_MAX, ttl, &err)
+				  : dns_put_instance(dns, def->id, first->def.id, def->addresses,
+					    ADDRESSES_MAX, ttl, &err);
 	if (rc < 0)
 		log_line(&service->daemon->log, LOG_ERROR,
 			(struct log_about){.service = service->def.name},

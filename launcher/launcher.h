@@ -96,7 +96,7 @@ struct guest_spec {
 	const char *ready_key; /* LAUNCHER_CAN_KEY: READY when it is there; NULL: nobody asks */
 	struct guest_domain domain;
 	struct mac_address mac;
-	struct ip_address ipv4, ipv6;
+	struct ip_address ipv4, ipv6; /* the first of each family; cmdline has all */
 };
 
 enum launcher_start { LAUNCHER_START_RUNNING, LAUNCHER_START_PAUSED };

@@ -121,8 +121,8 @@ static int add_policy(struct rehearsal *rehearsal, const json_t *json, struct er
 /* Of all that the API says of a service, what defines it. */
 static json_t *definition_of(const json_t *service)
 {
-	static const char *const keys[] = {
-		"policy", "names", "image", "initrd", "cmdline", "memory", "vcpus", "ipv4", "ipv6"};
+	static const char *const keys[] = {"policy", "names", "image", "initrd", "cmdline",
+		"memory", "vcpus", "ipv4", "ipv6", "addresses"};
 	json_t *definition = json_object();
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		json_t *value = json_object_get(service, keys[i]);

@@ -206,7 +206,7 @@ static int read_service(
 /* What the daemon fills in where the file says nothing. */
 static bool is_given_by_daemon(const char *member, const struct wanted *wanted)
 {
-	static const char *const given[] = {"backend", "ipv4", "ipv6", "memory", "vcpus", NULL};
+	static const char *const given[] = {"backend", "addresses", "memory", "vcpus", NULL};
 	for (size_t i = 0; given[i]; i++)
 		if (strcmp(member, given[i]) == 0)
 			return true;
@@ -237,12 +237,40 @@ static bool same_names(const json_t *found, const json_t *want)
 	return json_array_size(found) == json_array_size(want);
 }
 
+/* Those with a colon, or those without. */
+static json_t *addresses_of(const json_t *list, bool six)
+{
+	json_t *of_family = json_array(), *value;
+	size_t i;
+	json_array_foreach(list, i, value)
+	{
+		const char *text = json_string_value(value);
+		if (text && (strchr(text, ':') != NULL) == six)
+			json_array_append(of_family, value);
+	}
+	return of_family;
+}
+
+/* Of the families that are wanted; the others are the daemon's to give. */
+static bool same_addresses(const json_t *found, const json_t *want)
+{
+	bool same = true;
+	for (int six = 0; six < 2; six++) {
+		CLEANUP(json_decref) json_t *has = addresses_of(found, six);
+		CLEANUP(json_decref) json_t *wanted = addresses_of(want, six);
+		same &= json_array_size(wanted) == 0 || json_equal(has, wanted);
+	}
+	return same;
+}
+
 static bool same_member(const char *member, const json_t *found, const json_t *want)
 {
 	if (!want && strcmp(member, "policy") == 0)
 		return same_value(json_string_value(found), "default");
 	if (strcmp(member, "names") == 0)
 		return same_names(found, want);
+	if (strcmp(member, "addresses") == 0)
+		return same_addresses(found, want);
 	if (json_is_string(found) && json_is_string(want) && strcmp(member, "memory") == 0)
 		return same_value(json_string_value(found), json_string_value(want));
 	return json_equal(found, want) || (!found && !want);

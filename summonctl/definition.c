@@ -13,7 +13,7 @@
 
 #define XML_MAX (1u << 20)
 
-enum form { TEXT, IMAGE, EXISTING, CONTENT, SIZE, NUMBER, IPV4, IPV6, DISKS, NAMES };
+enum form { TEXT, IMAGE, EXISTING, CONTENT, SIZE, NUMBER, ADDRESS, ADDRESS6, DISKS, NAMES };
 
 static const struct {
 	const char *option, *member;
@@ -24,8 +24,8 @@ static const struct {
 	{"cmdline", "cmdline", TEXT},
 	{"memory", "memory", SIZE},
 	{"vcpus", "vcpus", NUMBER},
-	{"address", "ipv4", IPV4},
-	{"address6", "ipv6", IPV6},
+	{"address", "addresses", ADDRESS},
+	{"address6", "addresses", ADDRESS6},
 	{"backend", "backend", TEXT},
 	{"policy", "policy", TEXT},
 	{"xml", "domain_xml", CONTENT},
@@ -44,11 +44,16 @@ const char *definition_member(size_t i)
 	return i < MEMBER_COUNT ? members[i].member : NULL;
 }
 
+static bool is_list(enum form form)
+{
+	return form == NAMES || form == ADDRESS || form == ADDRESS6;
+}
+
 bool definition_takes_list(const char *option)
 {
 	for (size_t i = 0; i < MEMBER_COUNT; i++)
 		if (strcmp(members[i].option, option) == 0)
-			return members[i].form == NAMES;
+			return is_list(members[i].form);
 	return false;
 }
 
@@ -86,16 +91,17 @@ static int read_content(const char *folder, const char *value, json_t **out, str
 	return 0;
 }
 
-static int make_address(const char *value, int family, json_t **out, struct error *err)
+/* As the daemon writes it. */
+static int make_address(enum form form, const char *value, json_t **out, struct error *err)
 {
 	struct ip_address address;
+	char text[IP_ADDRESS_TEXT];
 	int rc = ip_address_parse(value, &address, err);
 	if (rc < 0)
 		return rc;
-	if (address.family != family)
-		return error_set(err, -EINVAL, "'%s' is not an %s address", value,
-			family == AF_INET ? "IPv4" : "IPv6");
-	*out = json_string(value);
+	if (form == ADDRESS6 && address.family != AF_INET6)
+		return error_set(err, -EINVAL, "'%s' is not an IPv6 address", value);
+	*out = json_string(ip_address_print(&address, text));
 	return 0;
 }
 
@@ -125,7 +131,8 @@ static int make_disks(const char *folder, const char *value, json_t **out, struc
 }
 
 /* Adds to those that were given before. */
-static int add_names(json_t *definition, const char *member, const char *value, struct error *err)
+static int add_words(json_t *definition, const char *member, enum form form, const char *value,
+	struct error *err)
 {
 	CLEANUP(free) char *words = strdup(value);
 	json_t *list = json_object_get(definition, member);
@@ -137,10 +144,15 @@ static int add_names(json_t *definition, const char *member, const char *value, 
 		json_object_set_new(definition, member, list);
 	}
 	for (char *word = strtok_r(words, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
-		json_t *name = json_string(word);
-		if (!name)
+		json_t *made = NULL;
+		int rc = form == NAMES ? 0 : make_address(form, word, &made, err);
+		if (rc < 0)
+			return rc;
+		if (form == NAMES)
+			made = json_string(word);
+		if (!made)
 			return error_set(err, -EINVAL, "is not UTF-8");
-		json_array_append_new(list, name);
+		json_array_append_new(list, made);
 	}
 	return 0;
 }
@@ -171,13 +183,11 @@ static int make_value(
 		rc = number_parse(value, 1, 64, &number, err);
 		*out = rc == 0 ? json_integer((json_int_t)number) : NULL;
 		return rc;
-	case IPV4:
-		return make_address(value, AF_INET, out, err);
-	case IPV6:
-		return make_address(value, AF_INET6, out, err);
 	case DISKS:
 		return make_disks(folder, value, out, err);
-	case NAMES: /* add_names() */
+	case ADDRESS: /* add_words() */
+	case ADDRESS6:
+	case NAMES:
 		break;
 	}
 	return -EINVAL;
@@ -189,8 +199,9 @@ int definition_set(json_t *definition, const char *option, const char *value, co
 	for (size_t i = 0; i < MEMBER_COUNT; i++) {
 		if (strcmp(members[i].option, option) != 0)
 			continue;
-		if (members[i].form == NAMES)
-			return add_names(definition, members[i].member, value, err);
+		if (is_list(members[i].form))
+			return add_words(
+				definition, members[i].member, members[i].form, value, err);
 		json_t *made = NULL;
 		int rc = make_value(members[i].form, value, folder, &made, err);
 		if (rc < 0) {

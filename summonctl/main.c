@@ -19,8 +19,11 @@ static const struct command_option add_options[] = {
 	{"cmdline", 0, "WORDS", "words for the guest's command line"},
 	{"memory", 0, "SIZE", "as in 64MiB"},
 	{"vcpus", 0, "NUMBER", "processors"},
-	{"address", 0, "IP", "its IPv4 address; else one of the pool is given"},
-	{"address6", 0, "IP", "its IPv6 address"},
+	{"address", 0, "IP",
+		"an address of it, IPv4 or IPv6, up to four of each; again for each; "
+		"else one of the pool is given",
+		.many = true},
+	{"address6", 0, "IP", "an IPv6 address of it; again for each", .many = true},
 	{"backend", 0, "NAME", "what runs it: libvirt, sim ..."},
 	{"policy", 0, "NAME", "when it is woken and retired"},
 	{"xml", 0, "FILE", "a libvirt domain of your own"},

@@ -63,17 +63,46 @@ static int add_policy(json_t *scene, const struct config_node *node, const char 
 	return EXIT_OK;
 }
 
+static bool has_family(const json_t *list, bool six)
+{
+	size_t i;
+	json_t *value;
+	json_array_foreach(list, i,
+		value) if ((strchr(json_string_value(value), ':') != NULL) == six) return true;
+	return false;
+}
+
+/* Of each family that the definition says nothing of. */
+static void keep_addresses(const json_t *before, json_t *definition)
+{
+	json_t *list = json_object_get(definition, "addresses"), *value;
+	const bool said[] = {has_family(list, false), has_family(list, true)};
+	size_t i;
+	json_array_foreach(json_object_get(before, "addresses"), i, value)
+	{
+		const char *text = json_string_value(value);
+		if (!text || said[strchr(text, ':') != NULL])
+			continue;
+		if (!list) {
+			list = json_array();
+			json_object_set_new(definition, "addresses", list);
+		}
+		json_array_append(list, value);
+	}
+}
+
 /* As `apply` would leave it: what the file does not say is the default, but for what the daemon gives
  * on its own account. */
 static void put_service(json_t *list, const char *name, json_t *definition)
 {
-	static const char *const kept[] = {"ipv4", "ipv6", "memory", "pinned"};
+	static const char *const kept[] = {"memory", "pinned"};
 	const json_t *before = json_array_get(list, find(list, name));
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
 		json_t *value = json_object_get(before, kept[i]);
 		if (value && !json_object_get(definition, kept[i]))
 			json_object_set(definition, kept[i], value);
 	}
+	keep_addresses(before, definition);
 	json_object_set_new(definition, "name", json_string(name));
 	replace(list, definition);
 }

@@ -66,9 +66,12 @@ int run_add(struct context *context, const struct arguments *arguments)
 	}
 	if (print_json(context, answer))
 		return EXIT_OK;
-	const char *ipv4 = text_of(answer, "ipv4"), *ipv6 = text_of(answer, "ipv6");
-	printf("%s %s at %s%s%s\n", status == 201 ? "added" : "changed", text_of(answer, "name"),
-		ipv4, *ipv4 && *ipv6 ? ", " : "", ipv6);
+	printf("%s %s", status == 201 ? "added" : "changed", text_of(answer, "name"));
+	size_t i;
+	const json_t *address;
+	json_array_foreach(json_object_get(answer, "addresses"), i, address)
+		printf("%s%s", i ? ", " : " at ", json_string_value(address));
+	putchar('\n');
 	return EXIT_OK;
 }
 
@@ -89,14 +92,33 @@ int run_set(struct context *context, const struct arguments *arguments)
 
 /* --- list, show --- */
 
+/* The first, and how many more there are of that family. */
+static const char *print_address(const json_t *service, char text[64])
+{
+	const char *ipv4 = text_of(service, "ipv4");
+	const char *first = *ipv4 ? ipv4 : text_of(service, "ipv6");
+	size_t more = 0, i;
+	const json_t *address;
+	json_array_foreach(json_object_get(service, "addresses"), i, address)
+	{
+		const char *other = json_string_value(address);
+		more += other && !strchr(other, ':') == !strchr(first, ':') &&
+			strcmp(other, first) != 0;
+	}
+	if (more > 0)
+		snprintf(text, 64, "%s +%zu", first, more);
+	else
+		snprintf(text, 64, "%s", first);
+	return text;
+}
+
 static void add_service(struct table *table, const char *name, const json_t *service)
 {
-	char age[WHEN_TEXT], state[64];
-	const char *ipv4 = text_of(service, "ipv4");
+	char age[WHEN_TEXT], state[64], address[64];
 	snprintf(state, sizeof(state), "%s%s", text_of(service, "state"),
 		json_is_true(json_object_get(service, "pinned")) ? ", pinned" : "");
 	table_row(table, name, state, print_age(text_of(service, "since"), age),
-		*ipv4 ? ipv4 : text_of(service, "ipv6"), text_of(service, "backend"),
+		print_address(service, address), text_of(service, "backend"),
 		text_of(service, "policy"));
 }
 

@@ -39,7 +39,7 @@ class State:
     def put_service(self, name, definition):
         for key in definition:
             if key not in ("backend", "policy", "image", "initrd", "cmdline", "memory", "vcpus",
-                           "ipv4", "ipv6", "domain_xml", "kernel_line", "names", "domain_name",
+                           "ipv4", "ipv6", "addresses", "domain_xml", "kernel_line", "names", "domain_name",
                            "uuid", "nics", "disks", "rumprun_config"):
                 raise Failure(400, f"{key}: unknown member")
         if definition.get("policy", "default") not in self.policies:
@@ -49,7 +49,9 @@ class State:
         self.services[name] = {
             "name": name, "id": number, "mac": "02:00:00:00:00:01", "state": "asleep",
             "pinned": False, "since": "2026-01-01T12:00:00.000Z", "failures": 0, "waiters": 0,
-            "memory": "32MiB", "vcpus": 1, "backend": "sim", "policy": "default", "ipv4": f"10.77.0.{number + 1}", **definition}
+            "memory": "32MiB", "vcpus": 1, "backend": "sim", "policy": "default", "addresses": [f"10.77.0.{number + 1}"], **definition}
+        for address in reversed(self.services[name]["addresses"]):
+            self.services[name]["ipv6" if ":" in address else "ipv4"] = address
         return (201 if new else 200), self.services[name]
 
     def put_site(self, name, content):

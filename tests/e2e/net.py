@@ -242,10 +242,9 @@ def live(ready, service, prefixes, gateways, say):
         ip("link", "set", "lo", "up")
         ip("link", "set", "eth0", "address", service["mac"])
         listen_on = []
-        for key, prefix in zip(("ipv4", "ipv6"), prefixes):
-            if key in service:
-                ip("addr", "add", service[key] + prefix, "dev", "eth0", *nodad(service[key]))
-                listen_on.append(service[key])
+        for address in service["addresses"]:
+            ip("addr", "add", address + prefixes[":" in address], "dev", "eth0", *nodad(address))
+            listen_on.append(address)
         ip("link", "set", "eth0", "up")
         for key, gateway in zip(("ipv4", "ipv6"), gateways):
             if key in service:

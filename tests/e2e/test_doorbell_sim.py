@@ -83,6 +83,21 @@ def test_all_clients_connect_at_the_first_syn(summond, places, guests, key):
     assert len(summond.summons(NAME)) == 1
 
 
+def test_clients_of_several_addresses_wait_at_one_door(summond, places, guests):
+    several = ["10.77.3.1", "10.77.3.2", "10.77.3.3", "fd77::3:1", "fd77::3:2"]
+    summond.policy("ring", ready="frame", ready_timeout="60s")
+    summond.add(NAME, policy="ring", addresses=several)
+    clients = [place.start("tcp", address, 80)
+               for place, address in zip([*places.values(), *places.values()], several)]
+    wait_for(lambda: door(summond)["waiting"] == 5, "all of them to wait")
+    guests.append(adopt_sim_guest(summond, NAME))
+    answers = [finish(client) for client in clients]
+    assert [answer["body"] for answer in answers] == ["hello from a guest\n"] * 5
+    assert sum(answer["retransmissions"] for answer in answers) <= door(summond)["repeated"]
+    assert door(summond)["replayed"] == 5
+    assert len(summond.summons(NAME)) == 1
+
+
 @pytest.mark.parametrize("key", ["ipv4", "ipv6"])
 def test_another_guest_is_a_client(summond, guests, key):
     serve(summond, OTHER)

@@ -75,7 +75,7 @@ def test_every_key_has_its_place(summond, kernel, tmp_path):
         "script=vif-bridge", f"disk={disk}@xvda", f"rumprun_config={rump}"))
     assert found["service"] == NAME
     assert found["definition"] == {
-        "ipv4": ADDRESS, "backend": "libxl", "policy": f"jitsu-{NAME}", "image": str(kernel),
+        "addresses": [ADDRESS], "backend": "libxl", "policy": f"jitsu-{NAME}", "image": str(kernel),
         "kernel_line": "--ipv4=10.77.0.5/24 -l *:debug", "memory": "64000KiB",
         "nics": "br0@vif-bridge br1@vif-bridge", "disks": f"{disk}@xvda",
         "names": ["alias.example.test", "third.example.test"], "domain_name": "www", "uuid": uuid,
