@@ -126,8 +126,7 @@ static void begin(const struct registry *registry, const struct store_service *f
 	if (!known)
 		return;
 	further->id = known->def.id;
-	further->ipv4 = known->def.ipv4;
-	further->ipv6 = known->def.ipv6;
+	memcpy(further->addresses, known->def.addresses, sizeof(further->addresses));
 }
 
 static void find_surplus(
@@ -192,8 +191,7 @@ static int derive(
 	copy.names = NULL;
 	strcpy(copy.name, further->name);
 	copy.id = further->id;
-	copy.ipv4 = further->ipv4;
-	copy.ipv6 = further->ipv6;
+	memcpy(copy.addresses, further->addresses, sizeof(copy.addresses));
 	copy.pinned = false;
 	copy.pinned_until = 0;
 	*further = copy;
