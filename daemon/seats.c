@@ -256,7 +256,8 @@ bool seats_admit(struct service *machine, const struct ip_address *client, struc
 	struct seat seats[POLICY_INSTANCES_MAX];
 	struct tenant *tenant = &machine->tenant;
 	const unsigned index = family_number(machine->def.name) - 1;
-	*given = (struct seat_given){.machine = machine, .client = instances_client(client)};
+	*given = (struct seat_given){
+		.machine = machine, .client = instances_client(client), .direct = true};
 	if (!is_per_client(machine))
 		return true;
 	const unsigned count = read_seats(machine->first, seats);
@@ -280,7 +281,7 @@ void seats_take(const struct seat_given *given)
 	if (!given->takes)
 		return;
 	tenant->client = given->client;
-	tenant->direct = false;
+	tenant->direct = given->direct;
 	tenant->used_at = clock_monotonic();
 	log_line(&machine->daemon->log, LOG_INFO, (struct log_about){.service = machine->def.name},
 		"is %s's", ip_address_print(&tenant->client, text));

@@ -31,8 +31,9 @@ struct tenant {
 struct seat_given {
 	struct service *machine;
 	struct ip_address client;
-	bool takes; /* it is not the client's yet: seats_take() once that is let in */
-	bool anew;  /* what another client left there at rest is to be ended */
+	bool takes;  /* it is not the client's yet: seats_take() once that is let in */
+	bool anew;   /* what another client left there at rest is to be ended */
+	bool direct; /* it came with a packet of its own */
 };
 
 /* For a query to a service that has `instances` other than one. False where all are others'. */

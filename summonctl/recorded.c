@@ -75,9 +75,11 @@ int recorded_trace(const json_t *summons, FILE *file)
 	fputs("time,event,name,source\n", file);
 	for (size_t i = 0; i < count; i++) {
 		char event[32], source[64];
+		/* Which of several machines it was is for the rehearsal to find out. */
+		const char *service = text_of(sorted[i], "service");
 		if (read_cause(text_of(sorted[i], "cause"), event, source))
-			fprintf(file, "%s,%s,%s,%s\n", text_of(sorted[i], "started"), event,
-				text_of(sorted[i], "service"), source);
+			fprintf(file, "%s,%s,%.*s,%s\n", text_of(sorted[i], "started"), event,
+				(int)strcspn(service, "#"), service, source);
 	}
 	return EXIT_OK;
 }

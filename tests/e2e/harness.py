@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 BUILD = Path(os.environ.get("E2E_BUILD", "build"))
 SUMMOND = BUILD / "daemon" / "summond"
@@ -212,7 +213,7 @@ journal {{ flush = 20ms }}
         return answer
 
     def service(self, name):
-        return self.get(f"/v1/services/{name}")
+        return self.get(f"/v1/services/{quote(name)}")
 
     def state(self, name):
         return self.service(name)["state"]

@@ -65,6 +65,21 @@ def fetch(summond, path="/", name=NAME):
     return curl(f"http://{address}{path}")
 
 
+def test_a_machine_for_each_client(summond):
+    put_site(summond)
+    summond.policy("alone", instances="per-client:2")
+    status, service = summond.call("PATCH", f"/v1/services/{NAME}", {"policy": "alone"})
+    assert status == 200, service
+    wanted = [service["ipv4"], service["machines"][0]["ipv4"]]
+    for client, address in zip(("127.0.0.2", "127.0.0.3"), wanted):
+        assert summond.dig(NAME, "-b", client).addresses == [address]
+        assert curl(f"http://{address}/") == (200, PAGES["index.html"])
+    assert len(summond.monitors()) == 2
+    assert summond.dig(NAME, "-b", "127.0.0.4").status == "SERVFAIL"
+    assert summond.call("DELETE", f"/v1/services/{NAME}")[0] == 204
+    wait_for(lambda: not summond.monitors(), "both to end")
+
+
 def test_cold_then_warm(summond):
     address = put_site(summond)["ipv4"]
     assert not summond.monitors()

@@ -83,7 +83,7 @@ def generation(summond, name):
 
 def retire(summond, name, how="destroy", state="asleep"):
     assert summond.call("POST", f"/v1/services/{name}/retire", {"how": how})[0] == 202
-    summond.wait_state(name, state)
+    summond.wait_state(name.replace("%23", "#"), state)
 
 
 def test_every_client_in_a_machine_of_its_own(summond):
