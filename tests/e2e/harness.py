@@ -64,14 +64,14 @@ class Answer:
 
 
 def ask(name, port, patience=HANG):
-    """The address that one query brings, as soon as it comes: dig takes longer than a guest to end."""
+    """The last address that one query brings, as soon as it comes: dig takes longer than a guest to end."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(patience)
         client.sendto(struct.pack("!6H", 1, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1",
                       ("127.0.0.1", port))
         answer = client.recv(4096)
-    assert answer[3] & 15 == 0 and answer[7] == 1, answer
+    assert answer[3] & 15 == 0 and answer[7] >= 1, answer
     return socket.inet_ntoa(answer[-4:])
 
 

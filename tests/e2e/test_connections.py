@@ -52,13 +52,19 @@ class Connection:
         self.socket.close()
 
 
+# Of each service the first IPv4 address, the IPv6 address, and another IPv4 address.
+KEYS = ["ipv4", "ipv6", "second"]
+ADDRESSES = {NAME: ["10.77.1.1", "10.77.1.2"], OTHER: ["10.77.1.3", "10.77.1.4"]}
+
+
 def serve(summond, name, **options):
     summond.policy("connected", **{"idle_after": "300ms", "min_life": "0", "ttl": "0", "ring_tcp": "7",
                                    "ring_rate": "none", "ready_timeout": "30s", **options})
-    return summond.add(name, image="echo", policy="connected")
+    service = summond.add(name, image="echo", policy="connected", addresses=ADDRESSES[name])
+    return {**service, "second": ADDRESSES[name][1]}
 
 
-@pytest.mark.parametrize("key", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("key", KEYS)
 def test_a_silent_connection_keeps_its_guest_awake(summond, key):
     try:
         track_connections()
@@ -85,7 +91,7 @@ def test_a_silent_connection_keeps_its_guest_awake(summond, key):
     summond.wait_state(NAME, "asleep")
 
 
-@pytest.mark.parametrize("key", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("how", ["suspend"] if BACKEND == "vmm" else ["suspend", "snapshot"])
 def test_a_connection_survives_its_guests_rest(summond, key, how):
     service = serve(summond, NAME, activity="traffic", retire=how)

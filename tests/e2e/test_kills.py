@@ -25,6 +25,7 @@ wake { per_source = none; per_service = none; total = none }"""
 WAYS = [("cold", "destroy"), ("cold", "shutdown"), ("prepared", "destroy"), ("suspended", "suspend"),
         ("snapshot", "snapshot"), ("cold", "suspend"), ("cold", "snapshot"), ("snapshot", "destroy")]
 CABLES = ("behind", "beside")
+KEYS = ("ipv4", "ipv6", "second")  # where a service is visited
 AT_REST = {"asleep", "prepared", "suspended"}
 # How long after a guest was killed its clients may still hear of that: backoff, and a stall.
 AFTERMATH = 2
@@ -37,7 +38,9 @@ def add_services(summond):
         summond.policy(name, start=start, retire=retire, idle_after="300ms", min_life="0", ttl="0",
                        ring_tcp="7", ring_rate="none", ready_timeout="30s", backoff_first="10ms",
                        backoff_max="10ms", shutdown_grace="1s")
-        services.append(summond.add(f"s{number}.example.test", image="echo", policy=name))
+        both = [f"10.77.{place}.{number + 1}" for place in (1, 2)]
+        services.append({**summond.add(f"s{number}.example.test", image="echo", policy=name, addresses=both),
+                         "second": both[1]})
     return services
 
 
@@ -154,17 +157,17 @@ def judge(visits, killer, serving):
 
 def visit_all(summond, services):
     for service in services:
-        for key in ("ipv4", "ipv6"):
+        for key in KEYS:
             answer = Here().ask("tcp", service[key], 7)
             assert answer["error"] == 0, (service["name"], answer)
-        assert summond.dig(service["name"]).addresses == [service["ipv4"]]
+        assert set(summond.dig(service["name"]).addresses) == {service["ipv4"], service["second"]}
 
 
 def besiege(summond, places, services):
     """Clients everywhere, of everything, while it is killed; what has become of them."""
     killer = Killer(summond)
     clients = [place.start("visits", 7, SEED, *[service[key] for service in services])
-               for place in places for key in ("ipv4", "ipv6")]
+               for place in places for key in KEYS]
     over, answers = threading.Event(), []
     asker = threading.Thread(target=query_all, args=(
         summond, [service["name"] for service in services], over, answers))
@@ -196,7 +199,7 @@ def test_kills(summond, places):
     killer, visits, answers = besiege(summond, places, services)
     served, excused, again = judge(visits, killer, served_again(summond.log()))
     addresses = [answer for answer in answers if answer[0].isdigit()]
-    assert set(addresses) <= {service["ipv4"] for service in services}
+    assert set(addresses) <= {service[key] for service in services for key in ("ipv4", "second")}
     print(f"{len(killer.daemon_kills)} kills of the daemon, {len(killer.guest_kills)} of helpers; "
           f"{served} visits served, {excused} met a guest's end, {again} sent something again; "
           f"{len(addresses)} of {len(answers)} queries answered")
