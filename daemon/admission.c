@@ -19,6 +19,7 @@
 #define EVICTIONS  16
 
 static void look(struct daemon *daemon);
+static void look_after(struct daemon *daemon, uint64_t wait);
 
 /* --- what there is --- */
 
@@ -188,6 +189,12 @@ static bool starts_are_many(const struct service *service)
 	       daemon->admission.starting >= daemon->config->limits.starts;
 }
 
+/* Nothing but its turn is missing. */
+static bool can_begin(const struct service *service)
+{
+	return !starts_are_many(service) && !memory_is_short(service) && needs_are_met(service);
+}
+
 static void leave_queue(struct service *service)
 {
 	struct admissions *admission = &service->daemon->admission;
@@ -198,10 +205,15 @@ static void leave_queue(struct service *service)
 	service->claim.queued = false;
 }
 
+/* One in each turn of the loop: a start takes a millisecond of it, and those who ask for names that are
+ * awake do not wait for a crowd of them. */
 static void admit(struct service *service)
 {
+	struct admissions *admission = &service->daemon->admission;
 	leave_queue(service);
 	service->claim.admitted = true;
+	admission->has_begun = true;
+	look_after(service->daemon, 0);
 	count(service, true, service->claim.memory ? service->claim.memory : memory_of(service));
 	service_post(service, EVENT_DEMAND);
 }
@@ -223,11 +235,9 @@ static struct service *find_next(struct daemon *daemon, struct service **waits, 
 	*waits = NULL;
 	DL_FOREACH2(daemon->admission.queue, service, claim.next)
 	{
-		if (starts_are_many(service) || !needs_are_met(service))
-			continue;
-		if (!memory_is_short(service) && !(kept && takes_memory(service)))
+		if (can_begin(service) && !(kept && takes_memory(service)))
 			return service;
-		if (*waits)
+		if (*waits || starts_are_many(service) || !needs_are_met(service))
 			continue;
 		*waits = service;
 		kept = lets_nobody_by(service, now);
@@ -248,9 +258,10 @@ static void look(struct daemon *daemon)
 	do {
 		uint64_t now = clock_monotonic();
 		admission->again = false;
-		while ((service = find_next(daemon, &waits, now)))
+		service = find_next(daemon, &waits, now);
+		if (service && !admission->has_begun)
 			admit(service);
-		if (waits)
+		else if (waits)
 			make_room(daemon, memory_of(waits), now);
 	} while (admission->again);
 	admission->looking = false;
@@ -281,11 +292,13 @@ static bool has_waited_too_long(const struct service *service, uint64_t now)
 	if (waited >= policy->ready_timeout)
 		return true;
 	return waited >= policy->hold && service->summon->answered > 0 &&
-	       service->summon->waiter_count == 0 && !service->door.lot.first;
+	       service->summon->waiter_count == 0 && !service->door.lot.first &&
+	       !can_begin(service);
 }
 
 static void on_time(void *ctx);
 
+/* A look that is near is not put off. */
 static void look_after(struct daemon *daemon, uint64_t wait)
 {
 	if (!daemon->admission.timer || wait == 0)
@@ -308,6 +321,7 @@ static void on_time(void *ctx)
 	struct admissions *admission = &daemon->admission;
 	uint64_t now = clock_monotonic();
 	struct service *service;
+	admission->has_begun = false;
 	/* What becomes of one may end others' wait, too, and have one enter again; admitted is what
 	 * is left. */
 	admission->looking = true;
@@ -335,8 +349,8 @@ void admission_enter(struct service *service)
 		service_post(service, EVENT_DEMAND);
 		return;
 	}
-	bool can = met && !starts_are_many(service) && !memory_is_short(service);
-	if (can && !(admission->queue && takes_memory(service))) {
+	bool can = can_begin(service);
+	if (can && !admission->has_begun && !(admission->queue && takes_memory(service))) {
 		admit(service);
 		return;
 	}
@@ -344,11 +358,12 @@ void admission_enter(struct service *service)
 	claim->queued_at = clock_monotonic();
 	DL_APPEND2(admission->queue, service, claim.prev, claim.next);
 	admission->queued++;
-	admission->counters.waited++;
+	admission->counters.waited += !can;
 	if (!met)
 		needs_wake(service);
 	/* In a turn of its own: this may be a callback of the DNS server. */
-	look_after(service->daemon, can || admission->queued == 1 ? 0 : LOOK_EVERY);
+	bool soon = can || admission->queued == 1;
+	look_after(service->daemon, soon && !admission->has_begun ? 0 : LOOK_EVERY);
 }
 
 void admission_leave(struct service *service)

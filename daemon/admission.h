@@ -40,6 +40,7 @@ struct admission_counters {
 struct admissions {
 	struct service *queue;
 	unsigned queued, starting;
+	bool has_begun;  /* one in this turn of the loop */
 	uint64_t memory; /* of all guests that have any */
 	struct timer *timer;
 	bool looking, again;

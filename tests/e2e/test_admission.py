@@ -57,6 +57,20 @@ def test_so_many_starts_at_once(start):
     assert most == 2
 
 
+def test_who_waits_for_nothing_but_its_turn_is_started(start):
+    """Nobody waits for any of them, as their clients have the answer at once."""
+    summond = start("starts = 1000")
+    summond.policy("brief", hold="0", at_deadline="address", idle_after="0", ttl="0")
+    names = [f"n{i}.example.test" for i in range(60)]
+    for name in names:
+        summond.add(name, policy="brief")
+    assert all("status: NOERROR" in answer for answer in ask_all(summond, names))
+    for name in names:
+        summond.wait_state(name, "awake")
+    now = counters(summond)
+    assert now["waited"] == now["expired"] == now["queued"] == 0
+
+
 def test_a_start_that_waits_is_answered_at_its_deadline(start):
     summond = start("starts = 1", "never_ready = yes")
     summond.policy("brief", hold="200ms", at_deadline="servfail", ready_timeout="60s")
