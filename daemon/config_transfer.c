@@ -7,15 +7,30 @@
 
 #define DNS_PORT 53
 
-static void read_key(
-	struct config_loader *loader, const struct config_node *node, struct dns_tsig_key *key)
+/* One name, however it is spelled, is one key. */
+static void check_others(struct config_loader *loader, const struct config_node *keys,
+	const struct config_node *node, const char *path, const char *name)
+{
+	char other[254];
+	for (const struct config_node *at = keys->first; at != node; at = at->next)
+		if (dns_name_canonical(at->key, other, NULL) == 0 && strcmp(name, other) == 0)
+			config_problem(loader, node, path,
+				"this is the key of line %u (%s), as '%.60s': leave one of them",
+				at->line, at->file, at->key);
+}
+
+static void read_key(struct config_loader *loader, const struct config_node *keys,
+	const struct config_node *node, struct dns_tsig_key *key)
 {
 	struct error err = ERROR_INIT;
 	char path[300], name[254];
 	snprintf(path, sizeof(path), "tsig.%.200s", node->key);
-	key->name = config_copy(loader->loaded, node->key);
-	if (dns_name_canonical(node->key, name, &err) < 0)
+	if (dns_name_canonical(node->key, name, &err) < 0) {
 		config_problem(loader, node, path, "%s", err.message);
+		return;
+	}
+	key->name = config_copy(loader->loaded, name);
+	check_others(loader, keys, node, path, name);
 	for (const struct config_node *child = node->first; child; child = child->next) {
 		if (strcmp(child->key, "secret") != 0)
 			config_problem(loader, child, path,
@@ -39,6 +54,12 @@ static size_t count_children(const struct config_node *node)
 	return count;
 }
 
+/* One whose name was bad has none. */
+static bool is_named(const struct dns_tsig_key *key, const char *name)
+{
+	return key->name && strcmp(key->name, name) == 0;
+}
+
 /* Whether some zone names a key that is not there. */
 static void check_names(struct config_loader *loader)
 {
@@ -48,7 +69,7 @@ static void check_names(struct config_loader *loader)
 		for (size_t k = 0; k < zone->transfer_count; k++) {
 			size_t key = 0;
 			while (key < config->tsig_key_count &&
-				strcmp(config->tsig_keys[key].name, zone->transfer[k]) != 0)
+				!is_named(&config->tsig_keys[key], zone->transfer[k]))
 				key++;
 			if (key == config->tsig_key_count)
 				config_problem(loader, NULL, "zone",
@@ -72,7 +93,7 @@ void config_read_tsig(struct config_loader *loader, const struct config_node *ro
 	for (const struct config_node *child = keys ? keys->first : NULL; child;
 		child = child->next) {
 		if (child->kind == CONFIG_SECTION)
-			read_key(loader, child, &config->tsig_keys[config->tsig_key_count++]);
+			read_key(loader, keys, child, &config->tsig_keys[config->tsig_key_count++]);
 		else
 			config_problem(loader, child, "tsig",
 				"a key has a name: tsig \"name\" { secret = ...; }");
@@ -104,8 +125,15 @@ void config_read_transfer(struct config_loader *loader, const struct config_node
 	size_t count = count_texts(loader, node, path);
 	const struct config_node *text = first_text(node);
 	zone->transfer = config_alloc(loader->loaded, (count + 1) * sizeof(*zone->transfer));
-	for (; zone->transfer && zone->transfer_count < count; text = text->next)
-		zone->transfer[zone->transfer_count++] = config_copy(loader->loaded, text->text);
+	for (; zone->transfer && zone->transfer_count < count; text = text->next) {
+		struct error err = ERROR_INIT;
+		char name[254];
+		if (dns_name_canonical(text->text, name, &err) < 0) {
+			config_problem(loader, text, path, "%s", err.message);
+			snprintf(name, sizeof(name), "%s", text->text);
+		}
+		zone->transfer[zone->transfer_count++] = config_copy(loader->loaded, name);
+	}
 }
 
 void config_read_notify(struct config_loader *loader, const struct config_node *node,

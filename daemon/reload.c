@@ -54,39 +54,32 @@ int reload_read_zones(const struct config *config, struct dns_zones **out, struc
 	return rc;
 }
 
-static int set_access(struct daemon *daemon, const struct config *config, struct error *err)
-{
-	CLEANUP(free)
-	struct dns_zone_access *zones = calloc(config->zone_count + 1, sizeof(*zones));
-	size_t count = 0;
-	if (!zones)
-		return error_set(err, -ENOMEM, "out of memory");
-	for (size_t i = 0; i < config->zone_count; i++) {
-		const struct config_zone *zone = &config->zones[i];
-		if (zone->allow.count + zone->deny.count > 0)
-			zones[count++] = (struct dns_zone_access){zone->origin, &zone->access};
-	}
-	return dns_set_access(daemon->dns, zones, count, err);
-}
-
-/* The zones first: they are what may be wrong. Takes them in any case. */
+/* Takes the zones in any case. All of it or, on error, nothing. */
 static int set_dns(struct daemon *daemon, const struct config *config, struct dns_zones *zones,
 	struct error *err)
 {
-	int rc = dns_use_zones(daemon->dns, zones, err);
-	if (rc >= 0)
-		rc = dns_set_tsig_keys(daemon->dns, config->tsig_keys, config->tsig_key_count, err);
-	if (rc < 0)
-		return rc;
-	if (dns_set_cookie_secrets(
-		    daemon->dns, config->dns.cookie_secrets, config->dns.cookie_secret_count) < 0)
-		return error_set(err, -EAGAIN, "no randomness for the secret of DNS cookies");
-	rc = set_access(daemon, config, err);
-	if (rc < 0)
-		return rc;
-	dns_set_unlimited(daemon->dns, &config->dns.exempt);
-	dns_set_forward_clients(daemon->dns, &config->forward.clients);
-	return 0;
+	CLEANUP(free)
+	struct dns_zone_access *access = calloc(config->zone_count + 1, sizeof(*access));
+	struct dns_rules rules = {
+		.access = access,
+		.tsig_keys = config->tsig_keys,
+		.tsig_key_count = config->tsig_key_count,
+		.cookie_secrets = config->dns.cookie_secrets,
+		.cookie_secret_count = config->dns.cookie_secret_count,
+		.unlimited = &config->dns.exempt,
+		.forward_clients = &config->forward.clients,
+	};
+	if (!access) {
+		dns_zones_destroy(zones);
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	for (size_t i = 0; i < config->zone_count; i++) {
+		const struct config_zone *zone = &config->zones[i];
+		if (zone->allow.count + zone->deny.count > 0)
+			access[rules.access_count++] =
+				(struct dns_zone_access){zone->origin, &zone->access};
+	}
+	return dns_use_rules(daemon->dns, zones, &rules, err);
 }
 
 int reload_dns(struct daemon *daemon, struct error *err)

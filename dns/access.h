@@ -14,7 +14,7 @@ struct access {
 	size_t count;
 };
 
-/* As dns_set_access. */
+/* Replaces all at once; on error (-EINVAL for a bad name, -ENOMEM) nothing has changed. */
 int access_set(struct access *access, const struct dns_zone_access *zones, size_t count,
 	struct error *err);
 void access_finish(struct access *access);

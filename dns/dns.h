@@ -117,7 +117,7 @@ struct dns_config {
 	 * beyond, every nth that is cut down to TC instead of dropped (0: none). */
 	unsigned rate_limit, rate_slip;
 	/* Resolvers (at most 8, as address and port) that queries for names in no zone of ours are
-	 * passed on to, for the clients of dns_set_forward_clients that want recursion. 0: all are
+	 * passed on to, for the clients of dns_rules that want recursion. 0: all are
 	 * REFUSED. */
 	const struct sockaddr_storage *upstreams;
 	size_t upstream_count;
@@ -138,26 +138,6 @@ uint16_t dns_server_port(const struct dns_server *server, size_t index);
 /* Closes all; waiting queries are forgotten. Memory is released and `closed` (may be NULL) called
  * in a later loop turn. */
 void dns_server_destroy(struct dns_server *server, void (*closed)(void *ctx), void *ctx);
-
-/* The secrets that cookies are made with, so that several servers may share them: the first makes
- * them, one more is taken, too. 0: made up, and rolled every day. -EINVAL for more than two. */
-int dns_set_cookie_secrets(struct dns_server *server,
-	const uint8_t (*secrets)[DNS_COOKIE_SECRET_SIZE], unsigned count);
-
-/* The networks that have no rate limit; NULL: none. Not copied: it is used until the next call. */
-void dns_set_unlimited(struct dns_server *server, const struct prefixes *networks);
-
-/* The networks whose queries are forwarded; NULL: none. Not copied: it is used until the next call. */
-void dns_set_forward_clients(struct dns_server *server, const struct prefixes *networks);
-
-/* A zone whose names are not everybody's; those of zones beneath that are not here neither. */
-struct dns_zone_access {
-	const char *origin;
-	const struct prefixes *clients; /* not copied: used until the next call */
-};
-/* Replaces all at once; on error (-EINVAL for a bad name, -ENOMEM) nothing has changed. */
-int dns_set_access(struct dns_server *server, const struct dns_zone_access *zones, size_t count,
-	struct error *err);
 
 struct dns_name_server {
 	const char *name; /* a single label is within the zone; one with a dot is absolute, and
@@ -182,7 +162,7 @@ struct dns_zone_config {
 				      * they are needed. */
 	size_t key_count;            /* at most 4; 0: it is not signed */
 	const char *const *transfer; /* names of the TSIG keys whose holders may have all static
-				      * records, where dns_set_access lets them ask for the zone's
+				      * records, where dns_rules let them ask for the zone's
 				      * names; a signed zone is given to nobody */
 	size_t transfer_count;
 	const struct sockaddr_storage *notify; /* who is told of a new serial (RFC 1996) */
@@ -198,10 +178,6 @@ struct dns_tsig_key {
 };
 /* Reads a secret in base64. -EINVAL. */
 int dns_tsig_secret_parse(const char *text, struct dns_tsig_key *out, struct error *err);
-/* Takes the place of all keys. Before the first loop turn, or between two: no transfer is begun with
- * an old one. -EINVAL names the key. */
-int dns_set_tsig_keys(struct dns_server *server, const struct dns_tsig_key *keys, size_t count,
-	struct error *err);
 
 /* Reads and compiles zones, from any thread: files are read, which may take a while. -EINVAL, or
  * the errno of reading a file; the message names zone, file and line. */
@@ -210,12 +186,35 @@ int dns_zones_create(const struct dns_zone_config *zones, size_t count, struct d
 	struct error *err);
 void dns_zones_destroy(struct dns_zones *zones);
 
-/* Takes the place of all zones at once (start, reload), and `zones` in any case. Services stay,
- * those outside every zone included: they are REFUSED until a zone covers them. On error nothing
- * has changed: -EEXIST where the zones have other records at a service's name. */
-int dns_use_zones(struct dns_server *server, struct dns_zones *zones, struct error *err);
+/* A zone whose names are not everybody's; those of zones beneath that are not here neither. */
+struct dns_zone_access {
+	const char *origin;
+	const struct prefixes *clients; /* not copied */
+};
 
-/* Both in one. */
+/* What an operator may say anew at any time. All zero: nothing. */
+struct dns_rules {
+	const struct dns_zone_access *access;
+	size_t access_count;
+	const struct dns_tsig_key *tsig_keys;
+	size_t tsig_key_count;
+	/* The secrets that cookies are made with, so that several servers may share them: the first
+	 * makes them, one more is taken, too. 0: made up, and rolled every day. */
+	const uint8_t (*cookie_secrets)[DNS_COOKIE_SECRET_SIZE];
+	unsigned cookie_secret_count;
+	const struct prefixes *unlimited; /* networks without rate limit; NULL: none. Not copied */
+	const struct prefixes *forward_clients; /* whose queries are forwarded; as above */
+};
+
+/* Takes the place of all zones (start, reload; NULL: they stay) and rules, at once, and `zones` in any
+ * case. What is not copied is used until the next call. Services stay, those outside every zone
+ * included: they are REFUSED until a zone covers them. On error nothing has changed: -EEXIST where the
+ * zones have other records at a service's name, -EINVAL for a bad name or key, -EAGAIN without
+ * randomness, -ENOMEM. */
+int dns_use_rules(struct dns_server *server, struct dns_zones *zones, const struct dns_rules *rules,
+	struct error *err);
+
+/* Zones alone, read and taken. */
 int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones, size_t count,
 	struct error *err);
 

@@ -206,18 +206,6 @@ int names_set_zones(
 	return rc < 0 ? rc : names_use_zones(names, zones, err);
 }
 
-int names_set_tsig_keys(
-	struct names *names, const struct dns_tsig_key *keys, size_t count, struct error *err)
-{
-	struct tsig_keys made;
-	int rc = tsig_keys_init(&made, keys, count, err);
-	if (rc < 0)
-		return rc;
-	tsig_keys_finish(&names->tsig_keys);
-	names->tsig_keys = made;
-	return 0;
-}
-
 /* --- services --- */
 
 static struct block *compile_ptr(const struct service *service, uint32_t ttl)

@@ -38,8 +38,6 @@ void names_finish(struct names *names);
 int names_use_zones(struct names *names, struct dns_zones *zones, struct error *err);
 int names_set_zones(struct names *names, const struct dns_zone_config *configs, size_t count,
 	struct error *err);
-int names_set_tsig_keys(
-	struct names *names, const struct dns_tsig_key *keys, size_t count, struct error *err);
 int names_check_service(const struct names *names, const char *text, struct error *err);
 int names_put_service(struct names *names, uint32_t number, const char *text,
 	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err);

@@ -127,20 +127,7 @@ uint16_t dns_server_port(const struct dns_server *server, size_t index)
 	return index < server->listener_count ? server->listeners[index].port : 0;
 }
 
-int dns_set_cookie_secrets(
-	struct dns_server *server, const uint8_t (*secrets)[DNS_COOKIE_SECRET_SIZE], unsigned count)
-{
-	uint32_t now = (uint32_t)(clock_real() / NS_PER_S);
-	return cookies_give(&server->responder.cookies, secrets, count, now);
-}
-
-int dns_set_tsig_keys(
-	struct dns_server *server, const struct dns_tsig_key *keys, size_t count, struct error *err)
-{
-	return names_set_tsig_keys(&server->responder.names, keys, count, err);
-}
-
-int dns_use_zones(struct dns_server *server, struct dns_zones *zones, struct error *err)
+static int use_zones(struct dns_server *server, struct dns_zones *zones, struct error *err)
 {
 	struct names *names = &server->responder.names;
 	int rc = names_use_zones(names, zones, err);
@@ -150,20 +137,59 @@ int dns_use_zones(struct dns_server *server, struct dns_zones *zones, struct err
 	return rc;
 }
 
-void dns_set_unlimited(struct dns_server *server, const struct prefixes *networks)
+/* Rules that were made and are not in force yet. */
+struct made {
+	struct access access;
+	struct tsig_keys tsig_keys;
+	struct cookies cookies;
+};
+
+static void made_finish(struct made *made)
 {
-	server->responder.limiter.exempt = networks;
+	access_finish(&made->access);
+	tsig_keys_finish(&made->tsig_keys);
 }
 
-void dns_set_forward_clients(struct dns_server *server, const struct prefixes *networks)
-{
-	server->forward.clients = networks;
-}
-
-int dns_set_access(struct dns_server *server, const struct dns_zone_access *zones, size_t count,
+static int make(const struct dns_server *server, const struct dns_rules *rules, struct made *out,
 	struct error *err)
 {
-	return access_set(&server->responder.access, zones, count, err);
+	*out = (struct made){.cookies = server->responder.cookies};
+	int rc = access_set(&out->access, rules->access, rules->access_count, err);
+	if (rc == 0)
+		rc = tsig_keys_init(&out->tsig_keys, rules->tsig_keys, rules->tsig_key_count, err);
+	if (rc < 0)
+		return rc;
+	rc = cookies_give(&out->cookies, rules->cookie_secrets, rules->cookie_secret_count,
+		(uint32_t)(clock_real() / NS_PER_S));
+	return rc == 0 ? 0
+	       : rc == -EINVAL
+		       ? error_set(err, rc, "there are more than two secrets of DNS cookies")
+		       : error_set(err, rc, "no randomness for the secret of DNS cookies");
+}
+
+int dns_use_rules(struct dns_server *server, struct dns_zones *zones, const struct dns_rules *rules,
+	struct error *err)
+{
+	struct responder *responder = &server->responder;
+	struct made made;
+	int rc = make(server, rules, &made, err);
+	if (rc < 0)
+		dns_zones_destroy(zones);
+	else if (zones)
+		rc = use_zones(server, zones, err);
+	if (rc == 0) {
+		/* Nothing fails from here on: the old ones are what is thrown away. */
+		const struct made old = {
+			.access = responder->access, .tsig_keys = responder->names.tsig_keys};
+		responder->access = made.access;
+		responder->names.tsig_keys = made.tsig_keys;
+		responder->cookies = made.cookies;
+		responder->limiter.exempt = rules->unlimited;
+		server->forward.clients = rules->forward_clients;
+		made = old;
+	}
+	made_finish(&made);
+	return rc;
 }
 
 int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones, size_t count,
@@ -171,7 +197,7 @@ int dns_set_zones(struct dns_server *server, const struct dns_zone_config *zones
 {
 	struct dns_zones *made = NULL;
 	int rc = dns_zones_create(zones, count, &made, err);
-	return rc < 0 ? rc : dns_use_zones(server, made, err);
+	return rc < 0 ? rc : use_zones(server, made, err);
 }
 
 bool dns_zone_info(const struct dns_server *server, size_t index, struct dns_zone_info *out)

@@ -224,9 +224,11 @@ uint16_t dns_server_port(const struct dns_server *server, size_t index)
 	return 0;
 }
 
-int dns_use_zones(struct dns_server *server, struct dns_zones *zones, struct error *err)
+int dns_use_rules(struct dns_server *server, struct dns_zones *zones, const struct dns_rules *rules,
+	struct error *err)
 {
 	(void)server;
+	(void)rules;
 	(void)err;
 	dns_zones_destroy(zones);
 	return 0;
@@ -238,45 +240,4 @@ bool dns_zone_info(const struct dns_server *server, size_t index, struct dns_zon
 	(void)index;
 	(void)out;
 	return false;
-}
-
-int dns_set_cookie_secrets(
-	struct dns_server *server, const uint8_t (*secrets)[DNS_COOKIE_SECRET_SIZE], unsigned count)
-{
-	(void)server;
-	(void)secrets;
-	(void)count;
-	return 0;
-}
-
-void dns_set_unlimited(struct dns_server *server, const struct prefixes *networks)
-{
-	(void)server;
-	(void)networks;
-}
-
-void dns_set_forward_clients(struct dns_server *server, const struct prefixes *networks)
-{
-	(void)server;
-	(void)networks;
-}
-
-int dns_set_access(struct dns_server *server, const struct dns_zone_access *zones, size_t count,
-	struct error *err)
-{
-	(void)server;
-	(void)zones;
-	(void)count;
-	(void)err;
-	return 0;
-}
-
-int dns_set_tsig_keys(
-	struct dns_server *server, const struct dns_tsig_key *keys, size_t count, struct error *err)
-{
-	(void)server;
-	(void)keys;
-	(void)count;
-	(void)err;
-	return 0;
 }

@@ -66,7 +66,8 @@ static inline struct scene *create(size_t upstreams, struct dns_config config)
 	config.upstream_count = upstreams;
 	scene->fixture = fixture_create("127.0.0.1", config);
 	scene->clients.otherwise = true;
-	dns_set_forward_clients(scene->fixture->server, &scene->clients);
+	const struct dns_rules rules = {.forward_clients = &scene->clients};
+	assert_int_equal(dns_use_rules(scene->fixture->server, NULL, &rules, NULL), 0);
 	return scene;
 }
 

@@ -276,12 +276,13 @@ static void clients_may_be_refused(void **state)
 	uint8_t query[128];
 	size_t size = bytes_read(
 		HEAD_EDNS "03'www'05'other'03'net'00 0001 0001" OPT, query, sizeof(query));
-	dns_set_forward_clients(scene->fixture->server, &nobody);
+	const struct dns_rules rules = {.forward_clients = &nobody}, none = {0};
+	assert_int_equal(dns_use_rules(scene->fixture->server, NULL, &rules, NULL), 0);
 	fixture_send(fd, query, size);
 	expect_bytes(scene, fd, false,
 		"1234 8105 0001 0000 0000 0001 03'www'05'other'03'net'00 0001 0001 00 0029 04d0 "
 		"00000000 002e 000f 002a 0012 'no recursion for clients of this network'");
-	dns_set_forward_clients(scene->fixture->server, NULL);
+	assert_int_equal(dns_use_rules(scene->fixture->server, NULL, &none, NULL), 0);
 	ask_udp(fd, 1, FOREIGN);
 	expect_rcode(scene, fd, 1, DNS_RCODE_REFUSED);
 	ask_udp(fd, 2, "nope.example.test");

@@ -100,3 +100,25 @@ def test_a_service_cannot_have_a_name_of_the_zone(summond):
     status, body = summond.call("PUT", "/v1/services/ns1.example.test", {})
     assert status == 409, body
     assert "has an address in its zone" in str(body)
+
+
+def test_a_key_that_is_given_twice_changes_nothing(summond):
+    """Neither the zones that come with it nor who may ask for them."""
+    before = summond.config.read_text()
+    first = before.count("\n") + 2
+    secret = 'secret = "AAAAAAAAAAAAAAAAAAAAAAAA"'
+    summond.config.write_text(before + f"""
+tsig "Key" {{ {secret} }}
+tsig "key." {{ {secret} }}
+zone "new.test" {{ ns "ns1" {{ address = 127.0.0.1 }} }}
+""")
+    reload(summond, "the old one stays")
+    assert f"{summond.config}:{first + 1}: tsig.key.: this is the key of line {first} " in summond.log()
+    assert summond.dig("ns1.new.test").status == "REFUSED"
+    summond.config.write_text(before + f"""
+tsig "Key" {{ {secret} }}
+zone "new.test" {{ ns "ns1" {{ address = 127.0.0.1 }}; transfer = ["KEY."]; deny = [127.0.0.1] }}
+""")
+    reload(summond, "configuration reloaded")
+    answer = summond.dig("ns1.new.test")
+    assert (answer.status, answer.ede) == ("REFUSED", 18)

@@ -128,7 +128,7 @@ static void set_up(struct scene *scene)
 		.max_waiting = 2, .identity = "ns1", .version = "1"};
 	must(responder_init(&scene->responder, &config, answer_ask, scene, NULL) == 0,
 		"there is memory");
-	must(names_set_tsig_keys(names, &tsig_key, 1, NULL) == 0, "a key for signatures");
+	must(tsig_keys_init(&names->tsig_keys, &tsig_key, 1, NULL) == 0, "a key for signatures");
 	must(names_put_service(names, 7, "www.example.test", &v4, 1, 5, NULL) == 0, "put");
 	must(names_put_service(
 		     names, 8, "a.b.c.test", (const struct ip_address[]){v4, v6}, 2, 5, NULL) == 0,

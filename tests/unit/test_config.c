@@ -344,10 +344,27 @@ static void problems_of_secondaries(void **state)
 		{"tsig k { secret = no!base }", "tsig.k: the secret is no base64"},
 		{"tsig k { secret = \"AAAA\" }", "tsig.k: the secret has 3 bytes"},
 		{"tsig k { algorithm = md5 }", "tsig.k: 'algorithm' is unknown"},
+		{"tsig Key { secret = \"AAAAAAAAAAAAAAAAAAAAAAAA\" }\n"
+		 "tsig \"key.\" { secret = \"AAAAAAAAAAAAAAAAAAAAAAAA\" }",
+			"summond.conf:2: tsig.key.: this is the key of line 1 "},
 		{"tsig \"k k\" { secret = \"AAAAAAAAAAAAAAAAAAAAAAAA\" }", "not a host name"},
 	};
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		expect_problem(f, bad[i].text, bad[i].message);
+}
+
+/* However it is spelled, it is one key. */
+static void a_key_has_one_name(void **state)
+{
+	struct fixture *f = *state;
+	const struct config *c =
+		load_good(f, "zone a.test { ns = [b]; transfer = [XFR.key, \"xfr.KEY.\"] }\n"
+			     "tsig \"Xfr.Key.\" { secret = \"AAAAAAAAAAAAAAAAAAAAAAAA\" }");
+	assert_int_equal(c->tsig_key_count, 1);
+	assert_string_equal(c->tsig_keys[0].name, "xfr.key");
+	assert_int_equal(c->zones[0].transfer_count, 2);
+	assert_string_equal(c->zones[0].transfer[0], "xfr.key");
+	assert_string_equal(c->zones[0].transfer[1], "xfr.key");
 }
 
 static void all_problems_are_told(void **state)
@@ -466,6 +483,7 @@ int main(void)
 		TEST(whole_file),
 		TEST(problems),
 		TEST(problems_of_secondaries),
+		TEST(a_key_has_one_name),
 		TEST(all_problems_are_told),
 		TEST(folders),
 		TEST(environment),

@@ -21,7 +21,7 @@ static int set_up_keys(void **state)
 	if (set_up_with(state, &(struct dns_config){.max_waiting = 2, .identity = "ns1"}) < 0)
 		return -1;
 	struct world *world = *state;
-	return names_set_tsig_keys(&world->responder.names, &key, 1, NULL);
+	return tsig_keys_init(&world->responder.names.tsig_keys, &key, 1, NULL);
 }
 
 static void be_tcp(struct world *world)
@@ -289,7 +289,8 @@ static void the_largest_question_and_key(void **state)
 	config.name = name;
 	memcpy(config.secret, SECRET, 32);
 	memcpy(key.secret, SECRET, 32);
-	assert_int_equal(names_set_tsig_keys(&world->responder.names, &config, 1, NULL), 0);
+	tsig_keys_finish(&world->responder.names.tsig_keys);
+	assert_int_equal(tsig_keys_init(&world->responder.names.tsig_keys, &config, 1, NULL), 0);
 	key.name_size = 255;
 	for (int i = 0; i < 127; i++)
 		memcpy(key.name + 2 * i, "\1k", 2);
@@ -321,7 +322,7 @@ static void late_answers_are_signed(void **state)
 	ask_signed(world, HEAD WWW "0001 0001", &exchange);
 	assert_int_equal(exchange.answer_size, 0);
 	/* Whatever becomes of the key meanwhile. */
-	assert_int_equal(names_set_tsig_keys(&world->responder.names, NULL, 0, NULL), 0);
+	tsig_keys_finish(&world->responder.names.tsig_keys);
 	struct waiting_query *entry =
 		waiting_find(&world->responder.waiting, world->daemon.asked.id);
 	assert_non_null(entry);
