@@ -32,6 +32,9 @@ void tcp_finish(struct tcp *tcp);
 /* Serves an accepted connection, or closes it where there are too many. Owns `fd`. */
 void tcp_open(struct tcp *tcp, int fd, const union client_address *source);
 
+/* For a connection that closes: it is no longer one of these. */
+void tcp_leave(struct tcp_connection *connection);
+
 /* Sends the answer of a query that waited; the query must not be on its connection's list any
  * more. A connection whose client does not read is closed. */
 void tcp_answer(struct tcp_connection *connection, const struct waiting_query *entry,

@@ -236,7 +236,7 @@ void udp_answer(
 	unsigned slot = free_slot(udp);
 	size_t size = respond_later(udp->responder, entry, late, answer_limit(&entry->query, false),
 		full ? lost : udp->out[slot].bytes);
-	if (full) {
+	if (full || size == 0) {
 		udp->responder->counters.dropped++;
 		return;
 	}

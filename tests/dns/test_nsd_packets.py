@@ -128,7 +128,8 @@ EXCEPTIONS = {
 
 @pytest.fixture(scope="module")
 def servers():
-    summond = Summond(backend="sim", network=False, port=PORTS["summond"])
+    summond = Summond(backend="sim", network=False, port=PORTS["summond"],
+                      settings={"boot_delay": "300ms"})
     text = summond.config.read_text()
     summond.config.write_text(text.replace(
         'zone "example.test" { ns "ns1" { address = 127.0.0.1 } }',
@@ -136,8 +137,9 @@ def servers():
     nsd = None
     try:
         summond.start()
+        summond.add(f"asleep.{ZONE}", ipv4="10.77.0.5")
         nsd = Nsd(PORTS["nsd"], ZONE, FILE)
-        yield
+        yield summond
     finally:
         summond.stop()
         if nsd:
@@ -196,6 +198,47 @@ def test_the_same_as_nsd(servers, what, tcp):
         assert (ours, theirs) == (EXCEPTIONS[what][0], EXCEPTIONS[what][2 if tcp else 1])
     else:
         assert ours == theirs
+
+
+def exchange_and_close(server, packets, rest=b""):
+    """The answers to a client that sends no more after these, but still reads, in the order of ids;
+    fails where the server does not close the connection after them."""
+    with socket.create_connection(("127.0.0.1", PORTS[server]), timeout=20) as client:
+        client.sendall(b"".join(struct.pack("!H", len(one)) + one for one in packets) + rest)
+        client.shutdown(socket.SHUT_WR)
+        answers = []
+        while True:
+            try:
+                answers.append(receive_tcp(client))
+            except ConnectionError:
+                return sorted((answer[:2], meaning(answer)) for answer in answers)
+
+
+def numbered(*questions):
+    return [struct.pack("!H", number) + (header() + one)[2:]
+            for number, one in enumerate(questions)]
+
+
+HALF_CLOSED = {
+    "one query": (numbered(question()), b""),
+    "many queries": (numbered(*[question()] * 300), b""),
+    "answers larger than the buffer": (numbered(*[question(name(b"example", b"test"), 2)] * 3000), b""),
+    "half a length behind": (numbered(question()), b"\0"),
+    "half a query behind": (numbered(question()), b"\0\x40half"),
+}
+
+
+@pytest.mark.parametrize("what", HALF_CLOSED)
+def test_who_sends_no_more_is_answered(servers, what):
+    ours, theirs = (exchange_and_close(server, *HALF_CLOSED[what]) for server in ("summond", "nsd"))
+    assert ours == theirs and len(ours) == len(HALF_CLOSED[what][0])
+
+
+def test_who_sends_no_more_waits_for_a_service(servers):
+    asleep = question(name(b"asleep", b"example", b"test"))
+    answers = exchange_and_close("summond", numbered(asleep, question(), asleep))
+    assert [rcode for _, rcode in answers] == ["NOERROR"] * 3
+    assert servers.summons(f"asleep.{ZONE}")
 
 
 def mutate(rng, packet):
