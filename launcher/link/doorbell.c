@@ -171,6 +171,21 @@ void doorbell_announce(
 	neighbour_announce(doorbell->neighbour, address, mac);
 }
 
+int doorbell_hear(struct doorbell *doorbell, const char *tap, const struct mac_address *mac,
+	claims_fn heard, void *ctx, struct claims **out, struct error *err)
+{
+	*out = NULL;
+	if (!device_has_carrier(&doorbell->netlink, tap))
+		return 0;
+	return neighbour_hear(doorbell->neighbour, tap, mac, heard, ctx, out, err);
+}
+
+void doorbell_ask(
+	struct doorbell *doorbell, const struct ip_address *address, const struct mac_address *mac)
+{
+	neighbour_ask(doorbell->neighbour, address, mac);
+}
+
 struct doorbell_counters doorbell_counters(const struct doorbell *doorbell)
 {
 	struct doorbell_counters counters = doorbell->counters;

@@ -4,6 +4,7 @@
 
 #include <uv.h>
 
+#include "launcher/link/claims.h"
 #include "launcher/link/link.h"
 #include "launcher/link/packet.h"
 #include "launcher/link/parking.h"
@@ -72,6 +73,15 @@ void doorbell_clear(struct doorbell *doorbell, struct parking_lot *lot);
 
 /* Tells the bridge's hosts who has the address: the guest of that MAC, or, with NULL, the host. */
 void doorbell_announce(
+	struct doorbell *doorbell, const struct ip_address *address, const struct mac_address *mac);
+
+/* While the address is the host's and its guest still lives: tells what the guest says of where it is
+ * (claims.h), which has neighbours send to it again. *out is NULL where nobody holds the tap. */
+int doorbell_hear(struct doorbell *doorbell, const char *tap, const struct mac_address *mac,
+	claims_fn heard, void *ctx, struct claims **out, struct error *err);
+/* Asks the guest for its own address. Its answer, which doorbell_hear() tells, says that it has taken
+ * all that was sent to it before. */
+void doorbell_ask(
 	struct doorbell *doorbell, const struct ip_address *address, const struct mac_address *mac);
 
 struct doorbell_counters {

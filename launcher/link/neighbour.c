@@ -21,7 +21,9 @@ enum {
 	SOLICITATION = 135,  /* RFC 4861, 4.3 */
 	ADVERTISEMENT = 136, /* 4.4 */
 	ND_LENGTH = 24,      /* of both, without options */
-	LINK_OPTION = 8,     /* target's link-layer address, 4.6.1 */
+	LINK_OPTION = 8,     /* a link-layer address, 4.6.1 */
+	OPTION_SOURCE_MAC = 1,
+	OPTION_TARGET_MAC = 2,
 	FLAG_SOLICITED = 0x40,
 	FLAG_OVERRIDE = 0x20,
 	READ_MOST = 64, /* solicitations a turn of the loop */
@@ -75,9 +77,10 @@ static bool own_mac(const struct neighbour *neighbour, struct mac_address *out)
 	return true;
 }
 
-/* An ARP announcement (RFC 5227, section 3): a request for the address by its owner. */
-static void announce4(struct neighbour *neighbour, const struct ip_address *address,
-	const struct mac_address *mac)
+/* A request (RFC 826) to `to` for who has `target`, by `mac`, which has `sender`. */
+static void request4(struct neighbour *neighbour, const struct mac_address *to,
+	const struct mac_address *mac, const struct ip_address *sender,
+	const struct ip_address *target)
 {
 	struct {
 		struct arphdr header;
@@ -88,9 +91,16 @@ static void announce4(struct neighbour *neighbour, const struct ip_address *addr
 						 .ar_pln = 4,
 						 .ar_op = htons(ARPOP_REQUEST)}};
 	memcpy(arp.sender_mac, mac->bytes, ETH_ALEN);
-	memcpy(arp.sender, address->bytes, 4);
-	memcpy(arp.target, address->bytes, 4);
-	send_frame(neighbour, ETH_P_ARP, &everybody, (const uint8_t *)&arp, sizeof(arp));
+	memcpy(arp.sender, sender->bytes, 4);
+	memcpy(arp.target, target->bytes, 4);
+	send_frame(neighbour, ETH_P_ARP, to, (const uint8_t *)&arp, sizeof(arp));
+}
+
+/* An ARP announcement (RFC 5227, section 3): a request for the address by its owner. */
+static void announce4(struct neighbour *neighbour, const struct ip_address *address,
+	const struct mac_address *mac)
+{
+	request4(neighbour, &everybody, mac, address, address);
 }
 
 /* RFC 4443, 2.3: the checksum of ICMPv6 with its pseudo-header. */
@@ -104,27 +114,44 @@ static uint16_t checksum(const uint8_t *packet, size_t payload)
 	return (uint16_t)~total;
 }
 
-/* A neighbour advertisement with the override flag, unlike that of other proxies (RFC 4861, 7.2.8):
- * the guest and the host never have the address at the same time. */
-static void advertise(struct neighbour *neighbour, const struct ip_address *target,
-	const struct mac_address *mac, const uint8_t source[16], const uint8_t destination[16],
-	uint8_t flags, const struct mac_address *to)
+/* What neighbours say of `target`: its type, the flags of an advertisement, and the MAC of who has it,
+ * or who asks for it (RFC 4861, 4.3, 4.4, 4.6.1). */
+struct discovery {
+	uint8_t type, flags, option;
+	const struct ip_address *target;
+	const struct mac_address *mac;
+	const uint8_t *source, *destination;
+};
+
+static void discover(struct neighbour *neighbour, const struct discovery *discovery,
+	const struct mac_address *to)
 {
 	uint8_t packet[IPV6_HEADER + ND_LENGTH + LINK_OPTION] = {
 		[0] = 0x60, [5] = ND_LENGTH + LINK_OPTION, [6] = IPPROTO_ICMPV6, [7] = 255};
 	uint8_t *nd = packet + IPV6_HEADER;
-	memcpy(packet + 8, source, 16);
-	memcpy(packet + 24, destination, 16);
-	nd[0] = ADVERTISEMENT;
-	nd[4] = flags;
-	memcpy(nd + 8, target->bytes, 16);
-	nd[ND_LENGTH] = 2;
+	memcpy(packet + 8, discovery->source, 16);
+	memcpy(packet + 24, discovery->destination, 16);
+	nd[0] = discovery->type;
+	nd[4] = discovery->flags;
+	memcpy(nd + 8, discovery->target->bytes, 16);
+	nd[ND_LENGTH] = discovery->option;
 	nd[ND_LENGTH + 1] = LINK_OPTION / 8;
-	memcpy(nd + ND_LENGTH + 2, mac->bytes, ETH_ALEN);
+	memcpy(nd + ND_LENGTH + 2, discovery->mac->bytes, ETH_ALEN);
 	uint16_t sum = checksum(packet, ND_LENGTH + LINK_OPTION);
 	nd[2] = (uint8_t)(sum >> 8);
 	nd[3] = (uint8_t)sum;
 	send_frame(neighbour, ETH_P_IPV6, to, packet, sizeof(packet));
+}
+
+/* With the override flag, unlike advertisements of other proxies (RFC 4861, 7.2.8): the guest and the
+ * host never have the address at the same time. */
+static void advertise(struct neighbour *neighbour, const struct ip_address *target,
+	const struct mac_address *mac, const uint8_t source[16], const uint8_t destination[16],
+	uint8_t flags, const struct mac_address *to)
+{
+	const struct discovery discovery = {ADVERTISEMENT, flags | FLAG_OVERRIDE, OPTION_TARGET_MAC,
+		target, mac, source, destination};
+	discover(neighbour, &discovery, to);
 }
 
 static void announce6(struct neighbour *neighbour, const struct ip_address *address,
@@ -135,7 +162,7 @@ static void announce6(struct neighbour *neighbour, const struct ip_address *addr
 	const struct ip_prefix *own = bridge_address(&neighbour->bridge, AF_INET6);
 	if (own)
 		advertise(neighbour, address, mac, guest ? address->bytes : own->address.bytes,
-			all_nodes, FLAG_OVERRIDE, &all_nodes_mac);
+			all_nodes, 0, &all_nodes_mac);
 }
 
 void neighbour_announce(struct neighbour *neighbour, const struct ip_address *address,
@@ -148,6 +175,30 @@ void neighbour_announce(struct neighbour *neighbour, const struct ip_address *ad
 		announce4(neighbour, address, mac ? mac : &own);
 	else
 		announce6(neighbour, address, mac ? mac : &own, mac);
+}
+
+void neighbour_ask(struct neighbour *neighbour, const struct ip_address *address,
+	const struct mac_address *mac)
+{
+	struct mac_address own;
+	const struct ip_prefix *prefix = bridge_address(&neighbour->bridge, address->family);
+	if (!prefix || !own_mac(neighbour, &own))
+		return;
+	const struct discovery question = {SOLICITATION, 0, OPTION_SOURCE_MAC, address, &own,
+		prefix->address.bytes, address->bytes};
+	if (address->family == AF_INET)
+		request4(neighbour, mac, &own, &prefix->address, address);
+	else
+		discover(neighbour, &question, mac);
+}
+
+int neighbour_hear(struct neighbour *neighbour, const char *tap, const struct mac_address *mac,
+	claims_fn heard, void *ctx, struct claims **out, struct error *err)
+{
+	struct mac_address own;
+	if (!own_mac(neighbour, &own))
+		return error_set(err, -ENODEV, "bridge '%s' is gone", neighbour->bridge.name);
+	return claims_watch(neighbour->poll.loop, tap, mac, &own, heard, ctx, out, err);
 }
 
 /* --- answering solicitations --- */
@@ -177,8 +228,8 @@ static void answer(struct neighbour *neighbour, const uint8_t *packet, size_t le
 		!neighbour->is_ours(neighbour->ctx, &target) || !own_mac(neighbour, &own))
 		return;
 	memcpy(asker.bytes, from->sll_addr, ETH_ALEN);
-	advertise(neighbour, &target, &own, address->address.bytes, packet + 8,
-		FLAG_SOLICITED | FLAG_OVERRIDE, &asker);
+	advertise(neighbour, &target, &own, address->address.bytes, packet + 8, FLAG_SOLICITED,
+		&asker);
 	neighbour->answered++;
 }
 

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "launcher/link/bridge.h"
+#include "launcher/link/claims.h"
 
 /*
  * What the bridge's hosts are told of who has which address.
@@ -28,6 +29,15 @@ void neighbour_destroy(struct neighbour *neighbour);
  * no entry for it makes none. Not being heard is no error: neighbours find out later. */
 void neighbour_announce(struct neighbour *neighbour, const struct ip_address *address,
 	const struct mac_address *mac);
+
+/* Asks the guest of that MAC for its own address, by ARP or neighbour discovery, which every guest
+ * answers; it goes where packets go, and so after all that were sent before. */
+void neighbour_ask(struct neighbour *neighbour, const struct ip_address *address,
+	const struct mac_address *mac);
+
+/* claims_watch() of a guest of the bridge. */
+int neighbour_hear(struct neighbour *neighbour, const char *tap, const struct mac_address *mac,
+	claims_fn heard, void *ctx, struct claims **out, struct error *err);
 
 /* A packet, as it is, to a host of the bridge: 0 or a negative errno. */
 int neighbour_send(struct neighbour *neighbour, const struct mac_address *to, const uint8_t *packet,

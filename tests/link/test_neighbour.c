@@ -238,6 +238,36 @@ static void solicitations_are_answered_while_it_sleeps(void **state)
 	close(answer.fd);
 }
 
+/* To the guest alone, from the bridge: what it answers is for nobody else. */
+static void a_guest_is_asked_for_its_address(void **state)
+{
+	struct scene *scene = *state;
+	uint8_t own[6];
+	struct mac_address mac;
+	struct ip_address guest = net_address("10.77.3.5"), guest6 = net_address("fd77::5");
+	struct ip_address bridge = net_address("10.77.0.1"), bridge6 = net_address("fd77::1");
+	struct wanted question = {.fd = open_port(), .protocol = 0x0806, .at = 21, .value = 1};
+	bridge_mac(own);
+	memcpy(mac.bytes, asker, 6);
+	doorbell_ask(scene->bell, &guest, &mac);
+	await_frame(scene, &question);
+	assert_memory_equal(question.frame, asker, 6);
+	assert_memory_equal(question.frame + 22, own, 6);
+	assert_memory_equal(question.frame + 28, bridge.bytes, 4);
+	assert_memory_equal(question.frame + 38, guest.bytes, 4);
+	question = (struct wanted){.fd = question.fd, .protocol = 0x86dd, .at = 54, .value = 135};
+	doorbell_ask(scene->bell, &guest6, &mac);
+	await_frame(scene, &question);
+	assert_memory_equal(question.frame, asker, 6);
+	assert_memory_equal(question.frame + 22, bridge6.bytes, 16);
+	assert_memory_equal(question.frame + 38, guest6.bytes, 16);
+	assert_memory_equal(question.frame + 62, guest6.bytes, 16);
+	assert_int_equal(question.frame[78], 1); /* the asker's MAC */
+	assert_memory_equal(question.frame + 80, own, 6);
+	assert_int_equal(question.frame[21], 255);
+	close(question.fd);
+}
+
 #define NEIGHBOUR_TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -246,6 +276,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		NEIGHBOUR_TEST(arp_is_answered_while_it_sleeps),
 		NEIGHBOUR_TEST(solicitations_are_answered_while_it_sleeps),
+		NEIGHBOUR_TEST(a_guest_is_asked_for_its_address),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
