@@ -36,12 +36,20 @@ void domain_remove(struct helper *helper, struct domain *domain)
 	while (*place != domain)
 		place = &(*place)->next;
 	*place = domain->next;
+	domain_unwatch(helper, domain);
+	free(domain);
+}
+
+void domain_unwatch(struct helper *helper, struct domain *domain)
+{
+	domain_listen(helper, domain, true);
 	if (domain->death)
 		libxl_evdisable_domain_death(helper->ctx, domain->death);
 	key_forget(helper, domain);
 	if (domain->console >= 0)
 		close(domain->console);
-	free(domain);
+	domain->death = NULL;
+	domain->console = -1;
 }
 
 int domain_watch(struct helper *helper, struct domain *domain, struct error *err)
@@ -76,7 +84,8 @@ void domain_settle(struct helper *helper, struct domain *domain)
 {
 	if (domain->busy || !domain->made || !(domain->ended || domain->destroy))
 		return;
-	domain->destroyed = request_submit(helper, domain, XL_DESTROY);
+	domain->destroyed =
+		request_submit(helper, domain, domain->on_disk ? JOB_FORGET : XL_DESTROY);
 }
 
 void domain_exit(struct helper *helper, struct domain *domain)
@@ -105,6 +114,11 @@ static void ends(struct domain *domain, enum xl_exit how, const char *why)
 	snprintf(domain->why, sizeof(domain->why), "%s", why);
 }
 
+void domain_crash(struct domain *domain, const char *why)
+{
+	ends(domain, XL_EXIT_CRASHED, why);
+}
+
 static void shut_down(struct domain *domain, unsigned reason)
 {
 	static const struct {
@@ -129,9 +143,13 @@ static void shut_down(struct domain *domain, unsigned reason)
 void domain_event(struct helper *helper, const libxl_event *event)
 {
 	struct domain *domain = helper->domains;
-	while (domain && !(domain->made && domain->domid == event->domid))
+	while (domain && !(domain->made && !domain->on_disk && domain->domid == event->domid))
 		domain = domain->next;
-	if (!domain)
+	bool suspends =
+		event->type == LIBXL_EVENT_TYPE_DOMAIN_DEATH ||
+		(event->type == LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN &&
+			event->u.domain_shutdown.shutdown_reason == LIBXL_SHUTDOWN_REASON_SUSPEND);
+	if (!domain || (domain->saving && suspends))
 		return;
 	if (event->type == LIBXL_EVENT_TYPE_DOMAIN_SHUTDOWN)
 		shut_down(domain, event->u.domain_shutdown.shutdown_reason);

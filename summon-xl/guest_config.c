@@ -60,6 +60,13 @@ static char *copy(const char *text)
 	return text[0] ? strdup(text) : NULL;
 }
 
+/* What libxl reckons with, and more: a guest that comes back from disk does so in small pages, for
+ * which the least of what libxl gives is too little (4.17: 32 MiB fail). */
+static uint64_t paging_memory_kib(const struct start_request *request)
+{
+	return 4 * (256 * request->head.vcpus + request->head.memory / MIB) + 1024;
+}
+
 static void fill_build(libxl_ctx *ctx, const struct start_request *request,
 	libxl_domain_build_info *build, libxl_domain_type type)
 {
@@ -68,6 +75,8 @@ static void fill_build(libxl_ctx *ctx, const struct start_request *request,
 	libxl_cpu_bitmap_alloc(ctx, &build->avail_vcpus, build->max_vcpus);
 	libxl_bitmap_set_any(&build->avail_vcpus);
 	build->max_memkb = build->target_memkb = request->head.memory / 1024;
+	if (type == LIBXL_DOMAIN_TYPE_PVH)
+		build->shadow_memkb = paging_memory_kib(request);
 	build->kernel = copy(request->kernel);
 	build->ramdisk = copy(request->initrd);
 	build->cmdline = copy(request->cmdline);
@@ -97,10 +106,7 @@ static int add_nic(const struct start_request *request, const struct nic_text *t
 	set_mac(nic, request, index);
 	nic->nictype = LIBXL_NIC_TYPE_VIF;
 	nic->bridge = copy(text->bridge);
-	/* The network device is ours to bring up (vif.h), or the user's script's. libxl insists on a
-	 * script (it can only be told to run none for all domains of a host at once): this is the
-	 * quickest. */
-	nic->script = strdup(text->script[0] ? text->script : "/bin/true");
+	nic->script = strdup(text->script[0] ? text->script : NIC_SCRIPT);
 	if (text->script[0] && index == 0)
 		nic->ifname = copy(request->device);
 	return 0;

@@ -26,6 +26,12 @@ int start_request_read(
 #define MARK_DEVICE    "summond/device"
 #define MARK_READY_KEY "summond/ready-key"
 #define MARK_MADE      "summond/started-at" /* nanoseconds of real time */
+#define MARK_RAN       "summond/ran"        /* "1": in another domain, before it was saved */
+#define MARK_SAVING    "summond/saving"     /* "1" while it is */
+
+/* The script of interfaces that we bring up ourselves (vif.h). libxl insists on one (it can only be
+ * told to run none for all domains of a host at once): this is the quickest. */
+#define NIC_SCRIPT "/bin/true"
 
 /* Fills a configuration, for libxl_domain_config_dispose() in any case. */
 int guest_config_make(libxl_ctx *ctx, const struct start_request *request, uint64_t identity,

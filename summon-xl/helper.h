@@ -24,8 +24,11 @@ struct domain {
 	struct domain *next;
 	struct guest_id id;
 	uint32_t domid;
-	bool made;            /* domid is known */
+	bool made;            /* domid is known, or it is on disk */
+	bool on_disk;         /* there is no domain */
 	bool busy;            /* a job is under way */
+	bool saving;          /* it is SAVE: what becomes of the domain is its doing */
+	bool revives;         /* it is what makes one run that was on disk */
 	bool run;             /* START: it is to run once it is made */
 	bool destroy;         /* was asked for */
 	bool destroyed;       /* the job that does it is under way */
@@ -60,17 +63,21 @@ int helper_run(struct helper *helper, struct error *err);
 void request_take(struct helper *helper, struct xl_message *request, size_t text_size);
 void request_done(struct helper *helper, struct xl_message *answer, size_t text_size);
 /* Has a worker do it; false without memory. */
-bool request_submit(struct helper *helper, struct domain *domain, enum xl_type type);
+bool request_submit(struct helper *helper, struct domain *domain, unsigned type);
 
 /* domains.c */
 struct domain *domain_find(const struct helper *helper, struct guest_id id);
 struct domain *domain_add(struct helper *helper, struct guest_id id);
 /* Forgets it, with its console and its events. */
 void domain_remove(struct helper *helper, struct domain *domain);
+/* Lets go of the domain, of which there is no more to be heard; its last words are passed on. */
+void domain_unwatch(struct helper *helper, struct domain *domain);
 /* From now on its end is heard of, and its key. */
 int domain_watch(struct helper *helper, struct domain *domain, struct error *err);
 /* Passes on what its console has; all of it, where it is the last time. */
 void domain_listen(struct helper *helper, struct domain *domain, bool last);
+/* It could not go on. */
+void domain_crash(struct domain *domain, const char *why);
 /* Begins to take away one that has ended, where nothing else is under way. */
 void domain_settle(struct helper *helper, struct domain *domain);
 /* It is no more: EXITED, or FAILED where that is how it began. */

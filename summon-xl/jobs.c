@@ -7,31 +7,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <xen/io/xenbus.h>
 
 #include "base/cleanup.h"
-#include "base/devices.h"
 #include "base/units.h"
 #include "summon-xl/console.h"
 #include "summon-xl/guest_config.h"
+#include "summon-xl/job.h"
 #include "summon-xl/vif.h"
 #include "summon-xl/work.h"
-#include "summon-xl/worker.h"
 
 #define HEAD_SIZE offsetof(struct xl_message, text)
 
 /* xenstore takes 4096 bytes with their path. */
 #define RUMPRUN_CONFIG_MAX 3072
 
-struct job {
-	const struct xl_message *request;
-	size_t text_size;
-	uint32_t domid;
-	struct error error;
-	struct xl_message answer;
-	size_t answer_size; /* of its text */
-};
+/* Until a guest that is back has its interfaces connected. */
+#define STEP_US       1000
+#define CONNECT_STEPS 5000
 
-static void answer(const struct worker *worker, struct job *job, enum xl_type type)
+void job_answer(const struct worker *worker, struct job *job, enum xl_type type)
 {
 	job->answer.type = type;
 	send(worker->socket, &job->answer, HEAD_SIZE + job->answer_size, MSG_NOSIGNAL);
@@ -44,7 +39,7 @@ static void domain_path(char path[96], uint32_t domid, const char *key)
 	snprintf(path, 96, "/local/domain/%" PRIu32 "/%s", domid, key);
 }
 
-static int domain_write(struct worker *worker, uint32_t domid, const char *key, const char *value,
+int job_domain_write(struct worker *worker, uint32_t domid, const char *key, const char *value,
 	struct error *err)
 {
 	char path[96];
@@ -54,9 +49,7 @@ static int domain_write(struct worker *worker, uint32_t domid, const char *key, 
 		       : error_set(err, -errno, "xenstore %s: %s", path, strerror(errno));
 }
 
-/* False where there is none, or it is too long to be ours. */
-static bool domain_read(
-	struct worker *worker, uint32_t domid, const char *key, char *out, size_t size)
+bool job_domain_read(struct worker *worker, uint32_t domid, const char *key, char *out, size_t size)
 {
 	char path[96];
 	unsigned length = 0;
@@ -72,18 +65,16 @@ static bool domain_read(
 /* ---- start ---- */
 
 /* Those interfaces that no script of the user's has set up. */
-static int attach_nics(struct worker *worker, const struct start_request *request, struct job *job)
+static int attach_nics(struct worker *worker, struct job *job, const libxl_domain_config *config,
+	const char *device)
 {
-	struct nic_text nic;
-	const char *at = request->nics;
 	int r = 0;
-	if (!request->nics[0] && request->device[0])
-		return vif_attach(worker->store, job->domid, 0, request->device, request->bridge,
-			&job->error);
-	for (unsigned index = 0; r >= 0 && (r = nic_next(&at, &nic, &job->error)) > 0; index++)
-		if (!nic.script[0])
-			r = vif_attach(worker->store, job->domid, index,
-				index == 0 ? request->device : "", nic.bridge, &job->error);
+	for (int i = 0; r >= 0 && i < config->num_nics; i++) {
+		const libxl_device_nic *nic = &config->nics[i];
+		if (strcmp(nic->script, NIC_SCRIPT) == 0)
+			r = vif_attach(worker->store, job->domid, (unsigned)i, i == 0 ? device : "",
+				nic->bridge, &job->error);
+	}
 	return r;
 }
 
@@ -105,24 +96,22 @@ static int write_rumprun_config(
 			"rumprun_config %s: is no text of at most %d bytes", path,
 			RUMPRUN_CONFIG_MAX);
 	text[size] = '\0';
-	return domain_write(worker, job->domid, "rumprun/cfg", text, &job->error);
+	return job_domain_write(worker, job->domid, "rumprun/cfg", text, &job->error);
 }
 
-/* All that a new domain needs besides itself; it is paused. */
-static int furnish(struct worker *worker, const struct start_request *request, struct job *job)
+int job_furnish(struct worker *worker, struct job *job, const libxl_domain_config *config,
+	const char *device, uint64_t started_at)
 {
-	char now[24];
-	int r = attach_nics(worker, request, job);
-	if (r == 0)
-		r = write_rumprun_config(worker, request, job);
+	char when[24];
+	int r = attach_nics(worker, job, config, device);
 	if (r == 0)
 		r = console_find(worker->ctx, job->domid, job->answer.text,
 			sizeof(job->answer.text), &job->error);
 	if (r < 0)
 		return r;
 	job->answer_size = strlen(job->answer.text);
-	snprintf(now, sizeof(now), "%" PRIu64, clock_real());
-	return domain_write(worker, job->domid, MARK_MADE, now, &job->error);
+	snprintf(when, sizeof(when), "%" PRIu64, started_at);
+	return job_domain_write(worker, job->domid, MARK_MADE, when, &job->error);
 }
 
 static void start(struct worker *worker, struct job *job)
@@ -131,14 +120,14 @@ static void start(struct worker *worker, struct job *job)
 	libxl_domain_config config;
 	if (start_request_read(job->request->text, job->text_size, &request, &job->error) < 0)
 		return;
-	struct guest_id id = {job->request->slot, job->request->generation};
 	int r = guest_config_make(
-		worker->ctx, &request, worker->identity, id, &config, &job->error);
+		worker->ctx, &request, worker->identity, job->id, &config, &job->error);
 	if (r == 0) {
 		int rc = libxl_domain_create_new(worker->ctx, &config, &job->domid, NULL, NULL);
 		if (rc)
 			xl_log_error(&worker->log, &job->error, -EIO, request.kernel, rc);
-		else if (furnish(worker, &request, job) < 0)
+		else if (write_rumprun_config(worker, &request, job) < 0 ||
+			 job_furnish(worker, job, &config, request.device, clock_real()) < 0)
 			libxl_domain_destroy(worker->ctx, job->domid, NULL);
 	}
 	libxl_domain_config_dispose(&config);
@@ -154,6 +143,32 @@ static void resume(struct worker *worker, struct job *job)
 		xl_log_error(&worker->log, &job->error, -EIO, "unpause", rc);
 }
 
+/* A guest whose memory came back connects its interfaces again, and is reached then. */
+static void wait_connected(struct worker *worker, uint32_t domid)
+{
+	for (unsigned index = 0, steps = 0;; index++) {
+		char path[96];
+		snprintf(path, sizeof(path), "/local/domain/0/backend/vif/%" PRIu32 "/%u/state",
+			domid, index);
+		for (bool connected = false; !connected; usleep(STEP_US)) {
+			unsigned length;
+			CLEANUP(free) char *state = xs_read(worker->store, XBT_NULL, path, &length);
+			if (!state || ++steps > CONNECT_STEPS)
+				return;
+			connected = atoi(state) == XenbusStateConnected;
+		}
+	}
+}
+
+static void revive(struct worker *worker, struct job *job)
+{
+	if (saved_remove(worker, job->id, &job->error) < 0)
+		return;
+	resume(worker, job);
+	if (!job->error.code)
+		wait_connected(worker, job->domid);
+}
+
 static void suspend(struct worker *worker, struct job *job)
 {
 	int rc = libxl_domain_pause(worker->ctx, job->domid, NULL);
@@ -164,7 +179,7 @@ static void suspend(struct worker *worker, struct job *job)
 /* As libxl_domain_shutdown() does; but that waits a minute for the guest to acknowledge. */
 static void shut_down(struct worker *worker, struct job *job)
 {
-	domain_write(worker, job->domid, "control/shutdown", "poweroff", &job->error);
+	job_domain_write(worker, job->domid, "control/shutdown", "poweroff", &job->error);
 }
 
 static void destroy(struct worker *worker, struct job *job)
@@ -172,6 +187,8 @@ static void destroy(struct worker *worker, struct job *job)
 	libxl_dominfo info;
 	if (job->request->flags & JOB_SETTLE)
 		console_settle(worker->store, job->domid);
+	if (saved_remove(worker, job->id, &job->error) < 0)
+		return;
 	int rc = libxl_domain_destroy(worker->ctx, job->domid, NULL);
 	if (!rc)
 		return;
@@ -182,6 +199,11 @@ static void destroy(struct worker *worker, struct job *job)
 	libxl_dominfo_dispose(&info);
 }
 
+static void forget(struct worker *worker, struct job *job)
+{
+	saved_remove(worker, job->id, &job->error);
+}
+
 /* ---- list ---- */
 
 static bool owns(struct worker *worker, const libxl_dominfo *info, struct guest_id *id)
@@ -190,7 +212,7 @@ static bool owns(struct worker *worker, const libxl_dominfo *info, struct guest_
 	libxl_uuid uuid;
 	if (identity_owns(worker->identity, &info->uuid, id))
 		return true;
-	return domain_read(worker, info->domid, MARK_OWNER, owner, sizeof(owner)) &&
+	return job_domain_read(worker, info->domid, MARK_OWNER, owner, sizeof(owner)) &&
 	       libxl_uuid_from_string(&uuid, owner) == 0 &&
 	       identity_owns(worker->identity, &uuid, id);
 }
@@ -198,24 +220,28 @@ static bool owns(struct worker *worker, const libxl_dominfo *info, struct guest_
 /* Fills the answer, where the domain is ours and whole. */
 static bool inspect(struct worker *worker, const libxl_dominfo *info, struct job *job)
 {
-	char started_at[24], service[256], device[16], key[256] = "", console[128] = "";
+	char started_at[24], service[256], device[16], key[256] = "", console[128] = "", ran[2];
 	struct guest_id id;
 	if (info->dying || !owns(worker, info, &id))
 		return false;
-	if (!domain_read(worker, info->domid, MARK_MADE, started_at, sizeof(started_at)) ||
-		!domain_read(worker, info->domid, MARK_SERVICE, service, sizeof(service)) ||
-		!domain_read(worker, info->domid, MARK_DEVICE, device, sizeof(device))) {
-		/* Its maker was killed before it was finished. */
+	if (!job_domain_read(worker, info->domid, MARK_MADE, started_at, sizeof(started_at)) ||
+		!job_domain_read(worker, info->domid, MARK_SERVICE, service, sizeof(service)) ||
+		!job_domain_read(worker, info->domid, MARK_DEVICE, device, sizeof(device)) ||
+		saved_exists(worker, id)) {
+		/* Its maker was killed before it was finished, or before it was taken away. */
 		libxl_domain_destroy(worker->ctx, info->domid, NULL);
 		return false;
 	}
-	domain_read(worker, info->domid, MARK_READY_KEY, key, sizeof(key));
+	saved_recover(worker, info->domid);
+	job_domain_read(worker, info->domid, MARK_READY_KEY, key, sizeof(key));
 	/* Without its console it serves all the same. */
 	console_find(worker->ctx, info->domid, console, sizeof(console), NULL);
 	job->answer.code = (int32_t)info->domid;
 	job->answer.slot = id.slot;
 	job->answer.generation = id.generation;
-	job->answer.flags = (info->paused ? XL_PAUSED : 0u) | (info->cpu_time ? XL_HAS_RUN : 0u);
+	bool has_run =
+		info->cpu_time || job_domain_read(worker, info->domid, MARK_RAN, ran, sizeof(ran));
+	job->answer.flags = (info->paused ? XL_PAUSED : 0u) | (has_run ? XL_HAS_RUN : 0u);
 	job->answer.started_at = strtoull(started_at, NULL, 10);
 	job->answer_size = (size_t)snprintf(job->answer.text, sizeof(job->answer.text),
 		"%s%c%s%c%s%c%s%c", service, 0, device, 0, console, 0, key, 0);
@@ -232,8 +258,9 @@ static void list(struct worker *worker, struct job *job)
 	}
 	for (int i = 0; i < count; i++)
 		if (inspect(worker, &all[i], job))
-			answer(worker, job, XL_FOUND);
+			job_answer(worker, job, XL_FOUND);
 	libxl_dominfo_list_free(all, count);
+	saved_list(worker, job);
 	const libxl_version_info *version = libxl_get_version_info(worker->ctx);
 	job->answer.code = 0;
 	job->answer_size =
@@ -252,9 +279,14 @@ void job_run(struct worker *worker, const struct xl_message *request, size_t tex
 		[XL_PAUSE] = suspend,
 		[XL_SHUTDOWN] = shut_down,
 		[XL_DESTROY] = destroy,
+		[XL_SAVE] = job_save,
+		[JOB_RESTORE] = job_restore,
+		[JOB_REVIVE] = revive,
+		[JOB_FORGET] = forget,
 	};
 	struct job job = {.request = request,
 		.text_size = text_size,
+		.id = {request->slot, request->generation},
 		.domid = (uint32_t)request->code,
 		.answer = {.slot = request->slot, .generation = request->generation}};
 	bool is_list = request->type == XL_LIST;
@@ -264,5 +296,5 @@ void job_run(struct worker *worker, const struct xl_message *request, size_t tex
 		job.answer_size = strlen(job.error.message);
 		memcpy(job.answer.text, job.error.message, job.answer_size);
 	}
-	answer(worker, &job, is_list ? XL_LISTED : job.error.code ? XL_FAILED : XL_DONE);
+	job_answer(worker, &job, is_list ? XL_LISTED : job.error.code ? XL_FAILED : XL_DONE);
 }

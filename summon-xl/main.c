@@ -15,28 +15,31 @@
 #include "summon-xl/keys.h"
 
 static const char usage[] =
-	"usage: summon-xl --identity=TEXT --lock=FILE [--workers=NUMBER]\n"
+	"usage: summon-xl --identity=TEXT --lock=FILE --saved=FOLDER [--workers=NUMBER]\n"
 	"Runs Xen domains for summond, which starts it with a socket (see protocol.h).\n"
 	"  --identity=TEXT   whose domains; others are not touched\n"
 	"  --lock=FILE       held while it lives: there is one summon-xl for an identity\n"
+	"  --saved=FOLDER    where guests are kept that are on disk\n"
 	"  --workers=NUMBER  how many calls of libxl are under way at most, 1 to 16 (default 4)\n";
 
 struct options {
-	const char *identity, *lock;
+	const char *identity, *lock, *saved;
 	uint64_t workers;
 };
 
 static int read_options(int argc, char **argv, struct options *options, struct error *err)
 {
 	static const struct option known[] = {{"identity", required_argument, NULL, 'i'},
-		{"lock", required_argument, NULL, 'l'}, {"workers", required_argument, NULL, 'w'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+		{"lock", required_argument, NULL, 'l'}, {"saved", required_argument, NULL, 's'},
+		{"workers", required_argument, NULL, 'w'}, {"help", no_argument, NULL, 'h'}, {0}};
 	int option, r = 0;
 	while (r == 0 && (option = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		if (option == 'i')
 			options->identity = optarg;
 		else if (option == 'l')
 			options->lock = optarg;
+		else if (option == 's')
+			options->saved = optarg;
 		else if (option == 'w')
 			r = number_parse(optarg, 1, WORKERS_MAX, &options->workers, err);
 		else
@@ -44,8 +47,9 @@ static int read_options(int argc, char **argv, struct options *options, struct e
 	}
 	if (r < 0)
 		return error_prefix(err, r, "--workers");
-	if (!options->identity || !options->lock || optind < argc)
-		return error_set(err, -EINVAL, "it takes --identity and --lock (see --help)");
+	if (!options->identity || !options->lock || !options->saved || optind < argc)
+		return error_set(
+			err, -EINVAL, "it takes --identity, --lock and --saved (see --help)");
 	return 0;
 }
 
@@ -77,13 +81,16 @@ static int open_events(struct helper *helper, struct error *err)
 
 static int run(const struct options *options, struct error *err)
 {
-	uint64_t identity = identity_hash(options->identity);
+	const struct work_options work = {.identity = identity_hash(options->identity),
+		.saved = options->saved,
+		.workers = (unsigned)options->workers,
+		.keep_out = XL_FD};
 	struct helper helper = {0};
 	int r = take_lock(options->lock, err);
 	if (r < 0)
 		return r;
 	outbox_init(&helper.outbox, XL_FD);
-	r = work_start(&helper.work, identity, (unsigned)options->workers, XL_FD, err);
+	r = work_start(&helper.work, &work, err);
 	if (r == 0)
 		r = open_events(&helper, err);
 	if (r == 0)

@@ -11,7 +11,7 @@
 
 /* ---- requests ---- */
 
-bool request_submit(struct helper *helper, struct domain *domain, enum xl_type type)
+bool request_submit(struct helper *helper, struct domain *domain, unsigned type)
 {
 	const struct xl_message job = {.type = type,
 		.code = (int32_t)domain->domid,
@@ -48,15 +48,22 @@ static void start(struct helper *helper, struct guest_id id, const struct xl_mes
 	}
 }
 
-/* RESUME, PAUSE, SHUTDOWN. One that is at its end is told of soon. */
-static void operate(struct helper *helper, struct domain *domain, enum xl_type type)
+/* RESUME, PAUSE, SHUTDOWN, SAVE. One that is at its end is told of soon. */
+static void operate(struct helper *helper, struct domain *domain, unsigned type)
 {
 	if (domain->ended || domain->destroyed)
 		return;
-	if (domain->busy)
+	if (domain->busy) {
 		fail(helper, domain->id, -EBUSY, "another request is under way");
-	else if (!request_submit(helper, domain, type))
+	} else if (domain->on_disk && type == XL_SHUTDOWN) {
+		fail(helper, domain->id, -EINVAL, "it is on disk, and cannot be asked");
+	} else if (domain->on_disk && type != XL_RESUME) {
+		outbox_say(&helper->outbox, XL_DONE, domain->id); /* it rests already */
+	} else if (!request_submit(helper, domain, domain->on_disk ? JOB_RESTORE : type)) {
 		fail(helper, domain->id, -ENOMEM, "out of memory");
+	} else {
+		domain->saving = type == XL_SAVE;
+	}
 }
 
 void request_take(struct helper *helper, struct xl_message *request, size_t text_size)
@@ -74,6 +81,7 @@ void request_take(struct helper *helper, struct xl_message *request, size_t text
 	case XL_RESUME:
 	case XL_PAUSE:
 	case XL_SHUTDOWN:
+	case XL_SAVE:
 		if (domain)
 			operate(helper, domain, request->type);
 		else
@@ -108,11 +116,12 @@ static void found(struct helper *helper, struct xl_message *answer)
 	}
 	domain->domid = (uint32_t)answer->code;
 	domain->made = true;
+	domain->on_disk = answer->flags & XL_ON_DISK;
 	domain->console = console_open(console);
 	snprintf(domain->key, sizeof(domain->key), "%s", key);
 	answer->code = 0;
 	outbox_send(&helper->outbox, answer, (size_t)(console - answer->text));
-	if (domain_watch(helper, domain, NULL) < 0)
+	if (!domain->on_disk && domain_watch(helper, domain, NULL) < 0)
 		helper->leaving = true;
 }
 
@@ -135,6 +144,55 @@ static void start_done(
 		outbox_say(&helper->outbox, XL_DONE, domain->id);
 	else if (!request_submit(helper, domain, XL_RESUME))
 		domain->destroy = error_set(&domain->failure, -ENOMEM, "out of memory");
+}
+
+/* Where nothing came of it, its end is to be heard of anew: that it was suspended has been reported,
+ * and nothing else would be. */
+static void save_done(
+	struct helper *helper, struct domain *domain, struct xl_message *answer, size_t text_size)
+{
+	domain->saving = false;
+	if (answer->type == XL_DONE) {
+		domain_unwatch(helper, domain);
+		domain->on_disk = true;
+		answer->code = 0;
+	} else {
+		libxl_evdisable_domain_death(helper->ctx, domain->death);
+		domain->death = NULL;
+		if (libxl_evenable_domain_death(helper->ctx, domain->domid, 0, &domain->death) != 0)
+			domain_crash(domain, "its end cannot be watched");
+	}
+	outbox_send(&helper->outbox, answer, text_size);
+}
+
+/* As when it is new: paused until its end is watched. What fails from here on is its end. */
+static void restore_done(
+	struct helper *helper, struct domain *domain, struct xl_message *answer, size_t text_size)
+{
+	if (answer->type == XL_FAILED) {
+		outbox_send(&helper->outbox, answer, text_size);
+		return;
+	}
+	domain->domid = (uint32_t)answer->code;
+	domain->on_disk = false;
+	answer->text[text_size] = '\0';
+	domain->console = console_open(answer->text);
+	domain->revives = true;
+	if (domain_watch(helper, domain, NULL) < 0)
+		domain_crash(domain, "its end cannot be watched");
+	else if (!domain->destroy && !request_submit(helper, domain, JOB_REVIVE))
+		domain_crash(domain, "out of memory");
+}
+
+static void revive_done(
+	struct helper *helper, struct domain *domain, struct xl_message *answer, size_t text_size)
+{
+	domain->revives = false;
+	answer->text[text_size] = '\0';
+	if (answer->type == XL_FAILED)
+		domain_crash(domain, answer->text);
+	else
+		outbox_say(&helper->outbox, XL_DONE, domain->id);
 }
 
 static void operation_done(
@@ -181,6 +239,12 @@ void request_done(struct helper *helper, struct xl_message *answer, size_t text_
 		start_done(helper, domain, answer, text_size);
 	else if (domain->destroyed)
 		destroy_done(helper, domain, answer, text_size);
+	else if (domain->saving)
+		save_done(helper, domain, answer, text_size);
+	else if (domain->on_disk)
+		restore_done(helper, domain, answer, text_size);
+	else if (domain->revives)
+		revive_done(helper, domain, answer, text_size);
 	else
 		operation_done(helper, domain, answer, text_size);
 	if ((domain = domain_find(helper, id)))

@@ -17,7 +17,7 @@ struct waiting_job {
 	struct xl_message message;
 };
 
-static int start_worker(struct work *work, uint64_t identity, int keep_out, struct error *err)
+static int start_worker(struct work *work, const struct work_options *options, struct error *err)
 {
 	int ends[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
@@ -32,22 +32,21 @@ static int start_worker(struct work *work, uint64_t identity, int keep_out, stru
 	if (child == 0) {
 		for (unsigned i = 0; i < work->count; i++)
 			close(work->workers[i].socket);
-		close(keep_out);
+		close(options->keep_out);
 		close(ends[0]);
-		_exit(worker_main(identity, ends[1]));
+		_exit(worker_main(options->identity, options->saved, ends[1]));
 	}
 	close(ends[1]);
 	work->workers[work->count++] = (struct worker_process){.socket = ends[0]};
 	return 0;
 }
 
-int work_start(
-	struct work *work, uint64_t identity, unsigned workers, int keep_out, struct error *err)
+int work_start(struct work *work, const struct work_options *options, struct error *err)
 {
 	int r = 0;
 	*work = (struct work){0};
-	for (unsigned i = 0; i < workers && i < WORKERS_MAX && r == 0; i++)
-		r = start_worker(work, identity, keep_out, err);
+	for (unsigned i = 0; i < options->workers && i < WORKERS_MAX && r == 0; i++)
+		r = start_worker(work, options, err);
 	return r;
 }
 

@@ -21,9 +21,16 @@
  *   START   DONE, code: the domain's number, text: the path of its console; it is paused
  *   LIST    FOUND, code: likewise, text: service, device, console and ready key, each with its
  *           NUL; then LISTED
+ *   RESTORE likewise as START, of one on disk
  *   others  DONE
  * or FAILED.
  */
+enum {
+	JOB_RESTORE = XL_SAVE + 1,
+	JOB_REVIVE, /* what RESUME is after RESTORE */
+	JOB_FORGET, /* DESTROY of one on disk */
+};
+
 #define WORKERS_MAX 16
 
 /* DESTROY: of one that has stopped by itself; its last words are wanted. */
@@ -42,8 +49,13 @@ struct work {
 
 /* To be called before this process has anything of libxl's. `keep_out` is a descriptor that is not
  * for workers. */
-int work_start(
-	struct work *work, uint64_t identity, unsigned workers, int keep_out, struct error *err);
+struct work_options {
+	uint64_t identity;
+	const char *saved; /* the folder of guests on disk */
+	unsigned workers;
+	int keep_out;
+};
+int work_start(struct work *work, const struct work_options *options, struct error *err);
 /* False without memory. */
 bool work_submit(struct work *work, const struct xl_message *job, size_t text_size);
 /* What a worker has to say: the text's size; -EAGAIN, or another negative errno where it is dead. */

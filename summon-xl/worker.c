@@ -33,9 +33,9 @@ static void refuse(
 	send(worker->socket, &answer, HEAD_SIZE + (size_t)size, MSG_NOSIGNAL);
 }
 
-int worker_main(uint64_t identity, int socket)
+int worker_main(uint64_t identity, const char *saved, int socket)
 {
-	struct worker worker = {.identity = identity, .socket = socket};
+	struct worker worker = {.identity = identity, .saved = saved, .socket = socket};
 	struct error why = ERROR_INIT;
 	struct xl_message job;
 	ssize_t size;

@@ -12,6 +12,7 @@
 /* What a worker's process is made of. */
 struct worker {
 	uint64_t identity;
+	const char *saved; /* the folder of guests on disk */
 	int socket;
 	libxl_ctx *ctx;
 	struct xs_handle *store;
@@ -19,7 +20,7 @@ struct worker {
 };
 
 /* A worker's process from its first instruction: the status that it ends with. */
-int worker_main(uint64_t identity, int socket);
+int worker_main(uint64_t identity, const char *saved, int socket);
 
 /* jobs.c: does the job, and answers. */
 void job_run(struct worker *worker, const struct xl_message *job, size_t text_size);

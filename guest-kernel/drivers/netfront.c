@@ -75,6 +75,7 @@ static struct netfront {
 	uint32_t port;
 	struct send_ring *send;
 	struct receive_ring *receive;
+	uint32_t send_grant, receive_grant;
 	struct buffer sends[SENDS], receives[RECEIVES];
 	/* Of the sending ring: what is written, and what is answered. */
 	uint32_t written, answered;
@@ -236,28 +237,38 @@ static bool make_buffers(void)
 		return false;
 	uint8_t *page =
 		(uint8_t *)(((uintptr_t)memory + PAGE_SIZE - 1) & ~(uintptr_t)(PAGE_SIZE - 1));
-	net.send = memset(page, 0, PAGE_SIZE);
-	net.receive = memset(page + PAGE_SIZE, 0, PAGE_SIZE);
+	net.send = (struct send_ring *)page;
+	net.receive = (struct receive_ring *)(page + PAGE_SIZE);
+	net.send_grant = xen_grant(net.backend, net.send, true);
+	net.receive_grant = xen_grant(net.backend, net.receive, true);
 	page += 2 * PAGE_SIZE;
-	for (uint16_t i = 0; i < SENDS; i++, page += PAGE_SIZE) {
+	for (uint16_t i = 0; i < SENDS; i++, page += PAGE_SIZE)
 		net.sends[i] = (struct buffer){page, xen_grant(net.backend, page, false)};
-		net.unused[net.unused_count++] = i;
-	}
-	for (uint16_t i = 0; i < RECEIVES; i++, page += PAGE_SIZE) {
+	for (uint16_t i = 0; i < RECEIVES; i++, page += PAGE_SIZE)
 		net.receives[i] = (struct buffer){page, xen_grant(net.backend, page, true)};
+	return true;
+}
+
+/* As a backend expects them that has not seen them yet. */
+static void clear_rings(void)
+{
+	memset(net.send, 0, PAGE_SIZE);
+	memset(net.receive, 0, PAGE_SIZE);
+	net.written = net.answered = net.taken = net.unused_count = 0;
+	for (uint16_t i = 0; i < SENDS; i++)
+		net.unused[net.unused_count++] = i;
+	for (uint16_t i = 0; i < RECEIVES; i++)
 		offer(i, &net.receive->head.requests);
-	}
 	net.send->head.request_event = net.receive->head.request_event = 1;
 	net.send->head.response_event = net.receive->head.response_event = 1;
-	return true;
 }
 
 static bool tell_backend(void)
 {
 	static const char *const features[] = {
 		"request-rx-copy", "feature-rx-notify", "feature-ipv6-csum-offload"};
-	bool done = write_number("tx-ring-ref", xen_grant(net.backend, net.send, true)) &&
-		    write_number("rx-ring-ref", xen_grant(net.backend, net.receive, true)) &&
+	bool done = write_number("tx-ring-ref", net.send_grant) &&
+		    write_number("rx-ring-ref", net.receive_grant) &&
 		    write_number("event-channel", net.port);
 	for (unsigned i = 0; done && i < sizeof(features) / sizeof(features[0]); i++)
 		done = write_number(features[i], 1);
@@ -285,8 +296,9 @@ static const char *connect(void)
 		return "the domain has no network interface";
 	net.backend = (uint16_t)backend;
 	net.port = xen_port_create(net.backend);
-	if (!net.port || !make_buffers())
+	if (!net.port || (!net.send && !make_buffers()))
 		return "no memory or event channel for the network interface";
+	clear_rings();
 	strcat(path, "/state");
 	if (!xenstore_watch(path) || !wait_for_state(path, STATE_WAITS) || !tell_backend() ||
 		!wait_for_state(path, STATE_CONNECTED))
@@ -299,6 +311,11 @@ struct net_device *netfront_start(const char **why)
 	net.device.operations = &operations;
 	*why = connect();
 	return *why ? NULL : &net.device;
+}
+
+const char *netfront_restart(void)
+{
+	return net.device.operations ? connect() : NULL;
 }
 
 uint32_t netfront_port(void)

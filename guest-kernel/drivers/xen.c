@@ -14,6 +14,7 @@
 
 enum hypercall { MEMORY_OP = 12, SCHED_OP = 29, EVENT_CHANNEL_OP = 32, HVM_OP = 34 };
 enum { SCHED_SHUTDOWN = 2, SCHED_POLL = 3 };
+enum { SHUTDOWN_SUSPEND = 2 };
 enum { EVENT_SEND = 4, EVENT_ALLOC_UNBOUND = 6 };
 enum { MEMORY_ADD_TO_PHYSMAP = 7, HVM_GET_PARAM = 1 };
 enum { SPACE_SHARED_INFO = 0, SPACE_GRANT_TABLE = 1 };
@@ -99,12 +100,17 @@ static void map(unsigned space, const void *page)
 	call(MEMORY_OP, MEMORY_ADD_TO_PHYSMAP, &request);
 }
 
+static void map_all(void)
+{
+	map(SPACE_SHARED_INFO, &shared);
+	map(SPACE_GRANT_TABLE, grants);
+}
+
 void xen_init(void)
 {
 	struct cpuid maker = cpuid(0);
 	is_amd = maker.c == 0x444d4163 || maker.c == 0x656e6975; /* "cAMD", "uine" of Hygon's */
-	map(SPACE_SHARED_INFO, &shared);
-	map(SPACE_GRANT_TABLE, grants);
+	map_all();
 }
 
 uint64_t xen_parameter(enum xen_parameter which)
@@ -207,6 +213,26 @@ uint32_t xen_grant(uint16_t domain, const void *page, bool writable)
 	__atomic_store_n(&grant->flags, writable ? GRANT_ACCESS : GRANT_ACCESS | GRANT_READONLY,
 		__ATOMIC_RELEASE);
 	return grants_used++;
+}
+
+/* Another domain's grants are its builder's, and none of ours. */
+bool xen_suspend(void)
+{
+	static struct grant kept[sizeof(grants) / sizeof(grants[0])];
+	uint32_t reason = SHUTDOWN_SUSPEND;
+	memcpy(kept, grants, sizeof(kept));
+	call(SCHED_OP, SCHED_SHUTDOWN, &reason);
+	map_all();
+	if (grants_used > GRANTS_RESERVED && grants[GRANTS_RESERVED].flags)
+		return false;
+	for (uint32_t i = GRANTS_RESERVED; i < grants_used; i++) {
+		grants[i].domain = kept[i].domain;
+		grants[i].frame = kept[i].frame;
+		xen_barrier();
+		__atomic_store_n(&grants[i].flags, kept[i].flags & (GRANT_ACCESS | GRANT_READONLY),
+			__ATOMIC_RELEASE);
+	}
+	return true;
 }
 
 void xen_shutdown(enum xen_shutdown how)

@@ -40,6 +40,10 @@ void xen_wait(const uint32_t *ports, size_t count, uint64_t ns);
 /* Lets `domain` use a page of ours, for good; 0 where there is no entry left. */
 uint32_t xen_grant(uint16_t domain, const void *page, bool writable);
 
+/* Suspends the domain, until its memory goes on in another one: true. There the grants are as they
+ * were; ports are to be made anew and parameters read again. False where nothing came of it. */
+bool xen_suspend(void);
+
 enum xen_shutdown { XEN_SHUTDOWN_OFF = 0, XEN_SHUTDOWN_CRASH = 3 };
 void xen_shutdown(enum xen_shutdown how) __attribute__((__noreturn__));
 

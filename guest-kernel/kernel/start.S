@@ -27,6 +27,10 @@
 	.long 4, 4, 18 /* XEN_ELFNOTE_PHYS32_ENTRY */
 	.asciz "Xen"
 	.long start32
+	.align 4
+	.long 4, 4, 14 /* XEN_ELFNOTE_SUSPEND_CANCEL: it can be suspended */
+	.asciz "Xen"
+	.long 1
 
 	/* struct summon_note */
 	.section .note.summond, "a", @note

@@ -1,23 +1,34 @@
 /* SPDX-License-Identifier: ISC */
 #include "guest-kernel/platform/platform.h"
 
+#include <string.h>
+
 #include "guest-kernel/drivers/netfront.h"
 #include "guest-kernel/drivers/xen.h"
 #include "guest-kernel/drivers/xen_console.h"
 #include "guest-kernel/drivers/xenstore.h"
+#include "guest-kernel/kernel/panic.h"
 
 /* A PVH domain of Xen's. */
 
 #define SHUTDOWN "control/shutdown"
+#define SUSPENDS "control/feature-suspend"
 #define READY    "data/summond-ready"
+
+static bool is_ready;
+
+static void find_dom0(void)
+{
+	xen_console_init();
+	xenstore_init();
+	xenstore_watch(SHUTDOWN);
+}
 
 static void init(const char *command_line)
 {
 	(void)command_line;
 	xen_init();
-	xen_console_init();
-	xenstore_init();
-	xenstore_watch(SHUTDOWN);
+	find_dom0();
 }
 
 static struct net_device *find_network(const char *command_line, const char **why)
@@ -28,7 +39,21 @@ static struct net_device *find_network(const char *command_line, const char **wh
 
 static void report_ready(void)
 {
+	is_ready = true;
 	xenstore_write(READY, "1");
+	xenstore_write(SUSPENDS, "1");
+}
+
+static void suspend(void)
+{
+	if (!xen_suspend())
+		return;
+	find_dom0();
+	const char *why = netfront_restart();
+	if (why)
+		panic("network: %s", why);
+	if (is_ready)
+		report_ready();
 }
 
 static void wait(uint64_t ns)
@@ -38,7 +63,7 @@ static void wait(uint64_t ns)
 }
 
 /* Whoever asked wants to see that it was heard: the key is emptied. The first look is for a change
- * that was seen while something else was waited for. */
+ * that was seen while something else was waited for. What asks to suspend is done at once. */
 static bool stop_requested(void)
 {
 	static bool looked;
@@ -48,7 +73,10 @@ static bool stop_requested(void)
 	if (!look || !xenstore_read(SHUTDOWN, word, sizeof(word)) || !word[0])
 		return false;
 	xenstore_write(SHUTDOWN, "");
-	return true;
+	if (strcmp(word, "suspend") != 0)
+		return true;
+	suspend();
+	return false;
 }
 
 static __attribute__((__noreturn__)) void power_off(enum power_off how)

@@ -147,7 +147,7 @@ void xl_guest_done(struct xl *xl, struct xl_guest *guest)
 		start_done(xl, guest);
 	else if (type == XL_RESUME)
 		resume_done(xl, guest);
-	else if (type == XL_PAUSE)
+	else if (type == XL_PAUSE || type == XL_SAVE)
 		pause_done(xl, guest);
 	advance_if_there(xl, id);
 }

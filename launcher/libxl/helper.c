@@ -68,11 +68,12 @@ static void on_socket(uv_poll_t *poll, int status, int events)
 static int spawn(struct xl_helper *helper, int socket)
 {
 	struct xl *xl = helper->xl;
-	char identity[160], lock[4200], workers[32];
-	char *words[] = {xl->program, identity, lock, workers, NULL};
+	char identity[160], lock[4200], saved[4200], workers[32];
+	char *words[] = {xl->program, identity, lock, saved, workers, NULL};
 	char *const environment[] = {NULL};
 	snprintf(identity, sizeof(identity), "--identity=%s", xl->identity);
 	snprintf(lock, sizeof(lock), "--lock=%s", xl->lock);
+	snprintf(saved, sizeof(saved), "--saved=%s", xl->saved);
 	snprintf(workers, sizeof(workers), "--workers=%" PRIu64, xl->workers);
 	uv_stdio_container_t files[XL_FD + 1] = {
 		{.flags = UV_IGNORE},

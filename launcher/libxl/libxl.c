@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/units.h"
@@ -19,6 +20,7 @@ static void free_all(struct xl *xl)
 {
 	free(xl->identity);
 	free(xl->lock);
+	free(xl->saved);
 	free(xl->program);
 	free(xl);
 }
@@ -55,7 +57,8 @@ static unsigned libxl_capabilities(const struct launcher *launcher)
 {
 	(void)launcher;
 	return LAUNCHER_CAN_PREPARE | LAUNCHER_CAN_SUSPEND | LAUNCHER_CAN_SHUTDOWN |
-	       LAUNCHER_CAN_CONSOLE | LAUNCHER_CAN_OUTLIVE | LAUNCHER_CAN_KEY;
+	       LAUNCHER_CAN_CONSOLE | LAUNCHER_CAN_OUTLIVE | LAUNCHER_CAN_KEY |
+	       LAUNCHER_CAN_SNAPSHOT;
 }
 
 static int libxl_list(struct launcher *launcher, struct error *err)
@@ -157,9 +160,7 @@ static int libxl_resume(struct launcher *launcher, struct instance_id id, struct
 static int libxl_suspend(struct launcher *launcher, struct instance_id id, enum launcher_rest where,
 	struct error *err)
 {
-	if (where == LAUNCHER_REST_DISK)
-		return error_set(err, -ENOTSUP, "libxl cannot keep a guest on disk");
-	return ask(launcher, id, XL_PAUSE, err);
+	return ask(launcher, id, where == LAUNCHER_REST_DISK ? XL_SAVE : XL_PAUSE, err);
 }
 
 static int libxl_stop(
@@ -217,8 +218,12 @@ static int configure(struct xl *xl, const struct launcher_config *config, struct
 	xl->program = strdup(program);
 	if (asprintf(&xl->lock, "%s/summon-xl-%s.lock", config->state_dir, xl->identity) < 0)
 		xl->lock = NULL;
-	if (!xl->identity || !xl->lock || !xl->program)
+	if (asprintf(&xl->saved, "%s/saved", config->state_dir) < 0)
+		xl->saved = NULL;
+	if (!xl->identity || !xl->lock || !xl->saved || !xl->program)
 		return error_set(err, -ENOMEM, "out of memory");
+	if (mkdir(xl->saved, 0700) < 0 && errno != EEXIST)
+		return error_set(err, -errno, "%s: %s", xl->saved, strerror(errno));
 	return 0;
 }
 

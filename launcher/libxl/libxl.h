@@ -32,7 +32,7 @@ struct xl_helper {
 
 struct xl_operation {
 	struct xl_operation *next;
-	enum xl_type type; /* START, RESUME, PAUSE, SHUTDOWN, DESTROY */
+	enum xl_type type; /* START, RESUME, PAUSE, SAVE, SHUTDOWN, DESTROY */
 };
 
 /* Each has a queue of operations, of which the first may be under way. */
@@ -55,7 +55,7 @@ struct xl {
 	uv_loop_t *loop;
 	launcher_event_fn on_event;
 	void *ctx;
-	char *identity, *lock, *program;
+	char *identity, *lock, *saved, *program;
 	uint64_t workers;
 	enum xl_kind kind;
 	struct xl_helper *helper; /* NULL: there is none at the moment */

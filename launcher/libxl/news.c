@@ -69,6 +69,7 @@ static void on_found(struct xl *xl, const struct said *said)
 				.tap = tap + 1,
 				.paused = paused,
 				.booted = !paused || (said->head->flags & XL_HAS_RUN),
+				.on_disk = said->head->flags & XL_ON_DISK,
 				.started_at = said->head->started_at}});
 }
 

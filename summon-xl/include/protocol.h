@@ -6,8 +6,8 @@
  * What summon-xl and the daemon that started it say to each other, over a unix socket of type
  * SEQPACKET. One packet is one message; its text takes the rest of it and is not ended by NUL.
  *
- * summon-xl keeps nothing that Xen does not know too: it may be killed at any instant, and the next
- * one finds the domains. So every request may be asked again of the next one, and is answered as if
+ * summon-xl keeps nothing but what Xen or its folder of saved guests knows too: it may be killed at any
+ * instant, and the next one finds the guests. So every request may be asked again of the next one, and is answered as if
  * it were new. A domain is known by its UUID (domain.h), which is the database's identity and the
  * instance's id.
  *
@@ -32,6 +32,8 @@ enum xl_type {
 	XL_PAUSE,    /* stop running, keep memory; also of one that is paused */
 	XL_SHUTDOWN, /* ask the guest to power off; DONE: it was asked */
 	XL_DESTROY,  /* answered by EXITED, or FAILED */
+	XL_SAVE,     /* keep memory on disk, and nothing else; also of one that is there. RESUME is
+		      * what brings it back, as the same instance */
 
 	/* answers and news */
 	XL_DONE = 64,
@@ -54,6 +56,7 @@ enum xl_kind {
 enum xl_flag {
 	XL_PAUSED = 1,  /* START: leave it paused. FOUND: it is */
 	XL_HAS_RUN = 2, /* FOUND */
+	XL_ON_DISK = 4, /* FOUND */
 };
 
 /* What the text of START begins with. It is followed by XL_START_TEXTS texts that each end with

@@ -31,7 +31,7 @@ struct watched *case_start(
 
 bool case_has_console(const struct stage *stage)
 {
-	return stage->launcher->ops->capabilities(stage->launcher) & LAUNCHER_CAN_CONSOLE;
+	return stage_capabilities(stage) & LAUNCHER_CAN_CONSOLE;
 }
 
 void case_wait_ready(struct stage *stage, struct watched *guest)
@@ -120,7 +120,7 @@ static void prepares_and_resumes(void **state)
 static void refuses_to_prepare(void **state)
 {
 	struct stage *stage = case_open(state, TASK_READY);
-	if (stage->launcher->ops->capabilities(stage->launcher) & LAUNCHER_CAN_PREPARE) {
+	if (stage_capabilities(stage) & LAUNCHER_CAN_PREPARE) {
 		print_message("# skipped: %s can prepare\n", stage->subject->name);
 		stage_close(stage);
 		skip();
@@ -373,7 +373,7 @@ static void tells_its_figures(void **state)
 	STAGE_WAIT(stage, guest->counts[LAUNCHER_MEASURED] == 1);
 	assert_true(guest->figures.mode[0] && guest->figures.exits > 0);
 	assert_true(guest->figures.resident > 0 && guest->figures.cpu_ns > 0);
-	if (ops->capabilities(stage->launcher) & LAUNCHER_CAN_SUSPEND) {
+	if (stage_capabilities(stage) & LAUNCHER_CAN_SUSPEND) {
 		assert_int_equal(stage_suspend(stage, FIRST, LAUNCHER_REST_MEMORY, NULL), 0);
 		assert_int_equal(ops->measure(stage->launcher, FIRST, NULL), 0);
 		STAGE_WAIT(stage, guest->counts[LAUNCHER_MEASURED] == 2);

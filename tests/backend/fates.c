@@ -8,7 +8,7 @@
 static void ends_with(void **state, enum task task, enum launcher_exit how)
 {
 	struct stage *stage = case_open(state, task);
-	unsigned mask = stage->launcher->ops->capabilities(stage->launcher);
+	unsigned mask = stage_capabilities(stage);
 	bool prepare = mask & LAUNCHER_CAN_PREPARE; /* else it may be over before it has started */
 	struct watched *guest = case_start(
 		stage, FIRST, task, prepare ? LAUNCHER_START_PAUSED : LAUNCHER_START_RUNNING);
@@ -75,7 +75,7 @@ void drains_the_console(void **state)
 void leaves_in_the_middle(void **state)
 {
 	struct stage *stage = case_open(state, TASK_READY);
-	if (stage->launcher->ops->capabilities(stage->launcher) & LAUNCHER_CAN_OUTLIVE) {
+	if (stage_capabilities(stage) & LAUNCHER_CAN_OUTLIVE) {
 		stage_leave(stage); /* with nothing under way: what was begun would live on */
 		return;
 	}

@@ -7,7 +7,7 @@
 
 #include "base/units.h"
 
-#define HANG_LIMIT (30 * NS_PER_S)
+#define HANG_LIMIT (120 * NS_PER_S)
 #define TICK_MS    2
 
 /* ---- promises ---- */
@@ -270,7 +270,7 @@ void stage_turn(struct stage *stage)
 {
 	uv_run(&stage->loop, UV_RUN_ONCE);
 	if (uv_hrtime() - stage->last_event > HANG_LIMIT)
-		fail_msg("%s: nothing happened for half a minute", stage->subject->name);
+		fail_msg("%s: nothing happened for two minutes", stage->subject->name);
 }
 
 void stage_idle(struct stage *stage, unsigned ms)
@@ -281,9 +281,14 @@ void stage_idle(struct stage *stage, unsigned ms)
 	STAGE_WAIT(stage, !stage->paused);
 }
 
+unsigned stage_capabilities(const struct stage *stage)
+{
+	return stage->launcher->ops->capabilities(stage->launcher) & ~stage->subject->without;
+}
+
 void stage_need(struct stage *stage, unsigned capability)
 {
-	if (stage->launcher->ops->capabilities(stage->launcher) & capability)
+	if (stage_capabilities(stage) & capability)
 		return;
 	char text[80];
 	print_message("# skipped: %s cannot %s\n", stage->subject->name,

@@ -50,7 +50,8 @@ struct subject {
 	unsigned random_steps; /* of each random sequence */
 	/* A life is killed so often, at so much later a time of what it does; 0: as in lives.c. */
 	unsigned kill_rounds, kill_step_ms;
-	unsigned crowd; /* how many guests start at once; 0: sixteen */
+	unsigned crowd;   /* how many guests start at once; 0: sixteen */
+	unsigned without; /* capabilities that are not tried, because another subject has them */
 };
 
 #define READY_LINE  "summond: ready after"
@@ -120,6 +121,8 @@ void stage_idle(struct stage *stage, unsigned ms);
 	} while (0)
 
 /* Skips the case, by name and with the reason, where the backend or its guests cannot do it. */
+/* What the backend can, and the subject tries. */
+unsigned stage_capabilities(const struct stage *stage);
 void stage_need(struct stage *stage, unsigned capability);
 void need_task(const struct subject *subject, enum task task);
 

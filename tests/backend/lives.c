@@ -39,7 +39,7 @@ static void begin(struct stage *stage, unsigned number, enum launcher_start how)
 
 static bool can(const struct stage *stage, unsigned capability)
 {
-	return stage->launcher->ops->capabilities(stage->launcher) & capability;
+	return stage_capabilities(stage) & capability;
 }
 
 static void begin_and_suspend(struct stage *stage, unsigned number, enum launcher_rest where)

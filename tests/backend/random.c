@@ -15,7 +15,7 @@ static void random_start(struct stage *stage, struct instance_id id, uint32_t ra
 	static const enum task tasks[] = {
 		TASK_READY, TASK_READY, TASK_SILENT, TASK_OFF, TASK_CRASH, TASK_FAIL};
 	enum task task = tasks[random % (sizeof(tasks) / sizeof(tasks[0]))];
-	unsigned mask = stage->launcher->ops->capabilities(stage->launcher);
+	unsigned mask = stage_capabilities(stage);
 	bool paused = (random >> 8) % 3 == 0 && (mask & LAUNCHER_CAN_PREPARE);
 	if (stage->subject->unable(task))
 		task = TASK_READY;
@@ -38,7 +38,7 @@ static void random_step(struct stage *stage, unsigned generations[4], uint32_t *
 		stage_resume(stage, id, NULL);
 		break;
 	case 4:
-		if (stage->launcher->ops->capabilities(stage->launcher) & LAUNCHER_CAN_SNAPSHOT) {
+		if (stage_capabilities(stage) & LAUNCHER_CAN_SNAPSHOT) {
 			stage_suspend(stage, id, LAUNCHER_REST_DISK, NULL);
 			break;
 		}

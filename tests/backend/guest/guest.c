@@ -42,6 +42,9 @@ __asm__(".pushsection .note.pvh, \"a\", @note\n"
 	".long 4, 4, 18\n" /* name size, description size, XEN_ELFNOTE_PHYS32_ENTRY */
 	".asciz \"Xen\"\n"
 	".long start\n"
+	".long 4, 4, 14\n" /* XEN_ELFNOTE_SUSPEND_CANCEL: it can be suspended */
+	".asciz \"Xen\"\n"
+	".long 1\n"
 	".popsection\n"
 	".pushsection .text.start, \"ax\"\n"
 	".global start\n"
@@ -128,7 +131,7 @@ static void power_off(void)
 static void obey(void)
 {
 	if (on_xen)
-		xen_wait_for_shutdown();
+		xen_wait(true);
 	while (!on_xen && !(*(volatile uint32_t *)GED_EVENTS & EVENT_POWER_BUTTON))
 		;
 	power_off();
@@ -159,5 +162,5 @@ void guest_main(const struct start_info *info)
 	if (task == 'c')
 		triple_fault();
 	if (on_xen)
-		xen_sleep(); /* to halt for good would be to power off */
+		xen_wait(false); /* to halt for good would be to power off */
 }

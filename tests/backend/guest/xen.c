@@ -14,7 +14,8 @@ enum { MEMORY_OP = 12, SCHED_OP = 29, EVTCHN_OP = 32, HVM_OP = 34 };
 enum { SCHEDOP_SHUTDOWN = 2, SCHEDOP_POLL = 3 };
 enum { EVTCHNOP_SEND = 4, XENMEM_ADD_TO_PHYSMAP = 7, HVMOP_GET_PARAM = 1 };
 enum { STORE_PFN = 1, STORE_EVTCHN = 2, CONSOLE_PFN = 17, CONSOLE_EVTCHN = 18 };
-enum { XS_READ = 2, XS_WATCH = 4, XS_WATCH_EVENT = 15 };
+enum { XS_READ = 2, XS_WATCH = 4, XS_WRITE = 11, XS_WATCH_EVENT = 15 };
+enum { REASON_OFF = 0, REASON_SUSPEND = 2 };
 
 #define DOMID_SELF     0x7ff0
 #define PENDING_OFFSET 2048 /* in the shared page, of a 32-bit guest */
@@ -85,19 +86,14 @@ static void map_shared_page(void)
 	call(MEMORY_OP, XENMEM_ADD_TO_PHYSMAP, &request);
 }
 
-bool xen_open(void)
+/* What a domain has of its own: again in each that this guest comes back in. */
+static void settle(void)
 {
-	uint32_t leaf = find_leaf(), out[4];
-	if (!leaf)
-		return false;
-	cpuid(leaf + 2, out);
-	__asm__ volatile("wrmsr" : : "c"(out[1]), "a"(hypercall_page), "d"(0) : "memory");
 	map_shared_page();
 	console = (void *)(uintptr_t)(parameter(CONSOLE_PFN) << 12);
 	store = (void *)(uintptr_t)(parameter(STORE_PFN) << 12);
 	console_port = parameter(CONSOLE_EVTCHN);
 	store_port = parameter(STORE_EVTCHN);
-	return true;
 }
 
 static void notify(uint32_t port)
@@ -135,14 +131,8 @@ void xen_print(const char *text)
 
 void xen_power_off(void)
 {
-	const uint32_t reason = 0;
+	const uint32_t reason = REASON_OFF;
 	call(SCHED_OP, SCHEDOP_SHUTDOWN, &reason);
-}
-
-void xen_sleep(void)
-{
-	for (;;)
-		wait_for(store_port);
 }
 
 /* ---- xenstore ---- */
@@ -182,19 +172,71 @@ static void store_ask(uint32_t type, const char *text, uint32_t size)
 	notify(store_port);
 }
 
-void xen_wait_for_shutdown(void)
+/* The next answer's or event's type; the beginning of its text. */
+static uint32_t store_take(char text[64])
+{
+	struct store_head head;
+	char byte;
+	store_get(&head, sizeof(head));
+	for (uint32_t i = 0; i < head.length; i++)
+		store_get(i < 64 ? &text[i] : &byte, 1);
+	return head.type;
+}
+
+static const char shutdown_key[] = "control/shutdown";
+
+static void store_watch_shutdown(void)
 {
 	static const char watch[] = "control/shutdown\0w";
-	struct store_head head;
 	store_ask(XS_WATCH, watch, sizeof(watch));
+}
+
+static void tell_able(void)
+{
+	static const char able[] = "control/feature-suspend\0001";
+	char text[64];
+	store_ask(XS_WRITE, able, sizeof(able) - 1);
+	while (store_take(text) == XS_WATCH_EVENT)
+		;
+}
+
+/* To go on in another domain, or in this one, where nothing came of it. */
+static void suspend(void)
+{
+	const uint32_t reason = REASON_SUSPEND;
+	char text[64];
+	store_ask(XS_WRITE, shutdown_key, sizeof(shutdown_key)); /* with nothing in it: heard */
+	while (store_take(text) != XS_WRITE)
+		;
+	call(SCHED_OP, SCHEDOP_SHUTDOWN, &reason);
+	settle();
+	tell_able();
+	store_watch_shutdown();
+}
+
+bool xen_open(void)
+{
+	uint32_t leaf = find_leaf(), out[4];
+	if (!leaf)
+		return false;
+	cpuid(leaf + 2, out);
+	__asm__ volatile("wrmsr" : : "c"(out[1]), "a"(hypercall_page), "d"(0) : "memory");
+	settle();
+	tell_able();
+	return true;
+}
+
+void xen_wait(bool obeys)
+{
+	store_watch_shutdown();
 	for (;;) {
-		char text[64] = "", byte;
-		store_get(&head, sizeof(head));
-		for (uint32_t i = 0; i < head.length; i++)
-			store_get(i < sizeof(text) ? &text[i] : &byte, 1);
-		if (head.type == XS_WATCH_EVENT)
-			store_ask(XS_READ, watch, sizeof("control/shutdown"));
-		if (head.type == XS_READ && text[0] == 'p')
+		char text[64] = "";
+		uint32_t type = store_take(text);
+		if (type == XS_WATCH_EVENT)
+			store_ask(XS_READ, shutdown_key, sizeof(shutdown_key));
+		if (type == XS_READ && text[0] == 'p' && obeys)
 			return;
+		if (type == XS_READ && text[0] == 's')
+			suspend();
 	}
 }
