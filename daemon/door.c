@@ -265,6 +265,7 @@ void door_open(struct service *service)
 	if (!daemon->doorbell || !instance->tap[0])
 		return;
 	instance->open = true;
+	door_is_silent(service);
 	if (instance_tap_use(service->backend->ops) == LINK_TAP_BY_NAME)
 		link_catch_up(daemon->link, instance->tap);
 	for (size_t i = 0; i < ADDRESSES_MAX; i++)
@@ -287,6 +288,47 @@ void door_announce(struct service *service)
 				service->daemon->doorbell, &instance->addresses[i], &service->mac);
 }
 
+/* During the last look, neighbours may believe it: whatever they send to it then, is use. */
+static void on_claim(void *ctx, bool answer)
+{
+	struct service *service = ctx;
+	struct instance *instance = service->instance;
+	if (answer)
+		instance->unanswered = false;
+	else if (instance->leaving != LEAVING_NOT)
+		instance->flowed = true;
+	else
+		door_confirm(service);
+}
+
+static void hear(struct service *service)
+{
+	struct instance *instance = service->instance;
+	struct error err = ERROR_INIT;
+	instance->unanswered = false;
+	if (doorbell_hear(service->daemon->doorbell, instance->tap, &service->mac, on_claim,
+		    service, &instance->claims, &err) < 0)
+		log_line(&service->daemon->log, LOG_WARNING,
+			(struct log_about){.service = service->def.name}, "%s", err.message);
+}
+
+void door_is_silent(struct service *service)
+{
+	claims_end(service->instance->claims);
+	service->instance->claims = NULL;
+}
+
+void door_ask(struct service *service)
+{
+	struct instance *instance = service->instance;
+	bool by_ipv4 = ip_address_is_set(&instance->ipv4);
+	if (!instance->claims)
+		return;
+	instance->unanswered = true;
+	doorbell_ask(service->daemon->doorbell, by_ipv4 ? &instance->ipv4 : &instance->ipv6,
+		&service->mac);
+}
+
 void door_close(struct service *service)
 {
 	struct instance *instance = service->instance;
@@ -295,6 +337,7 @@ void door_close(struct service *service)
 	if (!instance->open)
 		return;
 	instance->open = false;
+	hear(service);
 	for (size_t i = 0; i < ADDRESSES_MAX; i++) {
 		if (!ip_address_is_set(&instance->addresses[i]))
 			continue;

@@ -37,8 +37,15 @@ void door_settle(struct daemon *daemon);
 void door_open(struct service *service);
 /* Tells the neighbours; until they have heard, what they send comes by way of this host. */
 void door_announce(struct service *service);
-/* The reverse; the guest is still reached by what the doorbell passes on. */
+/* The reverse; the guest is still reached by what the doorbell passes on. As long as it lives, it may
+ * say where it is (its neighbours' questions, its own, an announcement that was due), and they would
+ * send to it again: after the last look they are told anew each time that the address is the host's. */
 void door_close(struct service *service);
+/* Behind its closed door the guest says nothing any more. */
+void door_is_silent(struct service *service);
+/* Asks the guest behind its closed door for a word: instance->unanswered until it has taken all that
+ * it was sent before. Does nothing where it could not be heard. */
+void door_ask(struct service *service);
 /* Once more, when the guest is silent: what it said of itself behind its closed door may have been
  * heard after what we said. */
 void door_confirm(struct service *service);

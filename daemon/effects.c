@@ -109,6 +109,7 @@ static int settle(struct service *service, struct error *err)
 {
 	(void)err;
 	door_confirm(service);
+	door_is_silent(service);
 	tiers_settle(service);
 	return 0;
 }

@@ -18,8 +18,9 @@
  * after it was told that the address is the host's now. */
 #define LAST_LOOK_AFTER (10 * NS_PER_MS)
 
-/* How long a guest that is sent away in any case may go on with what it has begun to answer. */
-#define EXCHANGES_END_WITHIN (250 * NS_PER_MS)
+/* How long a guest that is sent away in any case may go on with what it was sent before. A client that
+ * heard nothing for that long sends again by itself (RFC 6298, 2.1). */
+#define EXCHANGES_END_WITHIN (1 * NS_PER_S)
 
 /* The kernel's connections are read on a thread; mostly that takes less. */
 #define READ_WITHIN NS_PER_MS
@@ -33,8 +34,10 @@ static void look(void *ctx);
 
 static bool has_flowed(const struct service *service)
 {
-	const struct instance *instance = service->instance;
-	return instance->usage >= 0 && usage_read(instance->usage) > 0;
+	struct instance *instance = service->instance;
+	bool flowed = instance->usage >= 0 && usage_read(instance->usage) > 0;
+	instance->flowed = instance->flowed || flowed;
+	return flowed;
 }
 
 static bool carried_traffic(const struct service *service)
@@ -145,10 +148,25 @@ static void look_at_evicted(struct service *service, bool used, uint64_t now)
 
 static void look_last(void *ctx);
 
+/* Nothing flows to or from a guest that does not get to run, although a packet waits for it there: so
+ * after whatever has flowed it is asked for a word, which comes after its answers to all the rest. */
+static bool is_in_exchange(struct service *service, bool used, uint64_t now)
+{
+	struct instance *instance = service->instance;
+	if (now >= instance->leave_by)
+		return false;
+	if (instance->unanswered)
+		return true;
+	if (instance->flowed)
+		door_ask(service);
+	instance->flowed = false;
+	return used || instance->unanswered;
+}
+
 static void look_at_ordered(struct service *service, bool used, uint64_t now)
 {
 	struct instance *instance = service->instance;
-	if (used && now < instance->leave_by)
+	if (is_in_exchange(service, used, now))
 		timer_start(&service->daemon->loop, &instance->rest, LAST_LOOK_AFTER, look_last,
 			service);
 	else
@@ -279,6 +297,8 @@ static void begin(struct service *service, uint64_t now)
 	service->load.done = false;
 	if (service->instance->found)
 		service->load.busy = word_is_busy(service);
+	/* Perhaps: what waited at its door, and what came since. */
+	service->instance->flowed = true;
 }
 
 void idle_count(struct service *service)

@@ -14,6 +14,7 @@
 #include "daemon/idle.h"
 #include "daemon/summon.h"
 #include "daemon/word.h"
+#include "launcher/link/claims.h"
 
 static void record(const struct service *service, enum history_kind kind, const char *detail)
 {
@@ -142,6 +143,7 @@ void instance_forget(struct instance *instance)
 	timer_cancel(&instance->settle);
 	timer_cancel(&instance->rest);
 	timer_cancel(&instance->tier);
+	claims_end(instance->claims);
 	if (instance->tap_fd >= 0)
 		close(instance->tap_fd);
 	/* Its usage, where it is still watched, ends with the process: closing it takes time. */

@@ -54,6 +54,9 @@ struct instance {
 	enum leaving leaving;
 	enum policy_retire leave_how; /* EVICTED, ORDERED */
 	uint64_t leave_by;            /* ORDERED: open exchanges may end until then (monotonic) */
+	bool flowed;                  /* something may have, since it was last asked (door_ask) */
+	bool unanswered;              /* it was asked, and has not answered yet */
+	struct claims *claims;        /* what it says while its door is closed; NULL: not heard */
 	uint64_t asked_at; /* monotonic: when its connections were asked for; 0: they were not */
 };
 

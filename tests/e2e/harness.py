@@ -225,6 +225,12 @@ journal {{ flush = 20ms }}
     def summons(self, name):
         return self.get(f"/v1/summons?service={name}")["summons"]
 
+    def sent_again_in_time(self, name):
+        """How many packets its clients may have sent again though nothing was lost: while the first
+        one waited at the door, or, where that took as long as their patience, as the door opened."""
+        slow = [summon for summon in self.summons(name) if summon["elapsed_ns"] > 0.9e9]
+        return self.service(name)["doorbell"]["repeated"] + len(slow)
+
     def policy(self, name, **options):
         return self.put(f"/v1/policies/{name}", options)
 

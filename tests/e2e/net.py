@@ -167,6 +167,8 @@ class SimGuest:
         os.close(own)
         fd = open_tap_in(self.child)
         self.inner = fd
+        self.lag = 0  # seconds that a frame waits for the guest to run; and how many have
+        self.taken = 0
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self.carry, daemon=True)
         self.thread.start()
@@ -178,14 +180,25 @@ class SimGuest:
         while not self.ending.is_set():
             for fd in select.select([self.tap, self.inner], [], [], 0.2)[0]:
                 try:
-                    frame = os.read(fd, 70000)
                     if fd == self.tap:
-                        os.write(self.inner, frame[len(VNET_HEADER):])
+                        self.take()
                     else:
-                        os.write(self.tap, VNET_HEADER + frame)
+                        self.say(os.read(fd, 70000))
                 except OSError:
                     if fd == self.tap:
                         return  # the tap is gone, as its guest is
+
+    def take(self):
+        time.sleep(self.lag)
+        try:
+            while frame := os.read(self.tap, 70000):
+                os.write(self.inner, frame[len(VNET_HEADER):])
+                self.taken += 1
+        except BlockingIOError:
+            pass
+
+    def say(self, frame):
+        os.write(self.tap, VNET_HEADER + frame)
 
     def command(self, *words):
         return ["nsenter", f"--net=/proc/{self.child}/ns/net", *map(str, words)]

@@ -7,6 +7,7 @@ import random
 import re
 import socket
 import struct
+import subprocess
 
 import pytest
 from harness import Summond, wait_for
@@ -290,3 +291,74 @@ def test_the_host_wakes_nothing_by_itself(summond):
             udp.sendto(b"noise", (target, 5353))
     settle()
     assert summond.state(NAME) == "asleep"
+
+
+def wake(summond, guests):
+    summond.call("POST", f"/v1/services/{NAME}/wake", {"wait": False})
+    guests.append(adopt_sim_guest(summond, NAME))
+    summond.wait_state(NAME, "awake")
+    return guests[-1]
+
+
+def is_connecting(address):
+    found = subprocess.run(["ss", "-Htn", "state", "syn-sent", "dst", f"[{address}]"],
+                           capture_output=True, text=True, check=True)
+    return found.stdout
+
+
+@pytest.mark.parametrize("key", ["ipv4", "ipv6"])
+def test_a_guest_that_is_slow_answers_before_it_goes(summond, guests, key):
+    """An order to rest finds a SYN in the guest's queue: nothing flows while it does not get to run."""
+    address = serve(summond)[key]
+    guest = wake(summond, guests)
+    assert Here().ask("tcp", address, 80)["error"] == 0
+    guest.lag = 0.2
+    client = Here().start("tcp", address, 80)
+    wait_for(lambda: is_connecting(address), "its SYN")
+    put_to_sleep(summond)
+    answer = finish(client)
+    assert answer["body"] == "hello from a guest\n", answer
+    assert answer["retransmissions"] == 0
+    assert len(summond.summons(NAME)) == 1
+
+
+def arp_announcement(service):
+    mac = bytes.fromhex(service["mac"].replace(":", ""))
+    own = socket.inet_aton(service["ipv4"])
+    return (b"\xff" * 6 + mac + struct.pack("!HHHBBH", 0x0806, 1, 0x0800, 6, 4, 1) + mac + own +
+            bytes(6) + own)
+
+
+def unsolicited_advertisement(service):
+    mac = bytes.fromhex(service["mac"].replace(":", ""))
+    own = socket.inet_pton(socket.AF_INET6, service["ipv6"])
+    everybody = socket.inet_pton(socket.AF_INET6, "ff02::1")
+    message = struct.pack("!BBHI", 136, 0, 0, 0x20000000) + own + b"\2\1" + mac
+    total = sum(struct.unpack("!34H", own + everybody + struct.pack("!II", 32, 58) + message[:28]))
+    total += sum(struct.unpack("!2H", message[28:]))
+    total = (total & 0xFFFF) + (total >> 16)
+    total = ~(total + (total >> 16)) & 0xFFFF
+    message = message[:2] + struct.pack("!H", total) + message[4:]
+    return (b"\x33\x33\0\0\0\1" + mac + struct.pack("!HIHBB", 0x86DD, 6 << 28, 32, 58, 255) + own +
+            everybody + message)
+
+
+@pytest.mark.parametrize("key,claim", [("ipv4", arp_announcement),
+                                       ("ipv6", unsolicited_advertisement)])
+def test_a_guest_that_goes_takes_no_clients_with_it(summond, places, guests, key, claim):
+    """On its way down it says once more where it is; a neighbour rings all the same."""
+    serve(summond)
+    service = summond.add(NAME, policy="ring", cmdline="sim.stop_delay=2s")
+    guest = wake(summond, guests)
+    assert places["bridge"].ask("tcp", service[key], 80)["error"] == 0
+    summond.call("POST", f"/v1/services/{NAME}/retire", {"how": "destroy"})
+    summond.wait_state(NAME, "stopping")
+    guest.say(claim(service))
+    settle()
+    client = places["bridge"].start("tcp", service[key], 80)
+    wait_for(lambda: door(summond)["woke"] == 1, "its packet at the door", 10)
+    summond.wait_state(NAME, "creating", "booting")
+    guests.append(adopt_sim_guest(summond, NAME))
+    answer = finish(client)
+    assert answer["body"] == "hello from a guest\n", answer
+    assert answer["retransmissions"] <= summond.sent_again_in_time(NAME)
