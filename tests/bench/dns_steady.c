@@ -90,8 +90,7 @@ static void hear(struct client *client)
 static void run(struct client *client)
 {
 	struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
-		{.fd = client->timer, .events = POLLIN},
-		{.fd = client->socket, .events = POLLIN}};
+		{.fd = client->timer, .events = POLLIN}, {.fd = client->socket, .events = POLLIN}};
 	while (poll(fds, 3, -1) >= 0 && !fds[0].revents) {
 		uint64_t due = 0;
 		hear(client);

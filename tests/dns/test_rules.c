@@ -75,7 +75,7 @@ static void all_or_nothing(void **state)
 		.origin = "new.test", .servers = &ns, .server_count = 1};
 	const struct dns_rules rules = {.access = &closed_zone, .access_count = 1};
 	struct dns_zones *made = NULL;
-	assert_int_equal(dns_put_service(fixture->server, 9, "ns.new.test", &v4, NULL, 5, NULL), 0);
+	assert_int_equal(dns_put_service(fixture->server, 9, "ns.new.test", &v4, 1, 5, NULL), 0);
 	assert_int_equal(dns_zones_create(&glue, 1, &made, NULL), 0);
 	assert_int_equal(dns_use_rules(fixture->server, made, &rules, &err), -EEXIST);
 	dns_remove_service(fixture->server, 9);
