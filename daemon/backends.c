@@ -124,6 +124,14 @@ static const struct {
 	{POLICY_NEEDS_KEY, LAUNCHER_CAN_KEY},
 };
 
+unsigned backend_asked(const struct policy *policy)
+{
+	unsigned wanted = policy_needs(policy), asked = 0;
+	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
+		asked |= wanted & needs[i].need ? needs[i].can : 0;
+	return asked;
+}
+
 int backend_check_policy(
 	const struct backend *backend, const struct policy *policy, struct error *err)
 {

@@ -50,6 +50,8 @@ void backends_need(struct backends *backends, struct daemon *daemon, const char 
 
 struct backend *backend_by_name(const struct backends *backends, const char *name);
 
+/* What a policy asks of a backend: a mask of LAUNCHER_CAN_*. */
+unsigned backend_asked(const struct policy *policy);
 /* Whether it can do all that a policy asks of it; the error names the option. */
 int backend_check_policy(
 	const struct backend *backend, const struct policy *policy, struct error *err);

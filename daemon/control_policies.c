@@ -7,7 +7,16 @@
 
 #include "daemon/control_internal.h"
 #include "daemon/family.h"
+#include "daemon/instance.h"
 #include "daemon/needs.h"
+
+/* A service that follows the policy, and whose guest its backend can judge. */
+struct follower {
+	struct follower *next;
+	const struct launcher_ops *ops;
+	unsigned vcpus;
+	char name[256], image[4096];
+};
 
 /* A change of a policy on its way to the store and back. */
 struct change {
@@ -15,13 +24,19 @@ struct change {
 	struct http_request *request;
 	struct policy policy;
 	bool created;
-	bool found;              /* a patch: in the store */
+	bool found; /* a patch: in the store */
+	struct follower *followers;
 	struct family *families; /* where its services get more machines or fewer; or NULL */
 	size_t count;
 };
 
 static void change_free(struct change *change)
 {
+	while (change->followers) {
+		struct follower *first = change->followers;
+		change->followers = first->next;
+		free(first);
+	}
 	for (size_t i = 0; i < change->count; i++)
 		family_finish(&change->families[i]);
 	free(change->families);
@@ -103,6 +118,46 @@ static int check_services(struct control *control, const struct policy *policy, 
 	return 0;
 }
 
+/* Their images are files, which are not for the loop to read. */
+static int note_followers(struct change *change, struct error *err)
+{
+	struct daemon *daemon = change->control->daemon;
+	struct service *service, *next;
+	HASH_ITER(hh, daemon->registry.by_name, service, next)
+	{
+		const struct launcher_ops *ops = service->backend->ops;
+		if (strcmp(service->def.policy, change->policy.name) != 0 || !ops->check ||
+			!service->def.image)
+			continue;
+		struct follower *follower = calloc(1, sizeof(*follower));
+		if (!follower)
+			return error_set(err, -ENOMEM, "out of memory");
+		follower->next = change->followers;
+		change->followers = follower;
+		follower->ops = ops;
+		follower->vcpus = service->def.vcpus;
+		snprintf(follower->name, sizeof(follower->name), "%s", service->def.name);
+		instance_image_path(daemon->config, service->def.image, follower->image,
+			sizeof(follower->image));
+	}
+	return 0;
+}
+
+/* What is asked anew: an image that has gone is no fault of the policy's. */
+static int check_followers(const struct change *change, struct error *err)
+{
+	unsigned asked = backend_asked(&change->policy);
+	for (const struct follower *at = change->followers; at; at = at->next) {
+		const struct guest_spec spec = {.kernel = at->image, .vcpus = at->vcpus};
+		if (at->ops->check(&spec, 0, NULL) < 0)
+			continue;
+		int rc = at->ops->check(&spec, asked, err);
+		if (rc < 0)
+			return error_prefix(err, rc, "service %s", at->name);
+	}
+	return 0;
+}
+
 static int set_options(struct policy *policy, json_t *options, struct error *err)
 {
 	const char *key;
@@ -164,7 +219,9 @@ static void settle(struct change *change, bool stored)
 static int put_all(struct store *store, void *ctx, struct error *err)
 {
 	struct change *change = ctx;
-	int rc = store_put_policy(store, &change->policy, err);
+	int rc = check_followers(change, err);
+	if (rc >= 0)
+		rc = store_put_policy(store, &change->policy, err);
 	for (size_t i = 0; rc >= 0 && i < change->count; i++)
 		rc = family_store(store, &change->families[i], err);
 	return rc;
@@ -245,6 +302,8 @@ static void start_change(struct control *control, struct http_request *request,
 	int rc = set_options(&change->policy, http_body(request), &err);
 	if (rc >= 0)
 		rc = check_services(control, &change->policy, &err);
+	if (rc >= 0)
+		rc = note_followers(change, &err);
 	if (rc >= 0)
 		rc = plan_services(change, &err);
 	if (rc >= 0)

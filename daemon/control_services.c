@@ -22,6 +22,7 @@ struct put {
 	unsigned claimed;               /* addresses that are held for it */
 	struct family family;           /* its further machines */
 	const struct launcher_ops *ops; /* of its backend */
+	unsigned asked;                 /* of that, by its policy */
 	char image[4096];               /* path, or "" */
 	char upload[4096], site[4096];  /* a site's tar: where it is, where it belongs */
 	uint64_t memory;                /* the default */
@@ -139,7 +140,7 @@ static int put_work(struct store *store, void *ctx, struct error *err)
 	if (rc >= 0)
 		rc = definition_check_files(&put->def, spec.kernel, put->memory, err);
 	if (rc >= 0 && put->ops->check)
-		rc = put->ops->check(&spec, err);
+		rc = put->ops->check(&spec, put->asked, err);
 	const uint32_t id = put->def.id;
 	if (rc >= 0)
 		rc = store_together(store, put_all, put, err);
@@ -236,6 +237,14 @@ static int plan_family(struct put *put, struct error *err)
 	return family_plan(daemon, &put->def, &policy->policy, &put->family, err);
 }
 
+/* Both are there: the definition was checked. */
+static void put_look_up(struct put *put)
+{
+	struct daemon *daemon = put->control->daemon;
+	put->ops = backend_by_name(&daemon->backends, put->def.backend)->ops;
+	put->asked = backend_asked(&policy_by_name(&daemon->registry, put->def.policy)->policy);
+}
+
 static void put_go_on(struct put *put)
 {
 	struct daemon *daemon = put->control->daemon;
@@ -246,7 +255,7 @@ static void put_go_on(struct put *put)
 	if (rc >= 0)
 		rc = plan_family(put, &err);
 	if (rc >= 0)
-		put->ops = backend_by_name(&daemon->backends, put->def.backend)->ops;
+		put_look_up(put);
 	if (rc >= 0 && put->def.image && put->ops->needs_image)
 		instance_image_path(daemon->config, put->def.image, put->image, sizeof(put->image));
 	if (rc >= 0)

@@ -188,9 +188,10 @@ struct launcher_ops {
 	 * time before the loop runs. NULL: there is no need to ask. */
 	int (*suits)(const struct launcher_setting *settings, size_t count, struct error *err);
 	/* Whether a guest of this image, domain_xml and number of CPUs could ever start (the rest of
-	 * the spec is not looked at): 0, or -EINVAL, which names the key of the service and what would
-	 * be right. Reads files, on any thread. NULL: no more is known than that they are there. */
-	int (*check)(const struct guest_spec *spec, struct error *err);
+	 * the spec is not looked at), and do what its policy asks of it, a mask of capabilities that
+	 * the backend has: 0, or -EINVAL, which names the key of the service and what would be right.
+	 * Reads files, on any thread. NULL: no more is known than that they are there. */
+	int (*check)(const struct guest_spec *spec, unsigned asked, struct error *err);
 	/* Checks the settings (-EINVAL names the key and what would be right) and starts up without
 	 * blocking; work before it is connected is queued. */
 	int (*create)(

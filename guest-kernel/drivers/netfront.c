@@ -198,26 +198,16 @@ static const struct net_device_operations operations = {
 
 /* ---- connecting ---- */
 
-static bool read_number(const char *path, uint32_t most, uint32_t *out)
-{
-	char text[16];
-	return xenstore_read(path, text, sizeof(text)) && number_read(text, 0, most, out);
-}
-
-static bool write_number(const char *key, uint32_t value)
+static void write_number(const char *key, uint32_t value)
 {
 	char path[64], text[16];
 	snprintf(path, sizeof(path), PATH "%s", key);
 	snprintf(text, sizeof(text), "%u", (unsigned)value);
-	return xenstore_write(path, text);
+	xenstore_write(path, text);
 }
 
-static bool read_mac(uint8_t mac[6])
+static bool parse_mac(const char *at, uint8_t mac[6])
 {
-	char text[32];
-	if (!xenstore_read(PATH "mac", text, sizeof(text)))
-		return false;
-	const char *at = text;
 	for (unsigned i = 0; i < 6; i++) {
 		char *end;
 		mac[i] = (uint8_t)strtoul(at, &end, 16);
@@ -263,45 +253,66 @@ static void clear_rings(void)
 	net.send->head.response_event = net.receive->head.response_event = 1;
 }
 
-static bool tell_backend(void)
+static void tell_backend(void)
 {
 	static const char *const features[] = {
 		"request-rx-copy", "feature-rx-notify", "feature-ipv6-csum-offload"};
-	bool done = write_number("tx-ring-ref", net.send_grant) &&
-		    write_number("rx-ring-ref", net.receive_grant) &&
-		    write_number("event-channel", net.port);
-	for (unsigned i = 0; done && i < sizeof(features) / sizeof(features[0]); i++)
-		done = write_number(features[i], 1);
-	return done && write_number("state", STATE_CONNECTED);
+	write_number("tx-ring-ref", net.send_grant);
+	write_number("rx-ring-ref", net.receive_grant);
+	write_number("event-channel", net.port);
+	for (unsigned i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+		write_number(features[i], 1);
+	write_number("state", STATE_CONNECTED);
+}
+
+static uint32_t read_state(const char *path)
+{
+	char text[16];
+	uint32_t state;
+	xenstore_read(&(struct xenstore_value){path, text, sizeof(text)}, 1);
+	return number_read(text, 0, 16, &state) ? state : 0;
 }
 
 /* Until the backend is in `state`. Each change of it ends a wait. */
 static bool wait_for_state(const char *path, uint32_t state)
 {
-	uint32_t now = 0, port = xenstore_port();
-	while (read_number(path, 16, &now) && now < state) {
+	uint32_t now, port = xenstore_port();
+	while ((now = read_state(path)) > 0 && now < state) {
 		if (!xenstore_changed())
 			xen_wait(&port, 1, CONNECT_NS);
 	}
 	return now == state;
 }
 
+/* Where the backend is; false without an interface. */
+static bool find_backend(char *path, size_t size)
+{
+	char number[16], mac[32];
+	uint32_t backend;
+	const struct xenstore_value values[] = {{PATH "backend-id", number, sizeof(number)},
+		{PATH "backend", path, size}, {PATH "mac", mac, sizeof(mac)}};
+	xenstore_read(values, sizeof(values) / sizeof(values[0]));
+	if (!number_read(number, 0, UINT16_MAX, &backend) || !path[0] ||
+		!parse_mac(mac, net.device.mac))
+		return false;
+	net.backend = (uint16_t)backend;
+	return true;
+}
+
 static const char *connect(void)
 {
 	char path[128];
-	uint32_t backend;
-	if (!read_number(PATH "backend-id", UINT16_MAX, &backend) ||
-		!xenstore_read(PATH "backend", path, sizeof(path) - sizeof("/state")) ||
-		!read_mac(net.device.mac))
+	if (!find_backend(path, sizeof(path) - sizeof("/state")))
 		return "the domain has no network interface";
-	net.backend = (uint16_t)backend;
 	net.port = xen_port_create(net.backend);
 	if (!net.port || (!net.send && !make_buffers()))
 		return "no memory or event channel for the network interface";
 	clear_rings();
 	strcat(path, "/state");
-	if (!xenstore_watch(path) || !wait_for_state(path, STATE_WAITS) || !tell_backend() ||
-		!wait_for_state(path, STATE_CONNECTED))
+	xenstore_watch(path);
+	if (wait_for_state(path, STATE_WAITS))
+		tell_backend();
+	if (!wait_for_state(path, STATE_CONNECTED))
 		return "the network interface's backend does not connect";
 	return NULL;
 }

@@ -20,6 +20,7 @@ struct store_ring {
 static struct {
 	struct store_ring *ring;
 	uint32_t port;
+	uint32_t unanswered; /* of those that nobody waits for */
 	bool changed;
 } store;
 
@@ -28,6 +29,7 @@ void xenstore_init(void)
 	store.port = (uint32_t)xen_parameter(XEN_STORE_PORT);
 	uint64_t frame = xen_parameter(XEN_STORE_FRAME);
 	store.ring = frame ? xen_special_page(frame) : NULL;
+	store.unanswered = 0;
 }
 
 uint32_t xenstore_port(void)
@@ -80,7 +82,7 @@ static void get(void *out, size_t size)
 }
 
 /* The next answer; changes that come in between are noted. */
-static bool answer(char *out, size_t size)
+static void answer(char *out, size_t size)
 {
 	struct head head;
 	get(&head, sizeof(head));
@@ -89,49 +91,65 @@ static bool answer(char *out, size_t size)
 		get(NULL, head.size);
 		get(&head, sizeof(head));
 	}
-	bool fits = head.type != FAILURE && (!out || head.size < size);
-	get(fits && out ? out : NULL, head.size);
-	if (fits && out)
-		out[head.size] = '\0';
-	return fits;
+	bool fits = out && head.type != FAILURE && head.size < size;
+	get(fits ? out : NULL, head.size);
+	if (out)
+		out[fits ? head.size : 0] = '\0';
 }
 
-static bool ask(uint32_t type, const char *path, const char *value, size_t value_size, char *out,
-	size_t out_size)
+static void ask(uint32_t type, const char *path, const char *value, size_t value_size)
 {
-	if (!store.ring)
-		return false;
 	size_t path_size = strlen(path) + 1;
 	const struct head head = {.type = type, .size = (uint32_t)(path_size + value_size)};
+	if (!store.ring)
+		return;
 	put(&head, sizeof(head));
 	put(path, path_size);
 	put(value, value_size);
+}
+
+void xenstore_read(const struct xenstore_value *values, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		values[i].out[0] = '\0';
+		ask(READ, values[i].path, NULL, 0);
+	}
+	if (!store.ring)
+		return;
 	xen_notify(store.port);
-	return answer(out, out_size);
+	for (; store.unanswered > 0; store.unanswered--)
+		answer(NULL, 0);
+	for (size_t i = 0; i < count; i++)
+		answer(values[i].out, values[i].size);
 }
 
-bool xenstore_read(const char *path, char *out, size_t size)
+void xenstore_write(const char *path, const char *value)
 {
-	return ask(READ, path, NULL, 0, out, size);
+	ask(WRITE, path, value, strlen(value));
+	store.unanswered++;
 }
 
-bool xenstore_write(const char *path, const char *value)
+void xenstore_watch(const char *path)
 {
-	return ask(WRITE, path, value, strlen(value), NULL, 0);
+	ask(WATCH, path, "w", sizeof("w"));
+	store.unanswered++;
 }
 
-bool xenstore_watch(const char *path)
+void xenstore_flush(void)
 {
-	return ask(WATCH, path, "w", sizeof("w"), NULL, 0);
+	xen_notify(store.port);
 }
 
 bool xenstore_changed(void)
 {
 	struct head head;
-	while (store.ring && waiting() > 0) { /* nothing but a change comes unasked */
+	while (store.ring && waiting() > 0) { /* nothing else comes unasked */
 		get(&head, sizeof(head));
 		get(NULL, head.size);
-		store.changed = true;
+		if (head.type == WATCH_EVENT)
+			store.changed = true;
+		else
+			store.unanswered--;
 	}
 	bool changed = store.changed;
 	store.changed = false;

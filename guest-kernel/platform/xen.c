@@ -42,6 +42,7 @@ static void report_ready(void)
 	is_ready = true;
 	xenstore_write(READY, "1");
 	xenstore_write(SUSPENDS, "1");
+	xenstore_flush();
 }
 
 static void suspend(void)
@@ -70,9 +71,13 @@ static bool stop_requested(void)
 	char word[16];
 	bool look = xenstore_changed() || !looked;
 	looked = true;
-	if (!look || !xenstore_read(SHUTDOWN, word, sizeof(word)) || !word[0])
+	if (!look)
+		return false;
+	xenstore_read(&(struct xenstore_value){SHUTDOWN, word, sizeof(word)}, 1);
+	if (!word[0])
 		return false;
 	xenstore_write(SHUTDOWN, "");
+	xenstore_flush();
 	if (strcmp(word, "suspend") != 0)
 		return true;
 	suspend();

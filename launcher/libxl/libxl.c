@@ -83,6 +83,14 @@ static int check_spec(const struct guest_spec *spec, struct error *err)
 	return 0;
 }
 
+static int libxl_check(const struct guest_spec *spec, unsigned asked, struct error *err)
+{
+	int r = check_spec(spec, err);
+	if (r < 0 || !(asked & LAUNCHER_CAN_SNAPSHOT))
+		return r;
+	return xl_check_suspends(spec->kernel, err);
+}
+
 static const char *or_nothing(const char *text)
 {
 	return text ? text : "";
@@ -256,6 +264,7 @@ const struct launcher_ops libxl_launcher_ops = {
 	.needs_image = true,
 	.takes_domain = true,
 	.tap = LAUNCHER_TAP_MADE,
+	.check = libxl_check,
 	.create = libxl_create,
 	.destroy = libxl_destroy,
 	.capabilities = libxl_capabilities,

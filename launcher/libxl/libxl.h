@@ -70,6 +70,10 @@ struct xl {
 	void *closed_ctx;
 };
 
+/* image.c: -EINVAL for a kernel that says of itself, in its ELF notes, what it can do on Xen, and that
+ * it suspends itself is not among it. What is no ELF file cannot be known. */
+int xl_check_suspends(const char *path, struct error *err);
+
 /* helper.c */
 int xl_helper_start(struct xl *xl, struct error *err);
 /* Forgets it; it finishes what is under way, and ends. */

@@ -3,7 +3,7 @@
 """A real Xen with a real dom0 under QEMU, without hardware virtualisation and without root.
 
 usage: lab.py [--cache DIR] [--limit SECONDS] [--file FROM=TO]... [--program FROM=TO]...
-              [--linux-guest] RUN
+              [--guests] RUN
        lab.py --shell SOCKET [--cache DIR] [--file ...] [--program ...]
 
 Fetches Debian's packages of Xen, Linux and BusyBox (once: into DIR), makes a kernel and an
@@ -11,7 +11,8 @@ initramfs of them, boots, runs the shell script RUN in dom0 and passes on what i
 is taken with the libraries it needs. The status is the script's; where the lab itself fails (no
 closing line comes), it is tried once more, and then the status is 3.
 
---linux-guest: dom0 has a Linux for a domain, /lab/linux/vmlinux and /lab/linux/initrd.
+--guests: dom0 has kernels of others for domains: a Linux, /lab/linux/vmlinux and /lab/linux/initrd;
+GRUB as Debian builds it for PV and PVH, /lab/grub.pv and /lab/grub.pvh.
 --shell: dom0 runs a shell on a unix socket instead, until it is left, and it can reach the host."""
 import argparse
 import glob
@@ -35,7 +36,7 @@ PACKAGES = [
     f'xen-hypervisor-{XEN}-amd64', f'xen-utils-{XEN}', 'xen-utils-common', 'xenstore-utils',
     f'libxenmisc{XEN}', 'libxencall1', 'libxendevicemodel1', 'libxenevtchn1',
     'libxenforeignmemory1', 'libxengnttab1', 'libxenhypfs1', 'libxenstore4', 'libxentoolcore1',
-    'libxentoollog1', 'libyajl2', 'busybox-static']
+    'libxentoollog1', 'libyajl2', 'busybox-static', 'grub-xen-host']
 # In the order in which they need each other.
 MODULES = [
     'drivers/xen/xen-evtchn', 'drivers/xen/xen-privcmd', 'drivers/xen/xen-gntdev',
@@ -109,7 +110,7 @@ class Packages:
 
     def fetch(self):
         done = os.path.join(self.root, '.done')
-        if os.path.exists(done):
+        if os.path.exists(done) and open(done, encoding='ascii').read() == ' '.join(PACKAGES):
             return
         shutil.rmtree(self.root, ignore_errors=True)
         os.makedirs(self.cache, exist_ok=True)
@@ -122,8 +123,8 @@ class Packages:
             for package in sorted(glob.glob(folder + '/*.deb')):
                 run(['dpkg-deb', '-x', package, self.root])
         self._prune()
-        with open(done, 'w', encoding='ascii'):
-            pass
+        with open(done, 'w', encoding='ascii') as file:
+            file.write(' '.join(PACKAGES))
 
     def _prune(self):
         """Linux brings 380 MB of modules."""
@@ -273,6 +274,11 @@ class Initramfs:
     def modules(self):
         add_modules(self.packages, self.archive, MODULES, '')
 
+    def guests(self, kernel):
+        self.linux_guest(kernel)
+        for name, target in (('x86_64-xen', 'pv'), ('i386-xen_pvh', 'pvh')):
+            self.archive.file(f'lab/grub.{target}', self.packages.path(f'usr/lib/grub-xen/grub-{name}.bin'))
+
     def linux_guest(self, kernel):
         """Debian's kernel and an initramfs, for a domain."""
         self.archive.file('lab/linux/vmlinux', kernel)
@@ -314,8 +320,8 @@ class Images:
         for pair in options.file:
             source, target = pair.split('=', 1)
             system.archive.file(target, source)
-        if options.linux_guest:
-            system.linux_guest(self.linux)
+        if options.guests:
+            system.guests(self.linux)
         system.archive.data('lab/run', script.encode())
         system.archive.write(out)
 
@@ -444,7 +450,7 @@ def parse(arguments):
     parser.add_argument('--limit', type=float, default=400)
     parser.add_argument('--file', action='append', default=[])
     parser.add_argument('--program', action='append', default=[])
-    parser.add_argument('--linux-guest', action='store_true')
+    parser.add_argument('--guests', action='store_true')
     parser.add_argument('--shell')
     parser.add_argument('run', nargs='?')
     parser.add_argument('--forward', action='append', default=[], metavar='ADDRESS:PORT')

@@ -96,7 +96,7 @@ def main():
     parser.add_argument('--cache')
     parser.add_argument('--limit', type=float, default=400)
     parser.add_argument('--only', default='', help='one program of the suite')
-    parser.set_defaults(linux_guest=True)
+    parser.set_defaults(guests=True)
     options = parser.parse_args()
     options.program, options.file = (
         [f'{os.path.join(options.build, source)}={target}' for source, target in table.items()]
