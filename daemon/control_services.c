@@ -25,6 +25,7 @@ struct put {
 	unsigned asked;                 /* of that, by its policy */
 	char image[4096];               /* path, or "" */
 	char upload[4096], site[4096];  /* a site's tar: where it is, where it belongs */
+	char replaced[4096];            /* the initrd before it, or "" */
 	uint64_t memory;                /* the default */
 };
 
@@ -137,6 +138,10 @@ static int put_work(struct store *store, void *ctx, struct error *err)
 		.vcpus = put->def.vcpus,
 	};
 	int rc = put->upload[0] ? keep_site(put, err) : 0;
+	/* Memory that nobody gave is sized anew for the new tar. */
+	if (put->replaced[0] &&
+		put->def.memory == definition_size_for(put->replaced, put->memory))
+		put->def.memory = 0;
 	if (rc >= 0)
 		rc = definition_check_files(&put->def, spec.kernel, put->memory, err);
 	if (rc >= 0 && put->ops->check)
@@ -323,9 +328,10 @@ static int use_site(struct put *put, const struct service *known, struct error *
 		    site_folder(put->control->daemon, folder), put->def.name,
 		    (unsigned long long)clock_real()) >= sizeof(put->site))
 		return error_set(err, -ENAMETOOLONG, "state_dir is too long a path");
+	snprintf(put->replaced, sizeof(put->replaced), "%s",
+		put->def.initrd ? put->def.initrd : "");
 	free(put->def.initrd);
 	put->def.initrd = strdup(put->site);
-	put->def.memory = 0; /* sized anew for the new tar */
 	return put->def.initrd ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 

@@ -308,6 +308,18 @@ int definition_check_file(const char *key, const char *path, struct stat *info, 
 	return 0;
 }
 
+static uint64_t mebibytes(const struct stat *info)
+{
+	return ((uint64_t)info->st_size + (1u << 20) - 1) >> 20;
+}
+
+uint64_t definition_size_for(const char *initrd, uint64_t memory)
+{
+	struct stat info;
+	bool is_file = stat(initrd, &info) == 0 && S_ISREG(info.st_mode);
+	return is_file ? memory + (mebibytes(&info) << 20) : 0;
+}
+
 int definition_check_files(
 	struct store_service *def, const char *image, uint64_t memory, struct error *err)
 {
@@ -320,7 +332,7 @@ int definition_check_files(
 	rc = definition_check_file("initrd", def->initrd, &info, err);
 	if (rc < 0)
 		return rc;
-	uint64_t mib = ((uint64_t)info.st_size + (1u << 20) - 1) >> 20;
+	uint64_t mib = mebibytes(&info);
 	if (def->memory == 0)
 		def->memory = memory + (mib << 20);
 	else if (def->memory < (mib << 20))

@@ -35,6 +35,8 @@ void definition_settle(
  * as the initrd takes. */
 int definition_check_files(
 	struct store_service *def, const char *image, uint64_t memory, struct error *err);
+/* Blocking: what it fills in for this initrd; 0 where that is no file. */
+uint64_t definition_size_for(const char *initrd, uint64_t memory);
 
 /* Whether a guest of the one definition is no guest of the other; whether their addresses differ.
  * What other names there are does not matter to a guest. */

@@ -190,6 +190,21 @@ def test_a_file_of_the_users_is_left_alone(summond):
     summond.call("DELETE", f"/v1/services/{NAME}")
 
 
+def test_memory_that_was_given_outlives_a_new_site(summond):
+    """Memory that nobody gave follows the size of the site."""
+    def upload(size):
+        status, service = summond.call("PUT", f"/v1/services/{NAME}/site", bytes(size << 20))
+        assert status in (200, 201), service
+        return int(service["memory"].removesuffix("MiB"))
+
+    base = upload(0)
+    assert upload(1) == base + 1
+    assert upload(3) == base + 3
+    assert summond.call("PATCH", f"/v1/services/{NAME}", {"memory": "200MiB"})[0] == 200
+    assert upload(2) == 200
+    summond.call("DELETE", f"/v1/services/{NAME}")
+
+
 def test_a_reason_that_was_cut_within_a_letter_is_still_told():
     env = {"SUMMOND_LOG_FORMAT": "json"}
     with Summond(backend="sim", network=False, port=5355, env=env).start() as summond:
