@@ -40,7 +40,8 @@ static void tune_udp(int fd, int family)
 		set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
 }
 
-static int open_socket(const struct sockaddr_storage *address, int type, bool wildcard)
+/* With `shared`, beside another socket of the address that allows it, too. */
+static int open_socket(const struct sockaddr_storage *address, int type, bool wildcard, bool shared)
 {
 	int on = 1, family = address->ss_family;
 	socklen_t size =
@@ -50,7 +51,7 @@ static int open_socket(const struct sockaddr_storage *address, int type, bool wi
 		return -errno;
 	if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		return -errno;
-	if (type == SOCK_STREAM && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+	if (shared && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		return -errno;
 	if (type == SOCK_DGRAM && wildcard &&
 		(family == AF_INET ? setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on))
@@ -79,20 +80,48 @@ static in_port_t *port_of(struct sockaddr_storage *address)
 	return &((struct sockaddr_in *)address)->sin_port;
 }
 
+/*
+ * Answers leave by a socket of their own. The one that queries come in by is watched, and the kernel
+ * tells a watcher of every datagram that has left; and what sending writes to would lie beside what
+ * arriving queries write to, often from another CPU.
+ *
+ * Of two sockets with one address, the one that was bound last receives. Nobody else is let in: the
+ * first is bound alone, and both share their address only until the second is bound.
+ */
+static int open_udp(const struct sockaddr_storage *address, struct sockaddr_storage *bound,
+	struct listen_pair *out)
+{
+	socklen_t size = sizeof(*bound);
+	CLEANUP(close) int sending = open_socket(address, SOCK_DGRAM, out->wildcard, false);
+	if (sending < 0)
+		return sending;
+	if (getsockname(sending, (struct sockaddr *)bound, &size) < 0)
+		return -errno;
+	set_option(sending, SOL_SOCKET, SO_REUSEADDR, 1);
+	int receiving = open_socket(bound, SOCK_DGRAM, out->wildcard, true);
+	if (receiving < 0)
+		return receiving;
+	set_option(receiving, SOL_SOCKET, SO_REUSEADDR, 0);
+	set_option(sending, SOL_SOCKET, SO_REUSEADDR, 0);
+	/* What is sent to everybody comes to both: nobody will read it here. */
+	set_option(sending, SOL_SOCKET, SO_RCVBUF, 0);
+	out->udp = receiving;
+	out->udp_out = steal_fd(&sending);
+	return 0;
+}
+
 static int open_pair(const struct sockaddr_storage *address, struct listen_pair *out)
 {
 	struct sockaddr_storage bound = *address;
-	socklen_t size = sizeof(bound);
-	CLEANUP(close) int udp = open_socket(address, SOCK_DGRAM, out->wildcard);
-	if (udp < 0)
-		return udp;
-	if (getsockname(udp, (struct sockaddr *)&bound, &size) < 0)
-		return -errno;
-	int tcp = open_socket(&bound, SOCK_STREAM, out->wildcard);
-	if (tcp < 0)
-		return tcp;
-	out->udp = steal_fd(&udp);
-	out->tcp = tcp;
+	int rc = open_udp(address, &bound, out);
+	if (rc < 0)
+		return rc;
+	out->tcp = open_socket(&bound, SOCK_STREAM, out->wildcard, true);
+	if (out->tcp < 0) {
+		close(out->udp);
+		close(out->udp_out);
+		return out->tcp;
+	}
 	out->port = ntohs(*port_of(&bound));
 	return 0;
 }

@@ -8,9 +8,11 @@
 
 #include "base/error.h"
 
-/* The two sockets of one address, bound to the same port, non-blocking; owned by the caller. */
+/* UDP and TCP of one address, bound to the same port, non-blocking; owned by the caller. */
 struct listen_pair {
-	int udp, tcp;
+	int udp;     /* queries come in by it */
+	int udp_out; /* answers leave by it: nothing comes in */
+	int tcp;
 	uint16_t port;
 	bool wildcard; /* bound to all addresses: the UDP socket tells which one was asked */
 };

@@ -73,8 +73,7 @@ static int add_listener(struct dns_server *server, uv_loop_t *loop,
 		return rc;
 	server->listener_count++;
 	listener->port = pair.port;
-	rc = udp_create(loop, pair.udp, pair.wildcard, &server->responder, &server->handles,
-		&listener->udp);
+	rc = udp_create(loop, &pair, &server->responder, &server->handles, &listener->udp);
 	if (rc < 0)
 		close(pair.tcp);
 	else

@@ -32,10 +32,11 @@ struct outbound {
 };
 
 struct udp_socket {
-	uv_poll_t poll;
-	int fd;
-	int events; /* polled for now */
+	/* Of the sockets: queries come in by the one, and answers leave by the other. */
+	uv_poll_t readable, writable;
+	int in_fd, out_fd;
 	bool wildcard;
+	int open; /* handles */
 	struct responder *responder;
 	struct handles *handles;
 	unsigned used; /* inbound headers that the kernel wrote into */
@@ -133,7 +134,7 @@ static void flush(struct udp_socket *udp)
 		unsigned run = QUEUE - udp->head;
 		if (run > udp->queued)
 			run = udp->queued;
-		int sent = sendmmsg(udp->fd, udp->out_header + udp->head, run, MSG_DONTWAIT);
+		int sent = sendmmsg(udp->out_fd, udp->out_header + udp->head, run, MSG_DONTWAIT);
 		if (sent < 0 && errno == EINTR)
 			continue;
 		if (sent < 0 && errno == EAGAIN)
@@ -182,7 +183,7 @@ static void receive(struct udp_socket *udp)
 {
 	for (int round = 0; round < ROUNDS && udp->queued <= QUEUE - BATCH; round++) {
 		reset_headers(udp);
-		int count = recvmmsg(udp->fd, udp->in_header, BATCH, MSG_DONTWAIT, NULL);
+		int count = recvmmsg(udp->in_fd, udp->in_header, BATCH, MSG_DONTWAIT, NULL);
 		udp->used = count > 0 ? (unsigned)count : 0;
 		if (count <= 0)
 			return;
@@ -198,34 +199,42 @@ static void receive(struct udp_socket *udp)
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
-/* While answers pile up no more queries are read: they wait in the kernel, and are lost there. */
-static void update_events(struct udp_socket *udp)
+static void watch(uv_poll_t *poll, int events, bool wanted)
 {
-	int events = udp->queued <= QUEUE - BATCH ? UV_READABLE : 0;
-	if (udp->queued > 0)
-		events |= UV_WRITABLE;
-	if (events == udp->events)
+	if (wanted == uv_is_active((uv_handle_t *)poll))
 		return;
-	udp->events = events;
-	uv_poll_start(&udp->poll, events, on_ready);
+	if (wanted)
+		uv_poll_start(poll, events, on_ready);
+	else
+		uv_poll_stop(poll);
+}
+
+/* While answers pile up no more queries are read: they wait in the kernel, and are lost there. */
+static void update_watches(struct udp_socket *udp)
+{
+	watch(&udp->readable, UV_READABLE, udp->queued <= QUEUE - BATCH);
+	watch(&udp->writable, UV_WRITABLE, udp->queued > 0);
+}
+
+/* An error that the network reported on the socket; reading it clears it. */
+static void clear_error(int fd)
+{
+	int error;
+	socklen_t size = sizeof(error);
+	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
 	struct udp_socket *udp = poll->data;
-	if (status < 0) {
-		/* An error that the network reported on the socket; reading it clears it. libuv
-		 * stops polling on one. */
-		int error;
-		socklen_t size = sizeof(error);
-		getsockopt(udp->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-		udp->events = 0;
-	}
+	/* libuv has stopped watching it then. */
+	if (status < 0)
+		clear_error(poll == &udp->readable ? udp->in_fd : udp->out_fd);
 	if (events & UV_WRITABLE)
 		flush(udp);
 	if (events & UV_READABLE)
 		receive(udp);
-	update_events(udp);
+	update_watches(udp);
 }
 
 void udp_answer(
@@ -243,42 +252,56 @@ void udp_answer(
 	address_answer(udp, slot, &entry->client, size);
 	udp->queued++;
 	flush(udp);
-	update_events(udp);
-}
-
-int udp_create(uv_loop_t *loop, int fd, bool wildcard, struct responder *responder,
-	struct handles *handles, struct udp_socket **out)
-{
-	struct udp_socket *udp = calloc(1, sizeof(*udp));
-	int rc = udp ? uv_poll_init(loop, &udp->poll, fd) : -ENOMEM;
-	if (rc < 0) {
-		free(udp);
-		close(fd);
-		return rc;
-	}
-	udp->fd = fd;
-	udp->wildcard = wildcard;
-	udp->responder = responder;
-	udp->handles = handles;
-	udp->poll.data = udp;
-	handles->open++;
-	prepare_headers(udp);
-	update_events(udp);
-	*out = udp;
-	return 0;
+	update_watches(udp);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
 	struct udp_socket *udp = handle->data;
 	struct handles *handles = udp->handles;
-	close(udp->fd);
+	if (--udp->open > 0)
+		return;
+	close(udp->in_fd);
+	close(udp->out_fd);
 	free(udp);
 	handles_release(handles);
 }
 
 void udp_destroy(struct udp_socket *udp)
 {
-	if (udp)
-		uv_close((uv_handle_t *)&udp->poll, on_closed);
+	if (!udp)
+		return;
+	uv_close((uv_handle_t *)&udp->readable, on_closed);
+	uv_close((uv_handle_t *)&udp->writable, on_closed);
+}
+
+int udp_create(uv_loop_t *loop, const struct listen_pair *pair, struct responder *responder,
+	struct handles *handles, struct udp_socket **out)
+{
+	struct udp_socket *udp = calloc(1, sizeof(*udp));
+	int rc = udp ? uv_poll_init(loop, &udp->readable, pair->udp) : -ENOMEM;
+	if (rc < 0) {
+		free(udp);
+		close(pair->udp);
+		close(pair->udp_out);
+		return rc;
+	}
+	udp->in_fd = pair->udp;
+	udp->out_fd = pair->udp_out;
+	udp->wildcard = pair->wildcard;
+	udp->responder = responder;
+	udp->handles = handles;
+	udp->readable.data = udp->writable.data = udp;
+	udp->open = 1;
+	handles->open++;
+	rc = uv_poll_init(loop, &udp->writable, udp->out_fd);
+	if (rc < 0) {
+		uv_close((uv_handle_t *)&udp->readable, on_closed);
+		return rc;
+	}
+	udp->open = 2;
+	prepare_headers(udp);
+	update_watches(udp);
+	*out = udp;
+	return 0;
 }

@@ -9,9 +9,9 @@
 #include "dns/listen.h"
 #include "dns/respond.h"
 
-/* Serves datagrams of the pair's UDP socket, in batches, and owns it from here on, also on failure.
- * Negative errno. */
-int udp_create(uv_loop_t *loop, int fd, bool wildcard, struct responder *responder,
+/* Serves datagrams of the pair's UDP sockets, in batches, and owns these two from here on, also on
+ * failure. Negative errno. */
+int udp_create(uv_loop_t *loop, const struct listen_pair *pair, struct responder *responder,
 	struct handles *handles, struct udp_socket **out);
 /* Frees in a later loop turn. NULL is fine. */
 void udp_destroy(struct udp_socket *udp);

@@ -274,6 +274,26 @@ static void a_taken_port_is_named(void **state)
 	fixture_destroy(fixture);
 }
 
+/* Who else could bind the address would take the queries. */
+static void nobody_shares_the_address(void **state)
+{
+	(void)state;
+	static const char *const addresses[] = {"127.0.0.1", "0.0.0.0"};
+	static const int options[] = {SO_REUSEADDR, SO_REUSEPORT};
+	struct fixture *fixture = fixture_create("127.0.0.1", (struct dns_config){0});
+	for (int i = 0; i < 4; i++) {
+		int on = 1, fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		struct sockaddr_in address = {
+			.sin_family = AF_INET, .sin_port = htons(fixture->port)};
+		assert_int_equal(inet_pton(AF_INET, addresses[i / 2], &address.sin_addr), 1);
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, options[i % 2], &on, sizeof(on)), 0);
+		assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), -1);
+		assert_int_equal(errno, EADDRINUSE);
+		close(fd);
+	}
+	fixture_destroy(fixture);
+}
+
 static void on_exit_of_dig(uv_process_t *process, int64_t status, int signal)
 {
 	(void)signal;
@@ -346,6 +366,7 @@ int main(void)
 		cmocka_unit_test(bursts_are_answered_in_batches),
 		cmocka_unit_test(wildcards_answer_from_the_asked_address),
 		cmocka_unit_test(a_taken_port_is_named),
+		cmocka_unit_test(nobody_shares_the_address),
 		cmocka_unit_test(dig_agrees),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
