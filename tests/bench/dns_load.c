@@ -23,6 +23,7 @@
 #define PIPELINE    32 /* queries of one TCP connection under way */
 #define PACKET_MAX  512
 #define QUIET_MS    200 /* after so long without an answer those under way are taken for lost */
+#define QUIET_MAX   50  /* times of that in a row until the server is taken for dead */
 
 struct load {
 	const char *format;
@@ -71,15 +72,19 @@ static void note(struct load *load, const uint8_t *answer, size_t size)
 	load->records += answer[7];
 }
 
+_Noreturn static void give_up(uint16_t port, const char *why)
+{
+	fprintf(stderr, "dns_load: port %u: %s\n", port, why);
+	exit(1);
+}
+
 static int connect_to(uint16_t port, int type)
 {
 	struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(port)};
 	int fd = socket(AF_INET, type, 0);
 	server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&server, sizeof(server)) < 0) {
-		fprintf(stderr, "dns_load: port %u: %s\n", port, strerror(errno));
-		exit(1);
-	}
+	if (fd < 0 || connect(fd, (struct sockaddr *)&server, sizeof(server)) < 0)
+		give_up(port, strerror(errno));
 	return fd;
 }
 
@@ -95,19 +100,27 @@ static void run_udp(struct load *load, uint16_t port)
 		out_header[i].msg_hdr = (struct msghdr){.msg_iov = &out_vector[i], .msg_iovlen = 1};
 		in_header[i].msg_hdr = (struct msghdr){.msg_iov = &in_vector[i], .msg_iovlen = 1};
 	}
-	int room = WINDOW;
+	int room = WINDOW, quiet = 0;
 	while (load->answered < load->count) {
 		for (int i = 0; i < room; i++)
 			out_vector[i].iov_len = write_query(load, out[i]);
-		for (int sent = 0, n; sent<room; sent += n> 0 ? n : 0)
+		for (int sent = 0, n; sent < room; sent += n) {
 			n = sendmmsg(fd, out_header + sent, (unsigned)(room - sent), 0);
+			if (n < 0)
+				give_up(port, strerror(errno));
+		}
 		struct pollfd one = {.fd = fd, .events = POLLIN};
 		if (poll(&one, 1, QUIET_MS) == 0) {
+			if (++quiet == QUIET_MAX)
+				give_up(port, "no answers");
 			load->lost += WINDOW;
 			room = WINDOW;
 			continue;
 		}
 		int got = recvmmsg(fd, in_header, WINDOW, MSG_DONTWAIT, NULL);
+		if (got < 0 && errno != EAGAIN)
+			give_up(port, strerror(errno));
+		quiet = 0;
 		for (int i = 0; i < got; i++)
 			note(load, in[i], in_header[i].msg_len);
 		room = got > 0 ? got : 0;
