@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: ISC
 """summonctl rehearse: traces whose results can be reckoned by hand, and what else it promises."""
+import calendar
 import json
 import os
 import random
 import signal
 import subprocess
+import time
 
 import pytest
 from harness import BUILD, HANG, SUMMONCTL, Summond, wait_for
@@ -50,6 +52,12 @@ class Stage:
             assert done.stderr == ""
         return done
 
+    def text(self, *words):
+        """What a person is told."""
+        command = [word for word in self.command(*words) if word != "--json"]
+        return subprocess.run(command, env=self.env, capture_output=True, text=True, timeout=HANG,
+                              check=True).stdout
+
     def total(self, *words):
         return json.loads(self.run(*words).stdout)["now"]["total"]
 
@@ -87,6 +95,126 @@ def test_guests_at_rest_go_deeper(stage):
     assert total["seconds"]["suspended"] == pytest.approx(in_memory, abs=0.01)
     answers = total["answers"]
     assert (answers["p50_ms"], answers["max_ms"]) == (50, 100)
+
+
+MONDAY = 1709539200  # 4 March 2024, 08:00 UTC, 09:00 in Berlin
+
+OFFICE_HOURS = """\
+3 events, 2.2 h
+guests take: boot 100.000 ms (assumed), resume 5.000 ms (assumed), restore 50.000 ms (assumed)
+
+starts                      2
+  cold                      2
+starts that failed          0
+time awake                  61.0 min
+memory x time               114.4 GiB s
+  awake                     114.4 GiB s
+  starting                  6.4 MiB s
+  stopping                  0.3 MiB s
+queries                     3
+  answered at once          1
+  that wake nothing         1
+  answered when ready       1
+  answered at the deadline  0
+  refused                   0
+answers after, p50          0 ms
+  p90                       100 ms
+  p99                       100 ms
+  max                       100 ms
+
+SERVICE           STARTS  AWAKE     MEMORY       P50   P99     REFUSED
+www.example.test  2       61.0 min  114.4 GiB s  0 ms  100 ms  0
+"""
+
+
+def test_hours_in_which_a_service_is_kept_awake(stage):
+    """An hour, and a minute for the query after it."""
+    stage.services(keep_awake="Mon 09:00-10:00", time_zone="Europe/Berlin", idle_after="60s",
+                   retire="destroy")
+    trace = stage.trace(f"{MONDAY - 1800},MX,{NAME},{CLIENT}", f"{MONDAY + 60},A,{NAME},{CLIENT}",
+                        f"{MONDAY + 5400},A,{NAME},{CLIENT}")
+    total = stage.total("--trace", trace)
+    assert total["starts"]["all"] == 2 and total["queries"]["at_once"] == 1
+    assert total["seconds"]["awake"] == pytest.approx(3600 - 0.1 + 60, abs=0.2)
+    assert stage.text("--trace", trace) == OFFICE_HOURS
+
+
+def test_hours_in_which_a_service_is_kept_asleep(stage):
+    """It is sent away when they begin, refused while they last, and woken by no query after them."""
+    stage.services(keep_asleep="Mon 09:00-10:00", time_zone="Europe/Berlin", idle_after="0",
+                   retire="destroy")
+    total = stage.total("--trace", stage.trace(*(
+        f"{MONDAY + at},{event},{NAME},{CLIENT}"
+        for at, event in ((-1800, "A"), (60, "A"), (61, "tcp/80"), (3599, "A"), (3660, "A")))))
+    assert total["starts"]["all"] == 2
+    assert total["refusals"] == {"its schedule keeps it asleep at this hour": 2,
+                                 "packets: closed": 1}
+    # Until the hour; and from the last query to ten minutes after it, where a rehearsal ends.
+    assert total["seconds"]["awake"] == pytest.approx(1800 + 600 - 2 * 0.1, abs=0.5)
+
+
+@pytest.mark.parametrize("day, hours", [("2024-03-31", 2), ("2024-10-27", 4), ("2024-06-30", 3)])
+def test_hours_on_the_days_on_which_clocks_are_set(stage, day, hours):
+    """01:00-04:00: what a clock shows twice counts twice, and what is skipped never comes."""
+    begin = calendar.timegm(time.strptime(day, "%Y-%m-%d")) - 7200  # midnight of summer time
+    stage.services(keep_awake="Sun 01:00-04:00", time_zone="Europe/Berlin", idle_after="1s",
+                   retire="destroy", ttl="0")
+    total = stage.total("--trace", stage.trace(f"{begin},MX,{NAME},{CLIENT}",
+                                               f"{begin + 6 * 3600},MX,{NAME},{CLIENT}"))
+    assert total["starts"]["all"] == 1
+    assert total["seconds"]["awake"] == pytest.approx(hours * 3600, abs=6)
+
+
+def test_what_a_service_needs_is_woken_too(stage):
+    """One after the other; what is needed stays as long as what needs it, and then for its own minute."""
+    database = "db.example.test"
+    stage.write("services.conf", f"""
+        policy "alone" {{ idle_after = 60s; retire = destroy }}
+        policy "needy" {{ idle_after = 60s; retire = destroy; needs = "{database}" }}
+        service "{database}" {{ image = website; memory = {MIB}MiB; policy = alone }}
+        service "{NAME}" {{ image = website; memory = {MIB}MiB; policy = needy }}""")
+    report = json.loads(stage.run("--trace", stage.trace(f"0,A,{NAME},{CLIENT}")).stdout)["now"]
+    services = {service["name"]: service for service in report["services"]}
+    assert [service["starts"]["cold"] for service in services.values()] == [1, 1]
+    assert services[NAME]["answers"]["max_ms"] == 200
+    near(services[NAME]["seconds"]["awake"], 60 + LAST_LOOK)
+    stopping = services[NAME]["seconds"]["stopping"]
+    assert services[database]["seconds"]["awake"] == pytest.approx(
+        0.1 + 60 + LAST_LOOK + stopping + 60 + LAST_LOOK, abs=0.2)
+
+
+TIERS = """\
+3 events, 26.7 min
+guests take: boot 100.000 ms (assumed), resume 5.000 ms (assumed), restore 50.000 ms (assumed)
+
+starts                      3
+  cold                      1
+  resumed from memory       1
+  restored from disk        1
+starts that failed          0
+time awake                  180.0 s
+memory x time               28.8 GiB s
+  awake                     5761.0 MiB s
+  starting                  5.0 MiB s
+  suspended                 23.1 GiB s
+queries                     3
+  answered when ready       3
+  answered at the deadline  0
+  refused                   0
+answers after, p50          50 ms
+  p90                       100 ms
+  p99                       100 ms
+  max                       100 ms
+
+SERVICE           STARTS  AWAKE    MEMORY      P50    P99     REFUSED
+www.example.test  3       180.0 s  28.8 GiB s  50 ms  100 ms  0
+"""
+
+
+def test_tiers_in_words(stage):
+    stage.services(idle_after="60s", retire="suspend", tiers="snapshot after 5min")
+    trace = stage.trace(*(f"{at},A,{NAME},{CLIENT}" for at in (0, 200, 1000)))
+    assert stage.text("--trace", trace) == TIERS
 
 
 def test_budgets_are_the_configurations(stage):
@@ -171,9 +299,7 @@ def test_beside_another_policy(stage):
     assert now["total"]["starts"]["all"] == 2 and other_way["total"]["starts"]["all"] == 2
     near(other_way["services"][0]["seconds"]["awake"], 1600 + 1 - 0.1)
     assert now["seconds"] == other_way["seconds"] == 1601
-    text = subprocess.run([word for word in stage.command("--trace", trace, "--policy", other)
-                           if word != "--json"],
-                          capture_output=True, text=True, timeout=HANG, check=True).stdout
+    text = stage.text("--trace", trace, "--policy", other)
     assert "RATIO" in text and NAME in text and "1 of them for names of no service" in text
 
 
@@ -284,8 +410,17 @@ def test_what_a_daemon_remembers():
         total = answer["now"]["total"]
         assert total["starts"]["all"] == 2
         assert total["refusals"] == {"too many starts of this service": 2}
+        # A pin is no budget: it is awake from the first second to the last.
+        summond.ctl("pin", NAME)
+        total = json.loads(summond.ctl("--json", "rehearse", "--trace", trace, "--boot", "1s")
+                           .stdout)["now"]
+        assert total["total"]["starts"]["all"] == 1 and total["total"]["queries"]["refused"] == 0
+        assert total["total"]["seconds"]["awake"] == pytest.approx(total["seconds"] - 0.3, abs=0.1)
+        summond.ctl("unpin", NAME)
+        summond.wait_state(NAME, "asleep")
+        wait_for(lambda: len(summond.summons(NAME)) == 3, "the journal")
         # And the daemon itself has not noticed.
-        assert len(summond.summons(NAME)) == 2 and summond.state(NAME) == "asleep"
+        assert len(summond.summons(NAME)) == 3 and summond.state(NAME) == "asleep"
 
 
 def test_a_machine_for_each_client(stage):
