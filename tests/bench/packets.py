@@ -88,8 +88,9 @@ def awake(summond, title, count, _):
 WAYS = {"": direct, " after DNS": cached}
 
 
-def measure(options, report, daemon, rests, progress):
-    """`daemon` starts one for a case, `rests` waits for a service to be asleep: tests/bench/summon's."""
+def measure(options, report, out, daemon, rests, progress):
+    """`daemon` starts one for a case, `rests` waits for a service to be asleep: tests/bench/summon's.
+    What there is so far is written after each, so that a case that fails takes no other with it."""
     samples = report["samples"]
     for title in options.cases:
         with daemon(*CASES[title].daemon()) as summond:
@@ -97,7 +98,8 @@ def measure(options, report, daemon, rests, progress):
             for words, way in ways.items():
                 progress(f"{title}{words}")
                 samples[title + words] = way(summond, title, options.count, rests)
-    report["cases"] = {title: summarise(case) for title, case in samples.items()}
+                report["cases"] = {title: summarise(case) for title, case in samples.items()}
+                write(report, out)
 
 
 def summarise(samples):
@@ -111,8 +113,12 @@ def summarise(samples):
 
 
 def write(report, out):
-    path = out / "packets.json"
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    new = out / "packets.json.new"
+    new.write_text(json.dumps(report, indent=1) + "\n")
+    new.replace(out / "packets.json")
+
+
+def print_cases(report):
     print(f"{'milliseconds':<28}{'connected p50':>14}{'p90':>8}{'p99':>8}{'byte p50':>10}{'p90':>8}"
           f"{'p99':>8}   sent again: SYN, any")
     for title, case in report["cases"].items():
@@ -121,4 +127,3 @@ def write(report, out):
             for p, width in zip(("p50", "p90", "p99"), widths))
         print(f"{title:<28}{cells}{case['with_connect_retransmissions']:>10} of {case['count']},"
               f"{case['with_retransmissions']:>3}")
-    print(f"\nwritten: {path}")
