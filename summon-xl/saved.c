@@ -23,6 +23,9 @@ struct saved_head {
 #define MAGIC      "summond xl 1\n"
 #define CONFIG_MAX (256 * 1024)
 
+/* Xen, docs/misc/xenstore-paths.pandoc: guests write "1" */
+#define SUSPENDS "control/feature-suspend"
+
 #define STEP_US      1000
 #define SETTLE_STEPS 5000
 #define PATH_SIZE    4400
@@ -122,11 +125,11 @@ static int write_head(struct worker *worker, struct job *job, int fd)
 static int check_able(struct worker *worker, struct job *job)
 {
 	char word[8];
-	if (job_domain_read(worker, job->domid, "control/feature-suspend", word, sizeof(word)) &&
+	if (job_domain_read(worker, job->domid, SUSPENDS, word, sizeof(word)) &&
 		strcmp(word, "1") == 0)
 		return 0;
 	return error_set(&job->error, -ENOTSUP,
-		"the guest has not said that it can be saved (control/feature-suspend)");
+		"the guest has not said that it can be saved (" SUSPENDS ")");
 }
 
 static bool is_paused(struct worker *worker, uint32_t domid)
@@ -210,7 +213,10 @@ void job_restore(struct worker *worker, struct job *job)
 	}
 	int r = read_config(worker, fd, &head, &config, &job->error);
 	if (r == 0 && (r = create(worker, job, &config, fd)) == 0) {
-		r = job_domain_write(worker, job->domid, MARK_RAN, "1", &job->error);
+		/* It has said so, and Linux does not say it again. */
+		r = job_domain_write(worker, job->domid, SUSPENDS, "1", &job->error);
+		if (r == 0)
+			r = job_domain_write(worker, job->domid, MARK_RAN, "1", &job->error);
 		if (r == 0)
 			r = job_furnish(worker, job, &config, mark_of(&config, MARK_DEVICE),
 				head.started_at);

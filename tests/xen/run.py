@@ -34,7 +34,7 @@ def outside(ports):
     """A query and then a page, from outside of the lab: what went wrong, or nothing. At the end dom0
     is told by a connection."""
     try:
-        query = ['dig', '+short', '+tcp', '+tries=12', '+timeout=20', '-p', str(ports[QUERY]), '@127.0.0.1',
+        query = ['dig', '+short', '+tcp', '+tries=1', '+timeout=120', '-p', str(ports[QUERY]), '@127.0.0.1',
                  'www.example.test']
         address = subprocess.run(query, capture_output=True, text=True, check=False).stdout.strip()
         if address != '10.77.0.5':
