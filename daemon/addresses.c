@@ -103,13 +103,29 @@ static bool is_broadcast(const struct ip_prefix *pool, uint64_t index)
 	       index == (1ull << (32 - pool->length)) - 1;
 }
 
-int addresses_give(
-	struct addresses *addresses, const char *name, struct ip_address *out, struct error *err)
+/* One that the name has or had and that is not in `but`; NULL: there is none. */
+static struct address_owner *find_own(const struct addresses *addresses, const char *name,
+	const struct ip_address but[ADDRESSES_MAX])
 {
-	char text[IP_PREFIX_TEXT], key[STORE_NAME_MAX + 3];
-	struct address_owner *before;
+	char key[STORE_NAME_MAX + 3];
+	struct address_owner *owner, *next;
 	make_key(key, &addresses->pool.address, name);
-	HASH_FIND(hh_name, addresses->named, key, strlen(key), before);
+	HASH_FIND(hh_name, addresses->named, key, strlen(key), owner);
+	if (!owner || !ip_address_listed(but, &owner->address))
+		return owner;
+	HASH_ITER(hh, addresses->owners, owner, next)
+	{
+		if (strcmp(owner->key, key) == 0 && !ip_address_listed(but, &owner->address))
+			return owner;
+	}
+	return NULL;
+}
+
+int addresses_give(struct addresses *addresses, const char *name,
+	const struct ip_address but[ADDRESSES_MAX], struct ip_address *out, struct error *err)
+{
+	char text[IP_PREFIX_TEXT];
+	struct address_owner *before = find_own(addresses, name, but);
 	if (before) {
 		before->claims++;
 		*out = before->address;

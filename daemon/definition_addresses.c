@@ -10,12 +10,36 @@
 
 /* --- from JSON --- */
 
+/* The words for an address that is to be given: in a list it stands as one without bytes. */
+static const char *const wishes[] = {"pool", "pool6"};
+
+static bool is_wish(const struct ip_address *address)
+{
+	static const uint8_t none[sizeof(address->bytes)];
+	return ip_address_is_set(address) && memcmp(address->bytes, none, sizeof(none)) == 0;
+}
+
+static int read_one(const char *text, struct ip_address *out, struct error *err)
+{
+	for (int family = 0; text && family < 2; family++)
+		if (strcmp(text, wishes[family]) == 0) {
+			*out = (struct ip_address){.family = family ? AF_INET6 : AF_INET};
+			return 0;
+		}
+	if (!text || ip_address_parse(text, out, NULL) < 0 || is_wish(out))
+		return error_set(err, -EINVAL,
+			"'%.60s' is no address such as 10.77.0.5 or fd00::5, nor pool or pool6",
+			text ? text : "");
+	return 0;
+}
+
 static int read_address(
 	struct ip_address *to, uint8_t family, const json_t *value, struct error *err)
 {
 	struct ip_address address;
 	const char *text = json_string_value(value);
-	if (!text || ip_address_parse(text, &address, NULL) < 0 || address.family != family)
+	if (!text || ip_address_parse(text, &address, NULL) < 0 || address.family != family ||
+		is_wish(&address))
 		return error_set(err, -EINVAL, "write an %s address such as %s",
 			family == AF_INET ? "IPv4" : "IPv6",
 			family == AF_INET ? "10.77.0.5" : "fd00::5");
@@ -62,24 +86,31 @@ static int read_list(const json_t *json, struct ip_address list[ADDRESSES_MAX], 
 	json_array_foreach((json_t *)(uintptr_t)json, i, value)
 	{
 		struct ip_address address;
-		const char *text = json_string_value(value);
-		if (!text || ip_address_parse(text, &address, NULL) < 0)
-			return error_set(err, -EINVAL,
-				"'%.60s', the %zu. of the list, is no address such as 10.77.0.5 or "
-				"fd00::5",
-				text ? text : "", i + 1);
-		int rc = append(list, &address, err);
+		int rc = read_one(json_string_value(value), &address, err);
+		if (rc >= 0)
+			rc = append(list, &address, err);
 		if (rc < 0)
-			return rc;
+			return error_prefix(err, rc, "%zu. of the list", i + 1);
 	}
 	return 0;
 }
 
+/* Whoever has addresses and wishes for some keeps, in their order, those that are not asked for. */
+static void grant_own(struct ip_address list[ADDRESSES_MAX], const struct store_service *def)
+{
+	for (size_t i = 0; i < ADDRESSES_MAX; i++)
+		for (size_t k = 0; k < ADDRESSES_MAX && is_wish(&list[i]); k++)
+			if (def->addresses[k].family == list[i].family &&
+				!ip_address_listed(list, &def->addresses[k]))
+				list[i] = def->addresses[k];
+}
+
 /* What the list says of a family takes the place of all that was of it; the other family stays. */
-static int use_list(const struct ip_address list[ADDRESSES_MAX], const json_t *json,
+static int use_list(struct ip_address list[ADDRESSES_MAX], const json_t *json,
 	struct store_service *def, struct error *err)
 {
 	static const char *const keys[] = {"ipv4", "ipv6"};
+	grant_own(list, def);
 	struct ip_address all[ADDRESSES_MAX] = {0};
 	char given[IP_ADDRESS_TEXT], first[IP_ADDRESS_TEXT];
 	for (int family = 0; family < 2; family++) {
@@ -105,7 +136,7 @@ static int check_once(const struct store_service *def, struct error *err)
 	char text[IP_ADDRESS_TEXT];
 	for (size_t i = 0; i < ADDRESSES_MAX; i++)
 		for (size_t k = 0; k < i; k++)
-			if (ip_address_is_set(&def->addresses[i]) &&
+			if (ip_address_is_set(&def->addresses[i]) && !is_wish(&def->addresses[i]) &&
 				ip_address_equal(&def->addresses[i], &def->addresses[k]))
 				return error_set(err, -EINVAL,
 					"addresses: %s is there twice: write each once, the first "
@@ -136,7 +167,8 @@ static int check_reachable(
 	const struct ip_prefix *network =
 		address->family == AF_INET ? &config->network.address : &config->network.address6;
 	char text[IP_ADDRESS_TEXT], prefix[IP_PREFIX_TEXT];
-	if (!daemon->link || !ip_address_is_set(address) || ip_prefix_contains(network, address))
+	if (!daemon->link || !ip_address_is_set(address) || is_wish(address) ||
+		ip_prefix_contains(network, address))
 		return 0;
 	if (!ip_address_is_set(&network->address))
 		return error_set(err, -EINVAL,
@@ -152,18 +184,23 @@ static struct addresses *addresses_of(struct daemon *daemon, size_t place, uint8
 	return six ? &daemon->addresses6 : &daemon->addresses;
 }
 
-/* The first of a family is given where there is none and there is a pool; the others are what they
- * are. */
+/* The first of a family is given where there is none and there is a pool; of the others, those that
+ * are wished for. */
 static int claim_one(struct daemon *daemon, struct store_service *def, size_t place,
 	unsigned *claimed, struct error *err)
 {
 	struct ip_address *address = &def->addresses[place];
 	struct addresses *addresses = addresses_of(daemon, place, address->family);
-	bool given = ip_address_is_set(address);
-	if (!given && (place > 1 || !ip_address_is_set(&addresses->pool.address)))
+	bool wished = is_wish(address), given = ip_address_is_set(address) && !wished;
+	bool has_pool = ip_address_is_set(&addresses->pool.address);
+	if (wished && !has_pool)
+		return error_set(err, -EINVAL,
+			"addresses: there is no %s on this server: set network.%s",
+			wishes[address->family == AF_INET6], wishes[address->family == AF_INET6]);
+	if (!given && !wished && (place > 1 || !has_pool))
 		return 0;
 	int rc = given ? addresses_claim(addresses, address, def->name, err)
-		       : addresses_give(addresses, def->name, address, err);
+		       : addresses_give(addresses, def->name, def->addresses, address, err);
 	if (rc >= 0)
 		*claimed |= 1u << place;
 	return rc;
@@ -206,12 +243,12 @@ int definition_claim(
 	struct daemon *daemon, struct store_service *def, unsigned *claimed, struct error *err)
 {
 	*claimed = 0;
-	int rc = check_told(def, err);
+	int rc = 0;
 	for (size_t i = 0; rc >= 0 && i < ADDRESSES_MAX; i++)
 		rc = check_reachable(daemon, &def->addresses[i], err);
 	for (size_t i = 0; rc >= 0 && i < ADDRESSES_MAX; i++)
 		rc = claim_one(daemon, def, i, claimed, err);
-	return rc;
+	return rc < 0 ? rc : check_told(def, err);
 }
 
 void definition_settle(

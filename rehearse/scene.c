@@ -206,7 +206,8 @@ static int add_services(struct rehearsal *rehearsal, const json_t *list, struct 
 	for (int given = 1; given >= 0; given--) {
 		json_array_foreach((json_t *)(uintptr_t)list, i, service)
 		{
-			bool has = json_object_get(service, "ipv4") != NULL;
+			bool has = json_object_get(service, "ipv4") ||
+				   json_object_get(service, "addresses");
 			int rc = has == (given == 1)
 					 ? add_service(rehearsal, service, (uint32_t)i + 1, err)
 					 : 0;

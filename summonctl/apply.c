@@ -237,30 +237,33 @@ static bool same_names(const json_t *found, const json_t *want)
 	return json_array_size(found) == json_array_size(want);
 }
 
-/* Those with a colon, or those without. */
-static json_t *addresses_of(const json_t *list, bool six)
+/* The next of the family from *i on; NULL: there is none. */
+static const char *next_of(const json_t *list, bool six, size_t *i)
 {
-	json_t *of_family = json_array(), *value;
-	size_t i;
-	json_array_foreach(list, i, value)
-	{
-		const char *text = json_string_value(value);
-		if (text && (strchr(text, ':') != NULL) == six)
-			json_array_append(of_family, value);
+	while (*i < json_array_size(list)) {
+		const char *text = json_string_value(json_array_get(list, (*i)++));
+		if (text && address_is_six(text) == six)
+			return text;
 	}
-	return of_family;
+	return NULL;
 }
 
-/* Of the families that are wanted; the others are the daemon's to give. */
+/* Of a family of which none is wanted, and where any of the pool is, the daemon has chosen. */
 static bool same_addresses(const json_t *found, const json_t *want)
 {
-	bool same = true;
 	for (int six = 0; six < 2; six++) {
-		CLEANUP(json_decref) json_t *has = addresses_of(found, six);
-		CLEANUP(json_decref) json_t *wanted = addresses_of(want, six);
-		same &= json_array_size(wanted) == 0 || json_equal(has, wanted);
+		size_t i = 0, k = 0, count = 0;
+		const char *wanted, *has;
+		while ((wanted = next_of(want, six, &i))) {
+			has = next_of(found, six, &k);
+			count++;
+			if (!has || (strncmp(wanted, "pool", 4) != 0 && strcmp(wanted, has) != 0))
+				return false;
+		}
+		if (count > 0 && next_of(found, six, &k))
+			return false;
 	}
-	return same;
+	return true;
 }
 
 static bool same_member(const char *member, const json_t *found, const json_t *want)

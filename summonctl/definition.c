@@ -91,17 +91,23 @@ static int read_content(const char *folder, const char *value, json_t **out, str
 	return 0;
 }
 
-/* As the daemon writes it. */
+bool address_is_six(const char *text)
+{
+	return strchr(text, ':') || strcmp(text, "pool6") == 0;
+}
+
+/* As the daemon writes it; pool and pool6 are for the daemon to choose. */
 static int make_address(enum form form, const char *value, json_t **out, struct error *err)
 {
 	struct ip_address address;
 	char text[IP_ADDRESS_TEXT];
-	int rc = ip_address_parse(value, &address, err);
+	bool wish = strcmp(value, "pool") == 0 || strcmp(value, "pool6") == 0;
+	int rc = wish ? 0 : ip_address_parse(value, &address, err);
 	if (rc < 0)
 		return rc;
-	if (form == ADDRESS6 && address.family != AF_INET6)
+	if (form == ADDRESS6 && !address_is_six(value))
 		return error_set(err, -EINVAL, "'%s' is not an IPv6 address", value);
-	*out = json_string(ip_address_print(&address, text));
+	*out = json_string(wish ? value : ip_address_print(&address, text));
 	return 0;
 }
 

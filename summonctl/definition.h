@@ -13,6 +13,8 @@
 /* The nth member; NULL beyond the last. */
 const char *definition_member(size_t i);
 /* Whether an option may be given more than once. */
+/* Whether it is an IPv6 address, or the word for one of the pool. */
+bool address_is_six(const char *text);
 bool definition_takes_list(const char *option);
 /* Sets the member for one option, or adds to its list. Paths are made absolute, from `folder` (NULL: the current one);
  * files must be there. */

@@ -20,7 +20,7 @@ static const struct command_option add_options[] = {
 	{"memory", 0, "SIZE", "as in 64MiB"},
 	{"vcpus", 0, "NUMBER", "processors"},
 	{"address", 0, "IP",
-		"an address of it, IPv4 or IPv6, up to four of each; again for each; "
+		"an address of it, IPv4 or IPv6, or pool or pool6; again for each; "
 		"else one of the pool is given",
 		.many = true},
 	{"address6", 0, "IP", "an IPv6 address of it; again for each", .many = true},

@@ -67,8 +67,11 @@ static bool has_family(const json_t *list, bool six)
 {
 	size_t i;
 	json_t *value;
-	json_array_foreach(list, i,
-		value) if ((strchr(json_string_value(value), ':') != NULL) == six) return true;
+	json_array_foreach(list, i, value)
+	{
+		if (address_is_six(json_string_value(value)) == six)
+			return true;
+	}
 	return false;
 }
 
@@ -81,7 +84,7 @@ static void keep_addresses(const json_t *before, json_t *definition)
 	json_array_foreach(json_object_get(before, "addresses"), i, value)
 	{
 		const char *text = json_string_value(value);
-		if (!text || said[strchr(text, ':') != NULL])
+		if (!text || said[address_is_six(text)])
 			continue;
 		if (!list) {
 			list = json_array();

@@ -174,11 +174,14 @@ def test_they_change_with_the_definition(summond, places):
 @pytest.mark.parametrize("more,says", [
     ({"addresses": []}, "addresses: write a list such as"),
     ({"addresses": "10.77.1.1"}, "addresses: write a list such as"),
-    ({"addresses": ["10.77.1.1", "www"]}, "addresses: 'www', the 2. of the list, is no address"),
-    ({"addresses": ["10.77.1.1", 7]}, "addresses: '', the 2. of the list, is no address"),
+    ({"addresses": ["10.77.1.1", "www"]}, "addresses: 2. of the list: 'www' is no address"),
+    ({"addresses": ["10.77.1.1", 7]}, "addresses: 2. of the list: '' is no address"),
+    ({"addresses": ["0.0.0.0"]}, "addresses: 1. of the list: '0.0.0.0' is no address"),
+    ({"ipv4": "0.0.0.0"}, "ipv4: write an IPv4 address such as"),
+    ({"addresses": ["pool", "::"]}, "addresses: 2. of the list: '::' is no address"),
     ({"addresses": ["fd77::1:1", "10.77.1.1", "fd77::1:1"]}, "addresses: fd77::1:1 is there twice"),
-    ({"addresses": [f"10.77.1.{i}" for i in range(1, 6)]}, "addresses: a service has at most 4 IPv4 addresses"),
-    ({"addresses": [f"fd77::{i}" for i in range(2, 7)]}, "addresses: a service has at most 4 IPv6 addresses"),
+    ({"addresses": [f"10.77.1.{i}" for i in range(1, 6)]}, "addresses: 5. of the list: a service has at most 4 IPv4 addresses"),
+    ({"addresses": [f"fd77::{i}" for i in range(2, 7)]}, "addresses: 5. of the list: a service has at most 4 IPv6 addresses"),
     ({"addresses": ["10.77.1.1", "10.99.0.1"]}, "10.99.0.1 is not in the guests' network 10.77.0.1/16"),
     ({"addresses": ["10.77.1.1", "fd99::1"]}, "fd99::1 is not in the guests' network fd77::1/64"),
     ({"addresses": ["10.77.1.1", "10.77.0.1"]}, "address 10.77.0.1 belongs to (the gateway)"),
@@ -193,6 +196,26 @@ def test_what_cannot_be_is_refused(summond, more, says):
     assert summond.call("GET", f"/v1/services/{NAME}")[0] == 404
     # Nothing of it is held: the next one has them.
     summond.add(NAME, image="echo", addresses=["10.77.1.1", "10.77.1.2"])
+
+
+def test_some_of_the_pool(summond, places):
+    """As many as are wished for; whoever has them keeps them."""
+    name = "new.example.test"
+    summond.policy("ring", ring_tcp="7")
+    given = summond.add(name, image="echo", policy="ring", addresses=["pool", "10.77.3.1", "pool", "pool6"])["addresses"]
+    assert len(set(given)) == 4 and given[1] == "10.77.3.1"
+    assert all(address.startswith("10.77.0.") for address in (given[0], given[2]))
+    assert given[3].startswith("fd77::")
+    for address in given:
+        connect(places, "bridge", address)
+    for wish in (["pool", "10.77.3.1", "pool"], ["pool", "pool", "pool"], [given[0], "pool", given[2], "pool6"]):
+        status, answer = summond.call("PATCH", f"/v1/services/{name}", {"addresses": wish})
+        assert status == 200 and answer["addresses"] == given
+    assert summond.state(name) == "awake"
+    # Removed and added anew, in whatever order: they are its own.
+    summond.call("DELETE", f"/v1/services/{name}")
+    again = summond.add(name, image="echo", addresses=["pool"] * 3)["addresses"]
+    assert sorted(again) == sorted(given)
 
 
 def test_ipv4_is_the_first_of_them(summond):
@@ -217,9 +240,10 @@ def test_on_the_command_line(summond):
     summond.ctl("set", NAME, "--address", "10.77.1.4", "--address", "10.77.1.7", "--address6", "fd77::1:2")
     assert summond.service(NAME)["addresses"] == ["10.77.1.4", "10.77.1.7", "fd77::1:2"]
     path = summond.folder / "all.conf"
-    path.write_text(f'service "{NAME}" {{ image = echo; address = ["10.77.1.4", "10.77.1.8"] }}\n')
-    assert summond.ctl("apply", "-f", path).stdout == f"service {NAME}: changed\n"
-    assert summond.ctl("apply", "-f", path).stdout == f"service {NAME}: unchanged\n"
+    for wish in ('["10.77.1.4", "10.77.1.8"]', '["10.77.1.4", "10.77.1.8", pool]', '["10.77.1.4", "10.77.1.8"]'):
+        path.write_text(f'service "{NAME}" {{ image = echo; address = {wish} }}\n')
+        assert summond.ctl("apply", "-f", path).stdout == f"service {NAME}: changed\n"
+        assert summond.ctl("apply", "-f", path).stdout == f"service {NAME}: unchanged\n"
     assert summond.service(NAME)["addresses"] == ["10.77.1.4", "10.77.1.8", "fd77::1:2"]
     done = summond.ctl("add", OTHER, "--image", "echo", "--address", "10.77.1.8", check=False)
     assert done.returncode and f"address 10.77.1.8 belongs to {NAME}" in done.stderr

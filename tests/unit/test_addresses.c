@@ -10,6 +10,8 @@
 
 #include "daemon/addresses.h"
 
+static const struct ip_address nothing[ADDRESSES_MAX];
+
 static struct addresses make(const char *pool)
 {
 	struct addresses addresses;
@@ -30,7 +32,7 @@ static void assert_given(struct addresses *addresses, const char *name, const ch
 {
 	struct ip_address address;
 	char text[IP_ADDRESS_TEXT];
-	assert_int_equal(addresses_give(addresses, name, &address, NULL), 0);
+	assert_int_equal(addresses_give(addresses, name, nothing, &address, NULL), 0);
 	assert_string_equal(ip_address_print(&address, text), expected);
 }
 
@@ -52,7 +54,7 @@ static void addresses_are_given_once(void **state)
 	assert_given(&addresses, "e", "10.0.0.5");
 	assert_given(&addresses, "f", "10.0.0.6");
 	/* .7 is the broadcast address */
-	assert_int_equal(addresses_give(&addresses, "g", &none, &err), -ENOSPC);
+	assert_int_equal(addresses_give(&addresses, "g", nothing, &none, &err), -ENOSPC);
 	struct ip_address b = ip("10.0.0.4");
 	addresses_release(&addresses, &b);
 	assert_given(&addresses, "g", "10.0.0.4");
@@ -93,7 +95,32 @@ static void both_families(void **state)
 	assert_given(&addresses, "b", "fd00::2");
 	assert_given(&addresses, "c", "fd00::3");
 	struct ip_address none;
-	assert_int_equal(addresses_give(&addresses, "d", &none, NULL), -ENOSPC);
+	assert_int_equal(addresses_give(&addresses, "d", nothing, &none, NULL), -ENOSPC);
+	addresses_finish(&addresses);
+}
+
+/* More than one for a name: what it has or had first, and each once. */
+static void several_are_given(void **state)
+{
+	(void)state;
+	struct addresses addresses = make("10.0.0.0/29");
+	struct ip_address list[ADDRESSES_MAX] = {0};
+	const char *const expected[] = {"10.0.0.4", "10.0.0.1", "10.0.0.2", "10.0.0.5"};
+	const char *const reserved[][2] = {{"10.0.0.1", "a"}, {"10.0.0.3", "b"}, {"10.0.0.4", "a"}};
+	char text[IP_ADDRESS_TEXT];
+	for (size_t i = 0; i < 3; i++) {
+		struct ip_address address = ip(reserved[i][0]);
+		assert_int_equal(addresses_reserve(&addresses, &address, reserved[i][1], NULL), 0);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(addresses_give(&addresses, "a", list, &list[i], NULL), 0);
+		assert_string_equal(ip_address_print(&list[i], text), expected[i]);
+	}
+	/* What was not stored is free again, what was had before stays. */
+	for (size_t i = 0; i < 4; i++)
+		addresses_release(&addresses, &list[i]);
+	assert_null(addresses_owner(&addresses, &list[2]));
+	assert_string_equal(addresses_owner(&addresses, &list[1]), "a");
 	addresses_finish(&addresses);
 }
 
@@ -103,6 +130,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_given_once),
 		cmocka_unit_test(claims_are_counted),
 		cmocka_unit_test(both_families),
+		cmocka_unit_test(several_are_given),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
