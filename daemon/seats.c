@@ -75,12 +75,13 @@ void seats_recall(struct service *machine)
 	char path[PATH_SIZE], text[80];
 	make_path(machine, path);
 	ssize_t length = readlink(path, text, sizeof(text) - 1);
-	if (length <= 0 || !is_per_client(machine))
+	if (length <= 0)
 		return;
 	text[length] = '\0';
 	char *mark = strchr(text, '+');
 	if (mark)
 		*mark = '\0';
+	/* Also where the policy is another by now: seats_settle() ends what was a client's own. */
 	tenant->watched =
 		strcmp(text, nobody) == 0 || ip_address_parse(text, &tenant->client, NULL) >= 0;
 	tenant->direct = mark != NULL;
@@ -112,6 +113,8 @@ static void begin_life(struct service *machine)
 	machine->tenant.watched = is_per_client(machine);
 	if (machine->tenant.watched)
 		keep(machine);
+	else
+		machine->tenant.client = (struct ip_address){0};
 }
 
 void seats_moved(struct service *machine)

@@ -34,7 +34,8 @@ def clean(summond):
         summond.call("DELETE", f"/v1/services/{service['name']}")
     wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
     assert not rows(summond), "nothing is left"
-    assert not list((summond.folder / "state" / "seats").glob("*"))
+    seats = summond.folder / "state" / "seats"
+    wait_for(lambda: not list(seats.glob("*")), "nothing to be known of whose they were")
 
 
 def rows(summond):
