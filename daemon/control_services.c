@@ -139,8 +139,7 @@ static int put_work(struct store *store, void *ctx, struct error *err)
 	};
 	int rc = put->upload[0] ? keep_site(put, err) : 0;
 	/* Memory that nobody gave is sized anew for the new tar. */
-	if (put->replaced[0] &&
-		put->def.memory == definition_size_for(put->replaced, put->memory))
+	if (put->replaced[0] && put->def.memory == definition_size_for(put->replaced, put->memory))
 		put->def.memory = 0;
 	if (rc >= 0)
 		rc = definition_check_files(&put->def, spec.kernel, put->memory, err);
@@ -328,8 +327,8 @@ static int use_site(struct put *put, const struct service *known, struct error *
 		    site_folder(put->control->daemon, folder), put->def.name,
 		    (unsigned long long)clock_real()) >= sizeof(put->site))
 		return error_set(err, -ENAMETOOLONG, "state_dir is too long a path");
-	snprintf(put->replaced, sizeof(put->replaced), "%s",
-		put->def.initrd ? put->def.initrd : "");
+	snprintf(
+		put->replaced, sizeof(put->replaced), "%s", put->def.initrd ? put->def.initrd : "");
 	free(put->def.initrd);
 	put->def.initrd = strdup(put->site);
 	return put->def.initrd ? 0 : error_set(err, -ENOMEM, "out of memory");
