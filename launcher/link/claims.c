@@ -7,6 +7,7 @@
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@
 enum {
 	IPV6_NEXT = ETH_HLEN + 6,
 	ICMPV6_TYPE = ETH_HLEN + 40,
-	ARP_SENDER = ETH_HLEN + 14, /* protocol addresses, RFC 826 */
+	ARP_OPERATION = ETH_HLEN + 7, /* RFC 826 */
+	ARP_SENDER = ETH_HLEN + 14,   /* protocol addresses */
 	ARP_TARGET = ETH_HLEN + 24,
 	ARP_END = ARP_TARGET + 4,
 	FRAME_END = ICMPV6_TYPE + 1,
@@ -28,8 +30,9 @@ enum {
 };
 
 /* After a claim nothing is read for so long: what is said in answer goes to every port of the bridge,
- * and a guest could say the same a million times a second. So long, too, a guest's question waits to be
- * told: a neighbour's answer to it goes where that neighbour then believes the guest to be. */
+ * and a guest could say the same a million times a second. Then the claim is told again: the first
+ * answer may have overtaken it on its way to the neighbours. A guest's question is told only then: a
+ * neighbour's answer to it goes where that neighbour believes the guest to be. */
 #define PAUSE_MS 5
 
 struct claims {
@@ -39,7 +42,6 @@ struct claims {
 	struct mac_address host;
 	claims_fn heard; /* NULL once it has ended */
 	void *ctx;
-	bool question;    /* is to be told after the pause */
 	unsigned handles; /* not yet closed */
 };
 
@@ -100,11 +102,8 @@ static void on_frames(uv_poll_t *poll, int status, int events);
 static void on_pause_over(uv_timer_t *timer)
 {
 	struct claims *claims = timer->data;
-	bool question = claims->question;
-	claims->question = false;
 	uv_poll_start(&claims->poll, UV_READABLE, on_frames);
-	if (question)
-		claims->heard(claims->ctx, false);
+	claims->heard(claims->ctx, false);
 }
 
 static bool is_arp(const uint8_t *frame)
@@ -119,11 +118,14 @@ static bool is_question(const uint8_t *frame)
 	return !is_arp(frame) && frame[ICMPV6_TYPE] == ND_NEIGHBOR_SOLICIT;
 }
 
-/* Some guests answer the host's announcement of their address, too, which is an ARP request that
- * comes from that address. */
-static bool is_protest(const uint8_t *frame)
+/* To a question of the host's. Some guests answer its announcement of their address, too, which is an
+ * ARP request that comes from that address. */
+static bool is_answer(const uint8_t *frame)
 {
-	return is_arp(frame) && memcmp(frame + ARP_SENDER, frame + ARP_TARGET, 4) == 0;
+	if (!is_arp(frame))
+		return frame[ICMPV6_TYPE] == ND_NEIGHBOR_ADVERT;
+	return frame[ARP_OPERATION] == ARPOP_REPLY &&
+	       memcmp(frame + ARP_SENDER, frame + ARP_TARGET, 4) != 0;
 }
 
 /* Until there are no more: the last one counts as much as the first. */
@@ -139,7 +141,7 @@ static struct found read_frames(const struct claims *claims)
 			continue;
 		if (memcmp(frame, claims->host.bytes, ETH_ALEN) != 0)
 			*(is_question(frame) ? &found.question : &found.claim) = true;
-		else if (!is_protest(frame))
+		else if (is_answer(frame))
 			found.answer = true;
 	}
 	return found;
@@ -156,7 +158,6 @@ static void on_frames(uv_poll_t *poll, int status, int events)
 		return;
 	}
 	struct found found = read_frames(claims);
-	claims->question = found.question;
 	if (found.claim || found.question) {
 		uv_poll_stop(poll);
 		uv_timer_start(&claims->pause, on_pause_over, PAUSE_MS, 0);

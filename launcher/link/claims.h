@@ -15,8 +15,8 @@
 struct claims;
 
 /* `answer`: it was said to the host alone, as an answer to doorbell_ask() is; otherwise neighbours
- * may have heard it. Many at once may be told as one; a question is told a little later, when it has
- * had its answer. */
+ * may have heard it. Many at once may be told as one. A claim is told twice, at once and a few ms later;
+ * a question only then, when it has had its answer. */
 typedef void (*claims_fn)(void *ctx, bool answer);
 
 /* Calls `heard` for what comes from `mac` on the device, until claims_end(). `host` is the MAC of the

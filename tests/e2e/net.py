@@ -167,6 +167,10 @@ class SimGuest:
         os.close(own)
         fd = open_tap_in(self.child)
         self.inner = fd
+        # Its kernel learns in its own time that the cable is in, and drops what comes before.
+        wait_for(lambda: "state UP" in subprocess.run(
+            self.command("ip", "link", "show", "dev", "eth0"), capture_output=True, text=True,
+            check=True).stdout, "the guest's link to be up")
         self.lag = 0  # seconds that a frame waits for the guest to run; and how many have
         self.taken = 0
         self.ending = threading.Event()
