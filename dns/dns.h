@@ -232,10 +232,10 @@ bool dns_in_zone(const struct dns_server *server, const char *name);
 int dns_check_service_name(const struct dns_server *server, const char *name, struct error *err);
 
 /* Adds a service's name or replaces it; compiles its answers: all addresses of a family are one set,
- * of which each in turn is said first. Those that are "none" are passed over; no
- * two are the same, and at most ADDRESSES_OF_FAMILY are of a family. `service` is any number of the caller's, not 0. -EINVAL for a bad
- * name (the message says why) or too many addresses, -EEXIST where
- * the name belongs to another service, or to a name server with an address of its own. */
+ * of which each in turn is said first. Those that are "none" are passed over; no two are the same, and
+ * at most ADDRESSES_OF_FAMILY are of a family. `service` is any number of the caller's, not 0. -EINVAL
+ * for a bad name (the message says why) or too many addresses, -EEXIST where the name belongs to
+ * another service, or to a name server with an address of its own. */
 int dns_put_service(struct dns_server *server, uint32_t service, const char *name,
 	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err);
 /* All other names of a service: each has its addresses and is asked about as the service, while PTR
