@@ -178,4 +178,7 @@ void monitor_obey(struct monitor *m)
 			obey(m, &request);
 		control_request_finish(&request);
 	}
+	/* Nobody is there to stop what does not come to rest. */
+	if (m->control.peer < 0 && !m->keep_when_ready)
+		monitor_keep_cancel(m);
 }

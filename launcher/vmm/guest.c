@@ -186,6 +186,8 @@ static void on_resumed(struct vmm_guest *guest, const struct said *said)
 	guest->is_paused = false;
 	if (guest->resumes == 0 || (said->head->flags & VMM_UNASKED))
 		return;
+	guest->restless = 0; /* what it was busy with may be done some time */
+	guest->keep_again = 0;
 	guest->resumes--;
 	emit(guest, (struct launcher_event){.type = LAUNCHER_RESUMED});
 }

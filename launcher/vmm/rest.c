@@ -22,7 +22,12 @@
  * then the process is the guest.
  */
 
-#define KEEP_MS 5000 /* for a guest to come to rest */
+/* For a guest to come to rest: one that runs anyway, and one that runs for this only. One that does not
+ * is left alone for a while, a longer one each time. */
+#define KEEP_MS        5000
+#define KEEP_PAUSED_MS 1000
+#define AGAIN_MS       60000u
+#define AGAIN_MOST_MS  3600000u
 
 struct vmm_rest *vmm_rest_find(struct vmm *vmm, struct instance_id id)
 {
@@ -128,11 +133,27 @@ static void go_back(struct vmm_guest *guest)
 		guest, guest->is_paused ? CONTROL_PAUSE : CONTROL_RESUME, VMM_UNASKED, NULL);
 }
 
+static unsigned keep_ms(const struct vmm_guest *guest)
+{
+	return guest->is_paused ? KEEP_PAUSED_MS : KEEP_MS;
+}
+
+static void leave_alone(struct vmm_guest *guest)
+{
+	unsigned wait = AGAIN_MS << guest->restless;
+	guest->restless += wait < AGAIN_MOST_MS;
+	guest->keep_again =
+		uv_now(guest->vmm->loop) + (wait < AGAIN_MOST_MS ? wait : AGAIN_MOST_MS);
+}
+
 void vmm_on_keep_timer(uv_timer_t *timer)
 {
 	struct vmm_guest *guest = timer->data;
 	struct error err;
-	error_set(&err, -EBUSY, "the guest did not come to rest within %d s", KEEP_MS / 1000);
+	error_set(
+		&err, -EBUSY, "the guest did not come to rest within %u s", keep_ms(guest) / 1000);
+	if (guest->is_paused)
+		leave_alone(guest);
 	vmm_save_drop(guest->save);
 	go_back(guest);
 	give_up(guest, &err);
@@ -195,6 +216,11 @@ void vmm_rest_kept(struct vmm_guest *guest, uint64_t flags, const struct error *
 int vmm_rest_begin(struct vmm_guest *guest, struct error *err)
 {
 	char path[VMM_PATH];
+	uint64_t now = uv_now(guest->vmm->loop);
+	if (guest->is_paused && now < guest->keep_again)
+		return error_set(err, -EBUSY,
+			"the guest did not come to rest the last time: it is left alone for %u s",
+			(unsigned)((guest->keep_again - now) / 1000 + 1));
 	vmm_rest_path(guest->vmm, guest->id, path);
 	struct vmm_save *save = vmm_save_new(guest->vmm, path, on_saved, err);
 	if (!save)
@@ -210,7 +236,7 @@ int vmm_rest_begin(struct vmm_guest *guest, struct error *err)
 	}
 	guest->save = save;
 	guest->resting = VMM_KEEPING;
-	uv_timer_start(&guest->keep_timer, vmm_on_keep_timer, KEEP_MS, 0);
+	uv_timer_start(&guest->keep_timer, vmm_on_keep_timer, keep_ms(guest), 0);
 	return 0;
 }
 

@@ -19,7 +19,7 @@ void vmm_shell_remove_name(const struct vmm *vmm, uint32_t number)
 		unlink(address.sun_path);
 }
 
-static struct vmm_guest *create(struct vmm *vmm, uint64_t memory, struct error *err)
+static struct vmm_guest *prepare(struct vmm *vmm, struct error *err)
 {
 	struct vmm_guest *shell = vmm_guest_new(vmm);
 	if (!shell) {
@@ -27,14 +27,23 @@ static struct vmm_guest *create(struct vmm *vmm, uint64_t memory, struct error *
 		return NULL;
 	}
 	shell->is_shell = true;
-	shell->memory = memory;
 	shell->number = vmm->shell_number++;
 	if (vmm_spawn_prepare(shell, err) < 0) {
 		vmm_guest_discard(shell);
 		return NULL;
 	}
+	return shell;
+}
+
+static struct vmm_guest *create(struct vmm *vmm, uint64_t memory, struct error *err)
+{
+	struct vmm_guest *shell = vmm->spare ? STEAL_POINTER(vmm->spare) : prepare(vmm, err);
+	if (!shell)
+		return NULL;
+	uint32_t number = shell->number;
+	shell->memory = memory;
 	if (vmm_guest_watch(shell, err) < 0) {
-		vmm_shell_remove_name(vmm, vmm->shell_number - 1);
+		vmm_shell_remove_name(vmm, number);
 		return NULL;
 	}
 	vmm_spawn_queue(shell);
@@ -73,23 +82,28 @@ void vmm_on_shell_timer(uv_timer_t *timer)
 {
 	struct vmm *vmm = timer->data;
 	unsigned count = count_fit(vmm);
-	if (count >= vmm->shells_wanted)
+	if (vmm->spare && count >= vmm->shells_wanted)
 		return;
 	if (vmm->in_flight > 0) { /* those who wait come first */
 		vmm_shells_fill(vmm, NEXT_MS);
 		return;
 	}
+	if (!vmm->spare)
+		vmm->spare = prepare(vmm, NULL);
+	if (count >= vmm->shells_wanted) {
+		if (!vmm->spare)
+			vmm_shells_fill(vmm, AGAIN_MS);
+		return;
+	}
 	struct vmm_guest *done = create(vmm, vmm->shell_memory, NULL);
 	if (done)
 		vmm_ahead_load(vmm, done);
-	if (!done || count + 1 < vmm->shells_wanted)
-		vmm_shells_fill(vmm, done ? NEXT_MS : AGAIN_MS);
+	vmm_shells_fill(vmm, done ? NEXT_MS : AGAIN_MS);
 }
 
 void vmm_shells_fill(struct vmm *vmm, uint64_t after_ms)
 {
-	if (!vmm->closing && (vmm->shells_wanted > 0 || vmm->shells) &&
-		!uv_is_active((uv_handle_t *)&vmm->shell_timer))
+	if (!vmm->closing && !uv_is_active((uv_handle_t *)&vmm->shell_timer))
 		uv_timer_start(&vmm->shell_timer, vmm_on_shell_timer, after_ms, 0);
 }
 

@@ -152,14 +152,16 @@ int vmm_template_open(struct vmm *vmm, const struct vmm_recipe *recipe)
 	if (!template)
 		return -1;
 	make_path(vmm, recipe->hash, path);
-	if (vmm_save_read(path, &head, &file, NULL) == 0) {
+	int r = vmm_save_read(path, &head, &file, NULL);
+	if (r == 0) {
 		if (strcmp(snapshot_text(&head, 3), recipe->key) == 0 &&
 			vmm_copy_words(snapshot_text(&head, 2), words) == 0 &&
 			strcmp(words, recipe->words) == 0)
 			return file;
 		close(file);
 	}
-	delete (vmm, template);
+	if (r == 0 || r == -EINVAL || r == -ENOENT) /* not where it cannot be opened for now */
+		delete (vmm, template);
 	return -1;
 }
 

@@ -61,6 +61,7 @@ static void vmm_destroy(struct launcher *launcher, void (*closed)(void *ctx), vo
 		vmm_guest_forget(vmm->guests);
 	while (vmm->shells) /* which end by themselves */
 		vmm_guest_forget(vmm->shells);
+	vmm_guest_discard(STEAL_POINTER(vmm->spare));
 	while (vmm->rests)
 		vmm_rest_forget(vmm->rests);
 	vmm_templates_forget(vmm);
@@ -104,20 +105,23 @@ static int vmm_check(const struct guest_spec *spec, unsigned asked, struct error
 /* Of a shell that has loaded what it begins with; -ENOENT where there is none. A template is begun from
  * only: to make one, everything is read. */
 static int start_loaded(struct vmm *vmm, struct instance_id id, const struct guest_spec *spec,
-	enum launcher_start how, const struct vmm_ahead *ahead)
+	enum launcher_start how, const struct vmm_ahead *ahead, struct error *err)
 {
 	struct vmm_order order;
+	struct error why = ERROR_INIT;
 	struct vmm_guest *shell = vmm_ahead_find(vmm, ahead);
 	if (!shell || (spec->from_template && !ahead->is_template))
 		return -ENOENT;
 	int r = ahead->is_template ? vmm_template_order_loaded(
-					     vmm, &order, id.slot, spec, how, &ahead->recipe, NULL)
-				   : vmm_order_new(&order, spec, how, "", true, NULL);
+					     vmm, &order, id.slot, spec, how, &ahead->recipe, err)
+				   : vmm_order_new(&order, spec, how, "", true, err);
 	if (r < 0)
-		return -ENOENT; /* which the other way fails for, too, and says why */
-	r = vmm_boot_loaded(shell, id, &order, NULL);
+		return r;
+	r = vmm_boot_loaded(shell, id, &order, &why);
 	vmm_order_finish(&order);
-	return r < 0 ? -ENOENT : 0;
+	if (r == -EPIPE || r == -ECONNRESET) /* it has died unseen */
+		return -ENOENT;
+	return r < 0 ? error_set(err, r, "%s", why.message) : 0;
 }
 
 static int start_anew(struct vmm *vmm, struct instance_id id, const struct guest_spec *spec,
@@ -146,7 +150,7 @@ static int vmm_start(struct launcher *launcher, struct instance_id id,
 	if (r < 0)
 		return r;
 	bool is_known = vmm_ahead_any(vmm) && vmm_ahead_of(vmm, spec, &ahead);
-	r = is_known ? start_loaded(vmm, id, spec, how, &ahead) : -ENOENT;
+	r = is_known ? start_loaded(vmm, id, spec, how, &ahead, err) : -ENOENT;
 	if (r == -ENOENT)
 		r = start_anew(vmm, id, spec, how, err);
 	if (r == 0 && (is_known || vmm_ahead_of(vmm, spec, &ahead)))

@@ -66,6 +66,8 @@ struct vmm {
 	char *identity, *state_dir, *monitor;
 	int null; /* /dev/null, for monitors; above what they have open */
 	struct vmm_guest *guests, *shells;
+	struct vmm_guest
+		*spare; /* a shell to be: its socket, which takes 0.2 ms to make; or NULL */
 	uint64_t shells_least, shells_wanted; /* by the setting, and with what policies want */
 	uint64_t shell_memory;                /* as much as the largest guest so far */
 	struct vmm_rest *rests;
@@ -147,6 +149,8 @@ struct vmm_guest {
 	struct vmm_save *making; /* a template, once it is ready; NULL: none */
 	uint64_t keep_flags;
 	uint32_t keeps;
+	unsigned restless;   /* so often it did not come to rest, while it was paused; */
+	uint64_t keep_again; /* uv_now() from when on it is asked to again */
 	struct vmm_queue queue;
 	bool has_ended; /* it has said so: exit, error; or error alone where it did not start */
 	enum launcher_exit exit;

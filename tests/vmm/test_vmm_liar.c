@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "launcher/launcher.h"
+#include "tests/vmm/launched.h"
 #include "summon-vmm/include/protocol.h"
 
 #define HANG_MS   20000
@@ -110,15 +110,12 @@ static int lie(void)
 /* ---- the launcher ---- */
 
 struct world {
-	uv_loop_t loop;
-	uv_timer_t hang;
-	struct launcher *launcher;
-	char state_dir[32], monitor[256];
+	struct launched base;
+	char monitor[256];
 	unsigned counts[LAUNCHER_REGAINED + 1];
 	size_t output;
 	enum launcher_exit exit;
 	struct error error;
-	bool closed;
 };
 
 static void on_event(void *ctx, const struct launcher_event *event)
@@ -130,70 +127,34 @@ static void on_event(void *ctx, const struct launcher_event *event)
 	world->error = event->error;
 }
 
-static void on_closed(void *ctx)
-{
-	((struct world *)ctx)->closed = true;
-}
-
-static void on_hang(uv_timer_t *timer)
-{
-	(void)timer;
-	fail_msg("nothing happened for long");
-}
-
-#define WAIT(condition)                                                                            \
-	do {                                                                                       \
-		uv_timer_start(&world->hang, on_hang, HANG_MS, 0);                                 \
-		while (!(condition))                                                               \
-			uv_run(&world->loop, UV_RUN_ONCE);                                         \
-		uv_timer_stop(&world->hang);                                                       \
-	} while (0)
+#define WAIT(condition) LAUNCHED_WAIT(&world->base, condition)
 
 static void open_launcher(struct world *world)
 {
 	const struct launcher_setting settings[] = {
 		{"monitor", world->monitor}, {"mode", "process"}, {"shells", "0"}};
-	const struct launcher_config config = {.loop = &world->loop,
-		.identity = "0123456789abcdef",
-		.state_dir = world->state_dir,
-		.settings = settings,
-		.setting_count = 3,
-		.on_event = on_event,
-		.ctx = world};
 	memset(world->counts, 0, sizeof(world->counts));
-	assert_int_equal(launcher_backend_find("vmm")->create(&config, &world->launcher, NULL), 0);
-	assert_int_equal(world->launcher->ops->list(world->launcher, NULL), 0);
+	assert_int_equal(launched_create(&world->base, settings, on_event, world, NULL), 0);
+	assert_int_equal(world->base.launcher->ops->list(world->base.launcher, NULL), 0);
 	WAIT(world->counts[LAUNCHER_LISTED]);
-}
-
-static void close_launcher(struct world *world)
-{
-	world->closed = false;
-	world->launcher->ops->destroy(world->launcher, on_closed, world);
-	WAIT(world->closed);
 }
 
 static int make_world(void **state)
 {
 	static struct world world;
-	world = (struct world){.state_dir = "/tmp/summond-liar-XXXXXX"};
+	world = (struct world){0};
 	ssize_t size = readlink("/proc/self/exe", world.monitor, sizeof(world.monitor) - 1);
-	if (size < 0 || !mkdtemp(world.state_dir) || uv_loop_init(&world.loop) < 0)
+	if (size < 0 || launched_init(&world.base, "liar") < 0)
 		return -1;
-	uv_timer_init(&world.loop, &world.hang);
 	*state = &world;
 	open_launcher(&world);
 	return 0;
 }
 
+/* A folder that is not empty stays, and fails the test. */
 static int unmake_world(void **state)
 {
-	struct world *world = *state;
-	close_launcher(world);
-	uv_close((uv_handle_t *)&world->hang, NULL);
-	uv_run(&world->loop, UV_RUN_DEFAULT);
-	/* A folder that is not empty stays, and fails the test. */
-	return uv_loop_close(&world->loop) < 0 || rmdir(world->state_dir) < 0 ? -1 : 0;
+	return launched_finish(&((struct world *)*state)->base);
 }
 
 static const struct instance_id id = {1, 1};
@@ -206,8 +167,8 @@ static void start(struct world *world, const char *lie)
 		.memory = 32 << 20,
 		.vcpus = 1};
 	struct error err = ERROR_INIT;
-	if (world->launcher->ops->start(world->launcher, id, &spec, LAUNCHER_START_RUNNING, &err) <
-		0)
+	if (world->base.launcher->ops->start(
+		    world->base.launcher, id, &spec, LAUNCHER_START_RUNNING, &err) < 0)
 		fail_msg("%s", err.message);
 	WAIT(world->counts[LAUNCHER_STARTED]);
 }
@@ -251,12 +212,12 @@ static void cuts_what_is_too_long(void **state)
 static void can_end_one_that_never_answers(void **state)
 {
 	struct world *world = *state;
-	const struct launcher_ops *ops = world->launcher->ops;
+	const struct launcher_ops *ops = world->base.launcher->ops;
 	start(world, "mute");
-	assert_int_equal(ops->measure(world->launcher, id, NULL), 0);
-	assert_int_equal(ops->suspend(world->launcher, id, LAUNCHER_REST_MEMORY, NULL), 0);
-	assert_int_equal(ops->stop(world->launcher, id, LAUNCHER_STOP_SHUTDOWN, NULL), 0);
-	assert_int_equal(ops->stop(world->launcher, id, LAUNCHER_STOP_DESTROY, NULL), 0);
+	assert_int_equal(ops->measure(world->base.launcher, id, NULL), 0);
+	assert_int_equal(ops->suspend(world->base.launcher, id, LAUNCHER_REST_MEMORY, NULL), 0);
+	assert_int_equal(ops->stop(world->base.launcher, id, LAUNCHER_STOP_SHUTDOWN, NULL), 0);
+	assert_int_equal(ops->stop(world->base.launcher, id, LAUNCHER_STOP_DESTROY, NULL), 0);
 	wait_for_end(world);
 	assert_int_equal(world->exit, LAUNCHER_EXIT_DESTROYED);
 }
@@ -265,11 +226,12 @@ static void finds_one_that_says_the_truth(void **state)
 {
 	struct world *world = *state;
 	start(world, "true");
-	close_launcher(world);
+	launched_close(&world->base);
 	open_launcher(world);
 	assert_int_equal(world->counts[LAUNCHER_FOUND], 1);
-	assert_int_equal(
-		world->launcher->ops->stop(world->launcher, id, LAUNCHER_STOP_DESTROY, NULL), 0);
+	assert_int_equal(world->base.launcher->ops->stop(
+				 world->base.launcher, id, LAUNCHER_STOP_DESTROY, NULL),
+		0);
 	wait_for_end(world);
 }
 
@@ -280,7 +242,7 @@ static void ends_one_with_facts_of_others(void **state)
 	static const char *const lies[] = {"tap", "colours", "endless"};
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
 		start(world, lies[i]);
-		close_launcher(world);
+		launched_close(&world->base);
 		open_launcher(world);
 		assert_int_equal(world->counts[LAUNCHER_FOUND], 0);
 	}

@@ -13,20 +13,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "launcher/launcher.h"
+#include "tests/vmm/launched.h"
 
-#define ID      ((struct instance_id){1, world->generation})
-#define HANG_MS 20000
+#define ID ((struct instance_id){1, world->generation})
 
 static const char *image, *mode;
 
 struct world {
-	uv_loop_t loop;
-	uv_timer_t hang;
-	struct launcher *launcher;
-	char state_dir[32];
+	struct launched base;
 	uint32_t generation;
-	bool listed, started, over, closed;
+	bool listed, started, over;
 	enum launcher_event_type end;
 	struct error error;
 };
@@ -44,69 +40,35 @@ static void on_event(void *ctx, const struct launcher_event *event)
 	world->error = event->error;
 }
 
-static void on_closed(void *ctx)
-{
-	((struct world *)ctx)->closed = true;
-}
-
-static void on_hang(uv_timer_t *timer)
-{
-	(void)timer;
-	fail_msg("nothing happened for long");
-}
-
-#define WAIT(condition)                                                                            \
-	do {                                                                                       \
-		uv_timer_start(&world->hang, on_hang, HANG_MS, 0);                                 \
-		while (!(condition))                                                               \
-			uv_run(&world->loop, UV_RUN_ONCE);                                         \
-		uv_timer_stop(&world->hang);                                                       \
-	} while (0)
+#define WAIT(condition) LAUNCHED_WAIT(&world->base, condition)
 
 static int create(struct world *world, const char *key, const char *value, struct error *err)
 {
 	const struct launcher_setting settings[] = {
 		{"monitor", SUMMON_VMM}, {"mode", mode}, {key, value}};
-	const struct launcher_config config = {.loop = &world->loop,
-		.identity = "0123456789abcdef",
-		.state_dir = world->state_dir,
-		.settings = settings,
-		.setting_count = 3,
-		.on_event = on_event,
-		.ctx = world};
-	return launcher_backend_find("vmm")->create(&config, &world->launcher, err);
+	return launched_create(&world->base, settings, on_event, world, err);
 }
 
 static int make_world(void **state)
 {
 	static struct world world;
-	world = (struct world){.state_dir = "/tmp/summond-start-XXXXXX"};
-	if (!mkdtemp(world.state_dir) || uv_loop_init(&world.loop) < 0)
-		return -1;
-	uv_timer_init(&world.loop, &world.hang);
+	world = (struct world){0};
 	*state = &world;
-	return 0;
+	return launched_init(&world.base, "start");
 }
 
 /* Without shells, so that each start goes all of its way. */
 static void open_world(struct world *world)
 {
 	assert_int_equal(create(world, "shells", "0", NULL), 0);
-	assert_int_equal(world->launcher->ops->list(world->launcher, NULL), 0);
+	assert_int_equal(world->base.launcher->ops->list(world->base.launcher, NULL), 0);
 	WAIT(world->listed);
 }
 
+/* A folder that is not empty stays, and fails the test. */
 static int unmake_world(void **state)
 {
-	struct world *world = *state;
-	if (world->launcher) {
-		world->launcher->ops->destroy(world->launcher, on_closed, world);
-		WAIT(world->closed);
-	}
-	uv_close((uv_handle_t *)&world->hang, NULL);
-	uv_run(&world->loop, UV_RUN_DEFAULT);
-	/* A folder that is not empty stays, and fails the test. */
-	return uv_loop_close(&world->loop) < 0 || rmdir(world->state_dir) < 0 ? -1 : 0;
+	return launched_finish(&((struct world *)*state)->base);
 }
 
 static int start(struct world *world, uint64_t memory, const char *tap, struct error *err)
@@ -120,7 +82,8 @@ static int start(struct world *world, uint64_t memory, const char *tap, struct e
 		.tap_fd = -1};
 	world->generation++;
 	world->started = world->over = false;
-	return world->launcher->ops->start(world->launcher, ID, &spec, LAUNCHER_START_RUNNING, err);
+	return world->base.launcher->ops->start(
+		world->base.launcher, ID, &spec, LAUNCHER_START_RUNNING, err);
 }
 
 static void starts_now(struct world *world)
@@ -131,8 +94,9 @@ static void starts_now(struct world *world)
 	WAIT(world->started || world->over);
 	if (world->over)
 		fail_msg("%s", world->error.message);
-	assert_int_equal(
-		world->launcher->ops->stop(world->launcher, ID, LAUNCHER_STOP_DESTROY, NULL), 0);
+	assert_int_equal(world->base.launcher->ops->stop(
+				 world->base.launcher, ID, LAUNCHER_STOP_DESTROY, NULL),
+		0);
 	WAIT(world->over);
 }
 
@@ -146,7 +110,7 @@ static void refuses_settings(void **state)
 	assert_non_null(strstr(err.message, "auto, kvm, process"));
 	assert_int_equal(create(world, "monitor", "/none", &err), -EINVAL);
 	assert_non_null(strstr(err.message, "/none"));
-	assert_null(world->launcher);
+	assert_null(world->base.launcher);
 }
 
 static void refuses_a_tap_that_is_none(void **state)
@@ -198,7 +162,8 @@ static void fails_without_descriptors(void **state)
 			failed++;
 			continue;
 		}
-		world->launcher->ops->stop(world->launcher, ID, LAUNCHER_STOP_DESTROY, NULL);
+		world->base.launcher->ops->stop(
+			world->base.launcher, ID, LAUNCHER_STOP_DESTROY, NULL);
 		WAIT(world->over);
 	}
 	assert_true(failed > 8);
@@ -214,15 +179,11 @@ int main(int argc, char **argv)
 		CASE(fails_without_memory),
 		CASE(fails_without_descriptors),
 	};
-	char check[512];
 	if (argc != 3)
 		return 2;
 	image = argv[1];
 	mode = argv[2];
-	snprintf(check, sizeof(check), "%s --check --mode=%s > /dev/null", SUMMON_VMM, mode);
-	if (system(check) != 0) {
-		printf("1..0 # SKIP %s cannot run guests here\n", mode);
+	if (!launched_can_run(SUMMON_VMM, mode))
 		return 0;
-	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
