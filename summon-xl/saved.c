@@ -277,10 +277,12 @@ static enum stand stands(struct worker *worker, uint32_t domid)
 	libxl_dominfo info;
 	libxl_dominfo_init(&info);
 	enum stand stand = ELSE;
-	if (libxl_domain_info(worker->ctx, &info, domid) == 0 && !info.paused)
-		stand = !info.shutdown                                          ? RUNS
-			: info.shutdown_reason == LIBXL_SHUTDOWN_REASON_SUSPEND ? SUSPENDED
-										: ELSE;
+	if (libxl_domain_info(worker->ctx, &info, domid) == 0) {
+		if (!info.shutdown)
+			stand = info.paused ? ELSE : RUNS;
+		else if (info.shutdown_reason == LIBXL_SHUTDOWN_REASON_SUSPEND)
+			stand = SUSPENDED;
+	}
 	libxl_dominfo_dispose(&info);
 	return stand;
 }
