@@ -36,6 +36,8 @@ static bool read_ip(void *context, const char *value, size_t size)
 	char text[64];
 	uint32_t length;
 	ip4_addr_t ip;
+	if (size == 0)
+		return true;
 	if (out->ip_count == NET_ADDRESSES)
 		reading->wrong = "ip= comes more than four times";
 	else if (!split_prefix(value, size, text, 32, &length) || !ip4addr_aton(text, &ip))
@@ -57,6 +59,8 @@ static bool read_ip6(void *context, const char *value, size_t size)
 	char text[64];
 	uint32_t length;
 	ip6_addr_t ip;
+	if (size == 0)
+		return true;
 	if (out->ip6_count == NET_ADDRESSES)
 		reading->wrong = "ip6= comes more than four times";
 	else if (!split_prefix(value, size, text, 128, &length) || length != 64 ||
@@ -79,9 +83,11 @@ const char *addresses_read(const char *line, struct net_addresses *out)
 		word_each(line, "ip6", read_ip6, &reading);
 	if (reading.wrong)
 		return reading.wrong;
-	if (word_value(line, "gw", text, sizeof(text)) && !ip4addr_aton(text, &out->gateway))
+	if (word_value(line, "gw", text, sizeof(text)) && text[0] &&
+		!ip4addr_aton(text, &out->gateway))
 		return "gw= is not an address like 10.77.0.1";
-	if (word_value(line, "gw6", text, sizeof(text)) && !ip6addr_aton(text, &out->gateway6))
+	if (word_value(line, "gw6", text, sizeof(text)) && text[0] &&
+		!ip6addr_aton(text, &out->gateway6))
 		return "gw6= is not an address like fd00::1";
 	return NULL;
 }

@@ -6,7 +6,8 @@
 #include <lwip/ip6_addr.h>
 
 /* What the command line says of the machine's addresses: the words ip= and ip6=, each once for each
- * address, and gw= and gw6=. */
+ * address, and gw= and gw6=. A word without a value says nothing: it stands for what a service has
+ * not. */
 #define NET_ADDRESSES 4 /* of each family */
 
 struct net_addresses {
