@@ -137,6 +137,19 @@ def test_a_name_has_them_all(summond):
     assert summond.state(NAME) == "asleep"
 
 
+def test_the_first_of_several_machines_has_them_all(summond, places):
+    """The others have one of each family."""
+    summond.policy("wide", ring_tcp="7", instances="shared:2")
+    summond.add(NAME, image="echo", policy="wide", addresses=ALL)
+    [four, six] = summond.service(f"{NAME}#2")["addresses"]
+    assert not {four, six} & set(ALL)
+    answers = {frozenset(summond.dig(NAME, "-b", f"127.0.0.{i}").addresses) for i in range(2, 40)}
+    assert answers == {frozenset({FIRST, SECOND}), frozenset({four})}
+    for address in (*ALL, four, six):
+        connect(places, "bridge", address)
+    assert len(summond.get("/v1/instances")["instances"]) == 2
+
+
 def test_a_new_daemon_has_them_all(summond, places):
     serve(summond)
     connect(places, "host", SECOND)
