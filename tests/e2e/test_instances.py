@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Services with several machines, on the sim backend: who gets which, and what becomes of them."""
+import os
+import random
 import re
 import shutil
 import sqlite3
@@ -253,3 +255,51 @@ def test_it_is_seen(summond):
     old = generation(summond, NAME + "#2")
     assert ask(summond, BOB) == addresses(summond)[1]
     assert generation(summond, NAME + "#2") == old
+
+
+def answered(summond, client):
+    """The generation of the machine that the client is given; None where it gets none."""
+    answer = summond.dig(NAME, "-b", client)
+    if answer.status == "SERVFAIL":
+        assert answer.ede in (14, 23), answer.text
+        return None
+    found = {machine["ipv4"]: machine for machine in machines(summond)}
+    machine = found[answer.addresses[0]]
+    assert machine["client"] == client
+    return generation(summond, machine["name"])
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("E2E_SEEDS", "3"))))
+def test_nobody_gets_what_another_has_used(summond, seed):
+    """Whatever happens to machines and to summond, a life is one client's."""
+    choices = random.Random(seed)
+    clients = [f"127.0.2.{i}" for i in range(1, 8)]
+    owners, given = {}, 0
+    serve(summond, "per-client:3", retire="suspend", backoff_first="0", backoff_max="0")
+
+    def visit():
+        nonlocal given
+        client = choices.choice(clients)
+        life = answered(summond, client)
+        given += life is not None
+        assert life is None or owners.setdefault(life, client) == client
+
+    def rest():
+        name = choices.choice([NAME, SECOND, THIRD])
+        how = choices.choice(["suspend", "suspend", "destroy"])
+        summond.call("POST", f"/v1/services/{name}/retire", {"how": how})
+
+    def kill():
+        summond.kill()
+        summond.start()
+
+    def open_to_all():
+        reshape(summond, "one")
+        address = summond.service(NAME)["ipv4"]
+        assert {ask(summond, client) for client in clients} == {address}
+        owners[generation(summond, NAME)] = "everybody"
+        reshape(summond, "per-client:3")
+
+    for _ in range(60):
+        choices.choices([visit, rest, kill, open_to_all], [60, 30, 6, 4])[0]()
+    assert given > 10
