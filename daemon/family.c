@@ -132,13 +132,11 @@ static void begin(const struct registry *registry, const struct store_service *f
 static void find_surplus(
 	const struct registry *registry, const struct store_service *def, struct family *family)
 {
-	char name[STORE_NAME_MAX + 1];
-	for (unsigned i = (unsigned)family->count + 2; i <= POLICY_INSTANCES_MAX; i++) {
-		family_name(def->name, i, name);
-		const struct service *known = service_by_name(registry, name);
-		if (known)
-			family->surplus[family->surplus_count++] = known->def.id;
-	}
+	const struct service *first = service_by_id(registry, def->id);
+	for (size_t i = family->count + 1; first && first->machines && i < POLICY_INSTANCES_MAX;
+		i++)
+		if (first->machines[i])
+			family->surplus[family->surplus_count++] = first->machines[i]->def.id;
 }
 
 static int check_room(const struct daemon *daemon, const struct family *family, struct error *err)

@@ -23,9 +23,17 @@ backend "sim" { boot_delay = 1ms; persist = yes }
 PLAIN = {"ready": "guest", "idle_after": "1h"}
 
 
+ZONE_FILE = """shop 60 IN HTTPS 1 . alpn=h2
+alias 60 IN CNAME shop
+"""
+
+
 @pytest.fixture(scope="module")
-def summond():
-    with Summond(CONFIG, backend="sim", network=False).start() as daemon:
+def summond(tmp_path_factory):
+    zone = tmp_path_factory.mktemp("zones") / "file.zone"
+    zone.write_text(ZONE_FILE)
+    file = f'zone "file.test" {{ ns "ns1" {{ address = 127.0.0.1 }}, file = "{zone}" }}\n'
+    with Summond(file + CONFIG, backend="sim", network=False).start() as daemon:
         yield daemon
 
 
@@ -108,6 +116,22 @@ def test_every_client_in_a_machine_of_its_own(summond):
     assert [ask(summond, ANN, "AAAA"), ask(summond, BOB, "AAAA")] == six
     back = ".".join(reversed(second.split("."))) + ".in-addr.arpa"
     assert f"PTR\t{NAME}." in summond.dig(back, "PTR").text
+
+
+def test_by_every_name_and_kind(summond):
+    """Another name, an alias, a binding with its addresses, TCP, and answers that go out at once."""
+    summond.policy("many", instances="per-client:2", answer="at-once", **PLAIN)
+    service = summond.add("shop.file.test", policy="many", names=["www.file.test"])
+    first, second = service, service["machines"][0]
+    both = {ANN: first, BOB: second}
+    for client, machine in both.items():
+        for name, *words in [("shop.file.test",), ("www.file.test",), ("alias.file.test",),
+                             ("shop.file.test", "+tcp")]:
+            got = summond.dig(name, "-b", client, *words)
+            assert got.addresses == [machine["ipv4"]], got.text
+        bound = summond.dig("shop.file.test", "HTTPS", "-b", client)
+        assert sorted(bound.addresses) == sorted([machine["ipv4"], machine["ipv6"]]), bound.text
+    assert summond.dig("alias.file.test", "-b", CEM).status == "SERVFAIL"
 
 
 def test_a_machine_that_is_free_again(summond):
