@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,9 @@
 /* What a TCP client that does not read may hold of the kernel's memory, by way of the listening
  * socket. */
 #define TCP_SEND_BUFFER_SIZE (64 << 10)
+
+/* A datagram to oneself is there at once, but for a machine that is very busy. */
+#define RECEIVED_WITHIN_MS 100
 
 /* Ports that were free for UDP but not for TCP. */
 #define MAX_PORT_TRIES 64
@@ -80,33 +84,55 @@ static in_port_t *port_of(struct sockaddr_storage *address)
 	return &((struct sockaddr_in *)address)->sin_port;
 }
 
+/* Whether the empty datagram is there, which it takes; no query is empty. */
+static bool receives(int fd, int timeout_ms)
+{
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	if (poll(&ready, 1, timeout_ms) <= 0)
+		return false;
+	if (recv(fd, NULL, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT) == 0)
+		recv(fd, NULL, 0, MSG_DONTWAIT);
+	return true;
+}
+
+/* Which of the two receives. Where none does (no loopback, or one that is filtered), the one that was
+ * bound last is believed to. */
+static void take_roles(int first, int last, const struct sockaddr_storage *bound, socklen_t size,
+	struct listen_pair *out)
+{
+	bool sent = sendto(last, NULL, 0, MSG_DONTWAIT, (const struct sockaddr *)bound, size) == 0;
+	bool swapped = sent && !receives(last, RECEIVED_WITHIN_MS) && receives(first, 0);
+	out->udp = swapped ? first : last;
+	out->udp_out = swapped ? last : first;
+}
+
 /*
  * Answers leave by a socket of their own. The one that queries come in by is watched, and the kernel
  * tells a watcher of every datagram that has left; and what sending writes to would lie beside what
  * arriving queries write to, often from another CPU.
  *
- * Of two sockets with one address, the one that was bound last receives. Nobody else is let in: the
- * first is bound alone, and both share their address only until the second is bound.
+ * Of two sockets with one address, Linux gives to the one that was bound last, which nothing promises:
+ * so it is tried. Nobody else is let in: the first is bound alone, and both share their address only
+ * until the second is bound.
  */
 static int open_udp(const struct sockaddr_storage *address, struct sockaddr_storage *bound,
 	struct listen_pair *out)
 {
 	socklen_t size = sizeof(*bound);
-	CLEANUP(close) int sending = open_socket(address, SOCK_DGRAM, out->wildcard, false);
-	if (sending < 0)
-		return sending;
-	if (getsockname(sending, (struct sockaddr *)bound, &size) < 0)
+	CLEANUP(close) int first = open_socket(address, SOCK_DGRAM, out->wildcard, false);
+	if (first < 0)
+		return first;
+	if (getsockname(first, (struct sockaddr *)bound, &size) < 0)
 		return -errno;
-	set_option(sending, SOL_SOCKET, SO_REUSEADDR, 1);
-	int receiving = open_socket(bound, SOCK_DGRAM, out->wildcard, true);
-	if (receiving < 0)
-		return receiving;
-	set_option(receiving, SOL_SOCKET, SO_REUSEADDR, 0);
-	set_option(sending, SOL_SOCKET, SO_REUSEADDR, 0);
+	set_option(first, SOL_SOCKET, SO_REUSEADDR, 1);
+	int last = open_socket(bound, SOCK_DGRAM, out->wildcard, true);
+	if (last < 0)
+		return last;
+	set_option(last, SOL_SOCKET, SO_REUSEADDR, 0);
+	set_option(first, SOL_SOCKET, SO_REUSEADDR, 0);
+	take_roles(steal_fd(&first), last, bound, size, out);
 	/* What is sent to everybody comes to both: nobody will read it here. */
-	set_option(sending, SOL_SOCKET, SO_RCVBUF, 0);
-	out->udp = receiving;
-	out->udp_out = steal_fd(&sending);
+	set_option(out->udp_out, SOL_SOCKET, SO_RCVBUF, 0);
 	return 0;
 }
 
