@@ -102,6 +102,8 @@ static int set_option(
 static int check_services(struct control *control, const struct policy *policy, struct error *err)
 {
 	int right = schedule_check_zone(policy->time_zone, err);
+	if (right >= 0 && dns_check_https(policy->https, err) < 0)
+		right = error_prefix(err, -EINVAL, "https");
 	if (right >= 0)
 		right = needs_check_policy(&control->daemon->registry, policy, err);
 	if (right < 0)

@@ -28,6 +28,8 @@ static void publish(struct service *service)
 					    ADDRESSES_MAX, ttl, &err)
 				  : dns_put_instance(dns, def->id, first->def.id, def->addresses,
 					    ADDRESSES_MAX, ttl, &err);
+	if (rc >= 0 && first == service)
+		rc = dns_set_service_https(dns, def->id, service->policy->policy.https, ttl, &err);
 	if (rc < 0)
 		log_line(&service->daemon->log, LOG_ERROR,
 			(struct log_about){.service = service->def.name},

@@ -55,7 +55,7 @@ struct dns_ede {
 struct dns_ask {
 	uint32_t service; /* the number given to dns_put_service */
 	uint16_t
-		qtype; /* 1 A or 28 AAAA, whichever the service has; 65 HTTPS, where its zone's file
+		qtype; /* 1 A or 28 AAAA, whichever the service has; 65 HTTPS, where it or its zone's file
 			 * has that for its name; other types are not asked */
 	bool tcp;
 	bool verified; /* the client is where it says: it came over TCP, or has a good cookie */
@@ -243,6 +243,15 @@ int dns_put_service(struct dns_server *server, uint32_t service, const char *nam
  * error nothing has changed: -ENOENT where there is no such service, the others as above. */
 int dns_set_service_names(struct dns_server *server, uint32_t service, const char *const *names,
 	size_t count, struct error *err);
+/* The HTTPS record (RFC 9460) of a service's names, for the names themselves: its parameters as in zone
+ * files, "alpn=h2,h3", or DNS_HTTPS_NONE. Who asks for it is asked about; the addresses come with it. A
+ * record of that type in the zone's file goes before. It goes with the next dns_put_service. -ENOENT
+ * where there is no such service, -EINVAL as of dns_check_https, -ENOMEM. */
+#define DNS_HTTPS_NONE "none"
+int dns_set_service_https(struct dns_server *server, uint32_t service, const char *parameters,
+	uint32_t ttl, struct error *err);
+/* -EINVAL says what is wrong with parameters. */
+int dns_check_https(const char *parameters, struct error *err);
 /* Adds or replaces a further machine of a service, with addresses of its own. No name leads to it;
  * dns_ask.answer_as does. PTR records of its addresses say the service's name. -ENOENT where there is
  * no such service, the others as above. */

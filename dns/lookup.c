@@ -54,6 +54,8 @@ static enum node_slot slot_of(uint16_t type)
 		return NODE_AAAA;
 	case DNS_TYPE_PTR:
 		return NODE_PTR;
+	case DNS_TYPE_HTTPS:
+		return NODE_HTTPS;
 	default:
 		return NODE_SLOTS;
 	}
@@ -93,7 +95,7 @@ static const struct block *block_of(
 	const struct search *search, const struct node *node, enum node_slot slot)
 {
 	const struct service *as = search->out->as;
-	return as && node->service && slot != NODE_PTR ? as->block[slot] : node->block[slot];
+	return as && node->service && slot <= NODE_AAAA ? as->block[slot] : node->block[slot];
 }
 
 static bool was_said(const struct answer *answer, const struct block *block)
@@ -243,10 +245,12 @@ static const struct rrset *find_type(struct search *search, const struct node *n
 	enum node_slot slot = slot_of(type);
 	const struct rrset *set = NULL;
 	const struct block *block = slot != NODE_SLOTS ? block_of(search, node, slot) : NULL;
-	if (block) {
+	if (block && !(slot == NODE_HTTPS && node_find_set(node, type))) {
 		if (slot != NODE_PTR)
 			search->out->service = node->service;
 		say(search, block);
+		if (slot == NODE_HTTPS)
+			add_addresses(search, node, search->owner, true);
 		return NULL;
 	}
 	if (type == DNS_TYPE_ANY || (type == DNS_TYPE_RRSIG && search->secure)) {

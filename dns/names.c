@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "dns/dnssec.h"
+#include "dns/https.h"
 #include "dns/wire.h"
 
 const struct rrset *node_find_set(const struct node *node, uint16_t type)
@@ -25,6 +26,7 @@ static void service_destroy(struct service *service)
 	free(service->block[0]);
 	free(service->block[1]);
 	free(service->ptr);
+	free(service->https);
 	free(service->also);
 	free(service);
 }
@@ -55,6 +57,7 @@ static void place_service(struct node *node, const struct service *service)
 	node->service = service;
 	node->block[NODE_A] = service->block[0];
 	node->block[NODE_AAAA] = service->block[1];
+	node->block[NODE_HTTPS] = service->https;
 }
 
 /* Takes a name away from the service; nothing where it is not the service's. */
@@ -67,7 +70,7 @@ static void displace_name(struct names *names, const struct service *service, co
 	if (!exact || node->service != service)
 		return;
 	node->service = NULL;
-	node->block[NODE_A] = node->block[NODE_AAAA] = NULL;
+	node->block[NODE_A] = node->block[NODE_AAAA] = node->block[NODE_HTTPS] = NULL;
 	table_prune(&names->table, node);
 }
 
@@ -423,6 +426,36 @@ int names_set_service_names(struct names *names, uint32_t number, const char *co
 	free(service->also);
 	service->also = also;
 	service->also_count = count;
+	return 0;
+}
+
+static void place_again_at(struct names *names, const struct service *service, const uint8_t *wire)
+{
+	struct name name;
+	bool exact;
+	name_fold(wire, &name);
+	struct node *node = table_closest(&names->table, &name, &exact);
+	if (exact && node->service == service)
+		place_service(node, service);
+}
+
+int names_set_service_https(struct names *names, uint32_t number, const char *parameters,
+	uint32_t ttl, struct error *err)
+{
+	struct block *made = NULL;
+	struct service *service = find_service(names, number);
+	if (!service)
+		return error_set(err, -ENOENT, "there is no service of number %u", number);
+	int rc = strcmp(parameters, DNS_HTTPS_NONE) == 0
+			 ? 0
+			 : https_compile(parameters, ttl, &made, err);
+	if (rc < 0)
+		return rc;
+	free(service->https);
+	service->https = made;
+	place_again_at(names, service, service->name);
+	for (size_t i = 0; i < service->also_count; i++)
+		place_again_at(names, service, service->also[i]);
 	return 0;
 }
 

@@ -15,6 +15,7 @@ struct service {
 	struct ip_address address[ADDRESSES_MAX]; /* or "none" */
 	struct block *block[2];                   /* A, AAAA; NULL without */
 	struct block *ptr;                        /* its name, for whoever asks for an address */
+	struct block *https;                      /* NULL: none */
 	uint8_t name[NAME_MAX_SIZE];
 	uint8_t (*also)[NAME_MAX_SIZE]; /* its other names; also_count of them */
 	size_t also_count;
@@ -45,6 +46,8 @@ int names_set_service_names(struct names *names, uint32_t number, const char *co
 	size_t count, struct error *err);
 int names_put_instance(struct names *names, uint32_t number, uint32_t of,
 	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err);
+int names_set_service_https(struct names *names, uint32_t number, const char *parameters,
+	uint32_t ttl, struct error *err);
 void names_remove_service(struct names *names, uint32_t number);
 
 /* NULL: there is none of this number. */

@@ -145,8 +145,10 @@ static size_t insert(uint16_t *types, size_t count, uint16_t type)
 
 size_t secure_types(const struct node *node, uint16_t types[SECURE_MAX_TYPES])
 {
-	static const uint16_t slots[NODE_SLOTS] = {
-		[NODE_A] = DNS_TYPE_A, [NODE_AAAA] = DNS_TYPE_AAAA, [NODE_PTR] = DNS_TYPE_PTR};
+	static const uint16_t slots[NODE_SLOTS] = {[NODE_A] = DNS_TYPE_A,
+		[NODE_AAAA] = DNS_TYPE_AAAA,
+		[NODE_PTR] = DNS_TYPE_PTR,
+		[NODE_HTTPS] = DNS_TYPE_HTTPS};
 	size_t count = 0;
 	/* Of a delegation only what the zone may say of it. */
 	for (uint32_t i = 0; i < node->set_count; i++)

@@ -234,6 +234,12 @@ int dns_put_service(struct dns_server *server, uint32_t service, const char *nam
 		&server->responder.names, service, name, addresses, count, ttl, err);
 }
 
+int dns_set_service_https(struct dns_server *server, uint32_t service, const char *parameters,
+	uint32_t ttl, struct error *err)
+{
+	return names_set_service_https(&server->responder.names, service, parameters, ttl, err);
+}
+
 int dns_put_instance(struct dns_server *server, uint32_t instance, uint32_t service,
 	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err)
 {

@@ -14,7 +14,7 @@ struct service;
 struct zone;
 
 /* The types that a name can have records of without a zone file, and that are asked for most. */
-enum node_slot { NODE_A, NODE_AAAA, NODE_PTR, NODE_SLOTS };
+enum node_slot { NODE_A, NODE_AAAA, NODE_PTR, NODE_HTTPS, NODE_SLOTS };
 
 /*
  * A name that exists. Every ancestor of a name that exists exists too, up to the root: without

@@ -317,7 +317,7 @@ static bool host_parse(char *name)
 	for (char *c = name; *c; c++)
 		if (*c >= 'A' && *c <= 'Z')
 			*c = (char)(*c - 'A' + 'a');
-	return length > 0 && name[0] != '.' && !strstr(name, "..") &&
+	return length > 0 && name[0] != '.' && name[length - 1] != '.' && !strstr(name, "..") &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == length;
 }
 

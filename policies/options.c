@@ -140,5 +140,8 @@ const struct policy_option policy_options[] = {
 		"How many machines it has: one; one for each client, N clients at most; or N that "
 		"clients share",
 		NULL),
+	OPTION(https, KIND_TEXT, "none",
+		"parameters as in zone files, as in \"alpn=h2,h3 port=8443\"; or none",
+		"What an HTTPS record of its names says to browsers (RFC 9460)", NULL),
 };
 const size_t policy_option_count = sizeof(policy_options) / sizeof(policy_options[0]);

@@ -126,7 +126,8 @@ enum policy_need {
  * policy_options by the same names. */
 struct policy {
 	char name[POLICY_NAME_MAX + 1];
-	unsigned wake_on; /* enum policy_wake */
+	unsigned wake_on;                 /* enum policy_wake */
+	char https[POLICY_VALUE_MAX + 1]; /* parameters of an HTTPS record; "none": it has none */
 	enum policy_start start;
 	uint16_t shells; /* how many starts may come at once, to be as quick as can be */
 	enum policy_ready ready;

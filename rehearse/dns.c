@@ -198,6 +198,13 @@ int dns_set_service_names(struct dns_server *server, uint32_t service, const cha
 	return 0;
 }
 
+int dns_set_service_https(struct dns_server *server, uint32_t service, const char *parameters,
+	uint32_t ttl, struct error *err)
+{
+	(void)server, (void)service, (void)parameters, (void)ttl, (void)err;
+	return 0;
+}
+
 int dns_put_instance(struct dns_server *server, uint32_t instance, uint32_t service,
 	const struct ip_address *addresses, size_t count, uint32_t ttl, struct error *err)
 {

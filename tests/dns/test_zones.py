@@ -122,3 +122,62 @@ zone "new.test" {{ ns "ns1" {{ address = 127.0.0.1 }}; transfer = ["KEY."]; deny
     reload(summond, "configuration reloaded")
     answer = summond.dig("ns1.new.test")
     assert (answer.status, answer.ede) == ("REFUSED", 18)
+
+
+def https(summond, name="www.example.test", *words):
+    return summond.dig(name, "HTTPS", *words).text
+
+
+RECORD = '1 . alpn="h2,h3" port=8443'
+
+
+def test_a_policy_gives_services_https_records(summond):
+    summond.add("www.example.test", ipv4="10.77.0.5", ipv6="fd77::5")
+    summond.add("other.example.test", ipv4="10.77.0.6")
+    summond.ctl("set", "www.example.test", "--also-name", "shop.example.test")
+    assert "ANSWER: 0" in https(summond) and summond.state("www.example.test") == "asleep"
+    summond.ctl("policy", "set", "default", "https=alpn=h2,h3 port=8443")
+    # Who asks for it wakes the service, and gets its addresses with it.
+    for name in ("www.example.test", "shop.example.test"):
+        text = https(summond, name)
+        assert RECORD in text and "10.77.0.5" in text and "fd77::5" in text, text
+    assert summond.state("www.example.test") == "awake"
+    assert summond.state("other.example.test") == "asleep"
+    # It stays when the policy, the service and the zones change, and when the daemon comes again.
+    summond.ctl("policy", "set", "default", "ttl=3s")
+    summond.ctl("set", "www.example.test", "--also-name", "shop.example.test", "--also-name",
+                "new.example.test")
+    for name in ("www.example.test", "shop.example.test", "new.example.test"):
+        text = https(summond, name)
+        assert RECORD in text and "\t3\tIN\tHTTPS" in text, text
+    reload(summond, "configuration reloaded")
+    assert RECORD in https(summond)
+    summond.kill(signal.SIGTERM)
+    summond.start()
+    assert RECORD in https(summond)
+    # A record in the zone's file goes before it.
+    summond.file.write_text(TEXT + "www HTTPS 1 . alpn=h3\n")
+    reload(summond, "configuration reloaded")
+    assert 'alpn="h3"' in https(summond)
+    summond.ctl("policy", "set", "default", "https=none")
+    assert "ANSWER: 0" in https(summond, "shop.example.test")
+
+
+@pytest.mark.parametrize("value", ["alpn", "port=x", "alpn=h2 alpn=h3", "1 . alpn=h2", "alpn=h2 ; x",
+                                   "ipv4hint=1.2.3.4 alpn=h2", "key6=abc", "", "(", "alpn=h2 )"])
+def test_https_parameters_that_are_none(summond, value):
+    done = summond.ctl("policy", "set", "default", f"https={value}", check=False)
+    assert done.returncode != 0 and "https" in done.stderr, done.stderr
+    assert summond.ctl("policy", "show", "default").stdout.count("none") >= 1
+
+
+def test_a_signed_zone_has_them_too(summond):
+    summond.add("www.example.test", ipv4="10.77.0.5")
+    summond.ctl("key", "add", "example.test")
+    types = summond.dig("www.example.test", "MX", "+dnssec", "+noall", "+authority").text
+    assert "A RRSIG NSEC" in types and "HTTPS" not in types
+    summond.ctl("policy", "set", "default", "https=alpn=h2")
+    text = https(summond, "www.example.test", "+dnssec")
+    assert 'alpn="h2"' in text and "RRSIG\tHTTPS 13 3 " in text
+    types = summond.dig("www.example.test", "MX", "+dnssec", "+noall", "+authority").text
+    assert "A RRSIG NSEC HTTPS" in types

@@ -241,6 +241,7 @@ static void times_that_are_refused(void **state)
 		{"tiers", "suspend after 1s", "snapshot after 10min"},
 		{"needs", "none a.b", "names of services"},
 		{"needs", "a.b A.B.", "names of services"},
+		{"needs", "a.b..", "names of services"},
 		{"tiers", "shutdown after 1s", "snapshot after 10min"},
 		{"tiers", "snapshot", "snapshot after 10min"},
 		{"tiers", "snapshot after soon", "snapshot after 10min"},
