@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import time
+from pathlib import Path
 
 from cases import CASES, TIERS, put_site
 from clients import PAGE, PATIENCE, REQUEST, TCP_INFO_RETRANSMISSIONS, ask
@@ -88,18 +89,20 @@ def awake(summond, title, count, _):
 WAYS = {"": direct, " after DNS": cached}
 
 
-def measure(options, report, out, daemon, rests, progress):
-    """`daemon` starts one for a case, `rests` waits for a service to be asleep: tests/bench/summon's.
-    What there is so far is written after each, so that a case that fails takes no other with it."""
-    samples = report["samples"]
+def measure(options, report, daemon, rests, progress, attempt):
+    """`daemon` starts one for a case, `rests` waits for a service to be asleep, `attempt` goes on where a
+    case breaks: tests/bench/summon's."""
     for title in options.cases:
-        with daemon(*CASES[title].daemon()) as summond:
-            ways = {**WAYS, **({" awake": awake} if CASES[title].tier == "cold" else {})}
-            for words, way in ways.items():
-                progress(f"{title}{words}")
-                samples[title + words] = way(summond, title, options.count, rests)
-                report["cases"] = {title: summarise(case) for title, case in samples.items()}
-                write(report, out)
+        attempt(report, title, measure_case, options, report, daemon, rests, progress, title)
+
+
+def measure_case(options, report, daemon, rests, progress, title):
+    with daemon(*CASES[title].daemon()) as summond:
+        ways = {**WAYS, **({" awake": awake} if CASES[title].tier == "cold" else {})}
+        for words, way in ways.items():
+            progress(f"{title}{words}")
+            report["samples"][title + words] = way(summond, title, options.count, rests)
+            write(report, Path(options.out))
 
 
 def summarise(samples):
@@ -113,6 +116,7 @@ def summarise(samples):
 
 
 def write(report, out):
+    report["cases"] = {title: summarise(case) for title, case in report["samples"].items() if case}
     new = out / "packets.json.new"
     new.write_text(json.dumps(report, indent=1) + "\n")
     new.replace(out / "packets.json")
