@@ -259,3 +259,14 @@ void control_announce_output(
 		announce(control, service->def.id, "output",
 			json_pack("{s:o}", "text", json_text_of((const char *)data, length)));
 }
+
+void control_end_output(struct control *control, const struct service *service)
+{
+	for (size_t i = control ? control->listener_count : 0; i-- > 0;) {
+		struct listener ended = control->listeners[i];
+		if (ended.service != service->def.id)
+			continue;
+		control->listeners[i] = control->listeners[--control->listener_count];
+		http_stream_end(ended.stream);
+	}
+}

@@ -28,6 +28,8 @@ void control_announce_service(struct control *control, const char *name, const c
 /* To everyone who follows this service's console. */
 void control_announce_output(
 	struct control *control, const struct service *service, const uint8_t *data, size_t length);
+/* Its last words are said: who follows its console hears the end. */
+void control_end_output(struct control *control, const struct service *service);
 
 /* To everyone who has asked how this service's guest does; a NULL control is fine. */
 void control_measured(struct control *control, const struct service *service,

@@ -181,6 +181,7 @@ static void reap(struct registry *registry, struct service *service)
 	/* Demand from before the daemon served, which no lifecycle has met. */
 	summon_fail(service, service->last_error);
 	door_refuse(service);
+	control_end_output(service->daemon->control, service);
 	registry->by_id[service->def.id] = NULL;
 	service_use_policy(service, NULL);
 	service_free(service);

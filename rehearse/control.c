@@ -128,6 +128,12 @@ void control_announce_output(
 	(void)length;
 }
 
+void control_end_output(struct control *control, const struct service *service)
+{
+	(void)control;
+	(void)service;
+}
+
 void control_measured(struct control *control, const struct service *service,
 	const struct launcher_figures *figures)
 {

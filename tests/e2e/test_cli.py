@@ -107,6 +107,23 @@ def test_watch_and_follow(summond):
         process.wait(HANG)
 
 
+def test_who_follows_hears_the_end_of_a_removed_service(summond):
+    summond.ctl("add", NAME)
+    follows = listens(summond, "logs", NAME, "-f")
+
+    def it_is_heard():
+        summond.ctl("wake", NAME)
+        summond.ctl("retire", NAME, "--how", "destroy")
+        summond.wait_state(NAME, "asleep")
+        return "summond: ready" in (summond.folder / "logs").read_text()
+
+    wait_for(it_is_heard, "what the guest says to be heard")
+    summond.ctl("wake", NAME)
+    summond.ctl("remove", NAME)
+    assert follows.wait(HANG) == 0
+    assert "fail" not in (summond.folder / "logs").read_text()
+
+
 def test_without_a_daemon():
     done = subprocess.run([SUMMONCTL, "--socket", "/nonexistent/control.sock", "status"],
                           capture_output=True, text=True, timeout=HANG, check=False)
