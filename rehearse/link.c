@@ -73,16 +73,6 @@ int link_taps_settle(struct link *link, struct error *err)
 	return 0;
 }
 
-int link_up(struct link *link, const struct ip_address *address, const struct mac_address *mac,
-	struct error *err)
-{
-	(void)link;
-	(void)address;
-	(void)mac;
-	(void)err;
-	return 0;
-}
-
 int link_down(struct link *link, const struct ip_address *address, struct error *err)
 {
 	(void)link;
@@ -94,7 +84,11 @@ int link_down(struct link *link, const struct ip_address *address, struct error 
 int link_prepare(struct link *link, const struct ip_address *address, const struct mac_address *mac,
 	struct error *err)
 {
-	return link_up(link, address, mac, err);
+	(void)link;
+	(void)address;
+	(void)mac;
+	(void)err;
+	return 0;
 }
 
 int link_place(struct link *link, const char *tap, const struct mac_address *mac, struct error *err)
@@ -113,7 +107,7 @@ void link_catch_up(struct link *link, const char *tap)
 
 int link_open(struct link *link, const struct ip_address *address, struct error *err)
 {
-	return link_up(link, address, NULL, err);
+	return link_prepare(link, address, NULL, err);
 }
 
 int link_close(struct link *link, const struct ip_address *address, struct error *err)

@@ -11,7 +11,7 @@
 
 /*
  * The doorbell: packets to guests that sleep. The routing table is the truth: a pool's prefix is
- * routed to one TUN device, an awake guest has a host route of its own (link_up). What has no such
+ * routed to one TUN device, an awake guest has a host route of its own (link_open). What has no such
  * route rings: it is read here and handed to the owner, who parks it, passes it on, answers it, or
  * lets it fall.
  *

@@ -218,12 +218,6 @@ int link_taps_settle(struct link *link, struct error *err)
 	return rc;
 }
 
-int link_up(struct link *link, const struct ip_address *address, const struct mac_address *mac,
-	struct error *err)
-{
-	return route_add(&link->netlink, &link->bridge, address, mac, err);
-}
-
 int link_down(struct link *link, const struct ip_address *address, struct error *err)
 {
 	return route_remove(&link->netlink, &link->bridge, address, err);

@@ -64,24 +64,23 @@ int link_tap_adopt(struct link *link, const char *name, struct error *err);
  * refills, in a thread. */
 int link_taps_settle(struct link *link, struct error *err);
 
-/* Host route (source: the bridge's address) and permanent neighbour for a guest: packets to its
- * address reach it. Idempotent. */
-int link_up(struct link *link, const struct ip_address *address, const struct mac_address *mac,
-	struct error *err);
-int link_down(struct link *link, const struct ip_address *address, struct error *err);
 /* Tells the bridge which of its taps a guest is behind, before it has sent a frame: what is for it then
  * goes there alone, and another guest cannot claim to be it. Idempotent. */
 int link_place(
 	struct link *link, const char *tap, const struct mac_address *mac, struct error *err);
-/* The neighbour alone: reaches the guest from a socket that is bound to the bridge. */
+/* A permanent neighbour for a guest's address, which reaches it from a socket that is bound to the
+ * bridge. Idempotent, as is link_open. */
 int link_prepare(struct link *link, const struct ip_address *address, const struct mac_address *mac,
 	struct error *err);
 /* A hypervisor has opened the tap by its name: what is sent to the guest from now on goes through. */
 void link_catch_up(struct link *link, const char *tap);
-/* The host route alone, where the neighbour is there. */
+/* A host route (source: the bridge's address) to the neighbour, which is there: packets to the
+ * address reach the guest. */
 int link_open(struct link *link, const struct ip_address *address, struct error *err);
 /* Takes the host route away and leaves the neighbour: packets ring the doorbell again. */
 int link_close(struct link *link, const struct ip_address *address, struct error *err);
+/* Takes both away, where they are there. */
+int link_down(struct link *link, const struct ip_address *address, struct error *err);
 /* Removes every host route and neighbour of ours on our bridge for which `keep` says no (after a restart). */
 int link_prune(struct link *link, bool (*keep)(void *ctx, const struct ip_address *address),
 	void *ctx, struct error *err);

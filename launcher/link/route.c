@@ -124,18 +124,6 @@ int route_open(struct netlink *netlink, const struct bridge *bridge,
 		      : 0;
 }
 
-int route_add(struct netlink *netlink, const struct bridge *bridge,
-	const struct ip_address *address, const struct mac_address *mac, struct error *err)
-{
-	int rc = route_add_neighbour(netlink, bridge, address, mac, err);
-	if (rc < 0)
-		return rc;
-	rc = route_open(netlink, bridge, address, err);
-	if (rc < 0)
-		remove_neighbour(netlink, bridge, address);
-	return rc;
-}
-
 int route_close(struct netlink *netlink, const struct bridge *bridge,
 	const struct ip_address *address, struct error *err)
 {

@@ -14,17 +14,16 @@
 
 /* --- a guest: host route and permanent neighbour --- */
 
-int route_add(struct netlink *netlink, const struct bridge *bridge,
-	const struct ip_address *address, const struct mac_address *mac, struct error *err);
-/* The neighbour alone. */
+/* The neighbour. */
 int route_add_neighbour(struct netlink *netlink, const struct bridge *bridge,
 	const struct ip_address *address, const struct mac_address *mac, struct error *err);
-/* The route alone. */
+/* The route, where the neighbour is there. */
 int route_open(struct netlink *netlink, const struct bridge *bridge,
 	const struct ip_address *address, struct error *err);
 /* Takes the route away and leaves the neighbour. */
 int route_close(struct netlink *netlink, const struct bridge *bridge,
 	const struct ip_address *address, struct error *err);
+/* Both. */
 int route_remove(struct netlink *netlink, const struct bridge *bridge,
 	const struct ip_address *address, struct error *err);
 int route_prune(struct netlink *netlink, const struct bridge *bridge,

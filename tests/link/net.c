@@ -146,6 +146,13 @@ int net_take(struct link *link, char name[IFNAMSIZ], struct error *err)
 	return rc;
 }
 
+int net_link_up(struct link *link, const struct ip_address *address, const struct mac_address *mac,
+	struct error *err)
+{
+	int rc = link_prepare(link, address, mac, err);
+	return rc < 0 ? rc : link_open(link, address, err);
+}
+
 void net_link_end(uv_loop_t *loop, struct link *link)
 {
 	link_destroy(link, true);

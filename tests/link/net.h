@@ -40,6 +40,9 @@ void net_run_out(uv_loop_t *loop);
 struct link *net_link(uv_loop_t *loop, unsigned spare_taps);
 /* link_tap_take() as for QEMU. */
 int net_take(struct link *link, char name[IFNAMSIZ], struct error *err);
+/* As the daemon does for a guest that is ready: its neighbour, and then its route. */
+int net_link_up(struct link *link, const struct ip_address *address, const struct mac_address *mac,
+	struct error *err);
 void net_link_end(uv_loop_t *loop, struct link *link);
 
 /* Opens the tap by name as a hypervisor does. A read gives up after some seconds. */

@@ -281,7 +281,7 @@ static void what_waits_is_handed_over(void **state)
 		assert_true(net_run_until(&scene->loop, has_rung, scene));
 		doorbell_drain(scene->bell);
 		assert_int_equal(scene->lot.count, 5);
-		assert_int_equal(link_up(scene->link, &guest, &mac, NULL), 0);
+		assert_int_equal(net_link_up(scene->link, &guest, &mac, NULL), 0);
 		assert_int_equal(doorbell_replay(scene->bell, &scene->lot, &mac), 5);
 		assert_int_equal(doorbell_replay(scene->bell, &scene->lot, &mac), 0);
 		/* And then the guest's route is the way. */

@@ -123,7 +123,7 @@ static void ipv6_is_quiet_without_an_address(void **state)
 	assert_false(net_ip_says("inet6", "addr show dev sbr0"));
 	struct ip_address guest = net_address("fd77::5");
 	struct mac_address mac = GUEST_MAC;
-	assert_int_equal(link_up(link, &guest, &mac, &err), -EAFNOSUPPORT);
+	assert_int_equal(net_link_up(link, &guest, &mac, &err), -EAFNOSUPPORT);
 	assert_non_null(strstr(err.message, "fd77::5"));
 	net_link_end(*state, link);
 }
@@ -154,7 +154,7 @@ static void privileges_are_asked_for(void **state)
 	char tap[IFNAMSIZ];
 	assert_int_equal(seteuid(65534), 0);
 	expect_refusal(*state, &config, -EPERM, "run as root or with CAP_NET_ADMIN");
-	int up = link_up(link, &guest, &mac, &err);
+	int up = net_link_up(link, &guest, &mac, &err);
 	int taken = net_take(link, tap, &err);
 	assert_int_equal(seteuid(0), 0);
 	assert_int_equal(up, -EPERM);
@@ -183,8 +183,8 @@ static void check_way_to_guest(
 	net_tap_await(tap);
 	assert_int_equal(net_send_udp(&guest, 4000), -ENETUNREACH);
 	for (int round = 0; round < 2; round++) {
-		assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
-		assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
+		assert_int_equal(net_link_up(link, &guest, &mac, NULL), 0);
+		assert_int_equal(net_link_up(link, &guest, &mac, NULL), 0);
 		assert_int_equal(net_send_udp(&guest, 4001), 0);
 		net_tap_receive_udp(fd, 4001, frame, sizeof(frame));
 		assert_memory_equal(frame, mac.bytes, 6);
@@ -198,9 +198,9 @@ static void check_way_to_guest(
 		assert_false(net_ip_says(guest_text, "neigh show dev sbr0"));
 	}
 	/* A new MAC for the same address takes the old one's place. */
-	assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
+	assert_int_equal(net_link_up(link, &guest, &mac, NULL), 0);
 	mac.bytes[5]++;
-	assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
+	assert_int_equal(net_link_up(link, &guest, &mac, NULL), 0);
 	assert_int_equal(net_send_udp(&guest, 4003), 0);
 	net_tap_receive_udp(fd, 4003, frame, sizeof(frame));
 	assert_memory_equal(frame, mac.bytes, 6);
@@ -227,14 +227,14 @@ static void foreign_routes_are_not_ours(void **state)
 	static const char *const outside[] = {"10.78.0.5", "8.8.8.8", "10.77.0.1", "fd78::5"};
 	for (size_t i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {
 		struct ip_address address = net_address(outside[i]);
-		assert_int_equal(link_up(link, &address, &mac, &err), -EINVAL);
+		assert_int_equal(net_link_up(link, &address, &mac, &err), -EINVAL);
 		assert_non_null(strstr(err.message, outside[i]));
 		assert_int_equal(link_down(link, &address, &err), -EINVAL);
 	}
 	/* An administrator's route to the same address survives ours. */
 	struct ip_address guest = net_address("10.77.0.5");
 	net_ip("route add 10.77.0.5 dev lo metric 4000");
-	assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
+	assert_int_equal(net_link_up(link, &guest, &mac, NULL), 0);
 	assert_true(net_ip_says("dev sbr0 src 10.77.0.1", "route get 10.77.0.5"));
 	assert_int_equal(link_down(link, &guest, NULL), 0);
 	assert_true(net_ip_says("dev lo", "route get 10.77.0.5"));
@@ -260,7 +260,7 @@ static void pruning_removes_what_is_not_kept(void **state)
 	const char *keep[] = {"10.77.0.6", "fd77::5", NULL};
 	for (size_t i = 0; i < 4; i++) {
 		struct ip_address address = net_address(all[i]);
-		assert_int_equal(link_up(link, &address, &mac, NULL), 0);
+		assert_int_equal(net_link_up(link, &address, &mac, NULL), 0);
 	}
 	net_ip("route add 10.77.0.7 dev sbr0");
 	/* As after a restart. */

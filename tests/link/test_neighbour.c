@@ -165,7 +165,7 @@ static void arp_is_answered_while_it_sleeps(void **state)
 	assert_memory_equal(answer.frame + 22, own, 6);
 	assert_memory_equal(answer.frame + 28, to, 4);
 	/* Awake, it answers for itself, and its neighbours are told; asleep, they are told again. */
-	assert_int_equal(link_up(scene->link, &guest, &mac, NULL), 0);
+	assert_int_equal(net_link_up(scene->link, &guest, &mac, NULL), 0);
 	send_frame(answer.fd, frame, sizeof(frame));
 	idle(scene);
 	assert_false(has_come(&answer));

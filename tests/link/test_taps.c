@@ -187,7 +187,7 @@ static void counters_count_both_ways(void **state)
 	assert_int_equal(net_take(link, tap, NULL), 0);
 	int fd = net_tap_open(tap);
 	net_tap_await(tap);
-	assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
+	assert_int_equal(net_link_up(link, &guest, &mac, NULL), 0);
 	assert_int_equal(link_read_counters(link, tap, &before, NULL), 0);
 	net_tap_send(fd, &mac);
 	net_tap_send(fd, &mac);
@@ -249,7 +249,7 @@ static void a_placed_guest_is_sent_to_alone(void **state)
 	assert_int_equal(link_place(link, taps[0], &mac, NULL), 0);
 	assert_int_equal(link_place(link, taps[0], &mac, NULL), 0);
 	assert_int_equal(link_place(link, "lo", &mac, NULL), -ENODEV);
-	assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
+	assert_int_equal(net_link_up(link, &guest, &mac, NULL), 0);
 	net_tap_send(fds[1], &mac);
 	assert_int_equal(net_send_udp(&guest, 4000), 0);
 	net_tap_receive_udp(fds[0], 4000, frame, sizeof(frame));
@@ -279,7 +279,7 @@ static void open_taps_forward_at_once(void **state)
 	struct link *link = net_link(*state, 2);
 	assert_int_equal(link_taps_settle(link, NULL), 0);
 	assert_true(net_run_until(*state, bridge_is_up, NULL));
-	assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
+	assert_int_equal(net_link_up(link, &guest, &mac, NULL), 0);
 	for (size_t i = 0; i < 2; i++) { /* the second is no spare one: it is made now */
 		struct link_tap tap;
 		assert_int_equal(net_send_udp(&guest, 4001), 0);

@@ -93,7 +93,7 @@ static void what_counts_is_told_from_noise(void **state)
 	assert_int_equal(usage_read(usage), 1000);
 	assert_int_equal(usage_read(usage), 0);
 	struct ip_address guest = net_address("10.77.0.5");
-	assert_int_equal(link_up(link, &guest, &mac, NULL), 0);
+	assert_int_equal(net_link_up(link, &guest, &mac, NULL), 0);
 	assert_int_equal(net_send_udp(&guest, 4000), 0);
 	assert_int_equal(usage_read(usage), 1);
 	close(tap);
