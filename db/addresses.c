@@ -148,32 +148,6 @@ static int take_reservation(struct query *query, char name[STORE_NAME_MAX + 1],
 	return query_check(query, err);
 }
 
-int store_past_addresses(struct store *store, const char *name, struct ip_address *ipv4,
-	struct ip_address *ipv6, struct error *err)
-{
-	CLEANUP(query) struct query query = {0};
-	struct ip_address found[2] = {0};
-	query_begin(&query, store, ADDRESS_PAST);
-	bind_text(&query, name);
-	int rc;
-	while ((rc = query_next(&query, err)) > 0) {
-		char owner[STORE_NAME_MAX + 1];
-		struct ip_address address;
-		rc = take_reservation(&query, owner, &address, err);
-		if (rc < 0)
-			return rc;
-		/* The one that was given up last comes first. */
-		struct ip_address *slot = &found[address.family == AF_INET6];
-		if (!ip_address_is_set(slot))
-			*slot = address;
-	}
-	if (rc < 0)
-		return rc;
-	*ipv4 = found[0];
-	*ipv6 = found[1];
-	return 0;
-}
-
 int store_each_reserved(struct store *store,
 	int (*each)(void *ctx, const char *name, const struct ip_address *address), void *ctx,
 	struct error *err)

@@ -71,11 +71,10 @@ const struct statement_text statement_texts[STATEMENT_COUNT] = {
 		"INSERT INTO address (address, name, service, place) VALUES (?, ?, ?, ?) "
 		"ON CONFLICT (address) DO UPDATE SET service = excluded.service, "
 		"place = excluded.place"},
-	[ADDRESS_PAST] = {"look for past addresses", "address",
-		"SELECT name, address FROM address WHERE name = ? AND service IS NULL "
-		"ORDER BY released_at DESC, place, address"},
 	[ADDRESS_EACH] = {"read the addresses", "address",
-		"SELECT name, address FROM address ORDER BY address"},
+		"SELECT name, address FROM address "
+		"ORDER BY service IS NOT NULL, CASE WHEN service IS NULL THEN released_at END, "
+		"place DESC, address"},
 
 	[POLICY_INSERT] = {"store the policy", "policy",
 		"INSERT INTO policy (name) VALUES (?) ON CONFLICT DO NOTHING"},

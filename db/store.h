@@ -85,10 +85,8 @@ int store_set_pinned(
 int store_each_service(struct store *store,
 	int (*each)(void *ctx, const struct store_service *service), void *ctx, struct error *err);
 
-/* The address kept for a removed service of this name, if any ("none" otherwise): to be offered to
- * it again. And every address that was ever given to a name, in use or not. */
-int store_past_addresses(struct store *store, const char *name, struct ip_address *ipv4,
-	struct ip_address *ipv6, struct error *err);
+/* Every address that was ever given to a name: what was given up last comes after what was given up
+ * before, then what is in use; of several at once the first of its service comes last. */
 int store_each_reserved(struct store *store,
 	int (*each)(void *ctx, const char *name, const struct ip_address *address), void *ctx,
 	struct error *err);
