@@ -94,7 +94,8 @@ def test_one_connection_for_many_queries(summond):
 
 
 @pytest.mark.parametrize("option", ["+padding=128", "+alignment", "+subnet=192.0.2.0/24", "+expire",
-                                    "+ednsopt=65001:abcd"])
+                                    "+ednsopt=65001:abcd"],
+                         ids=lambda option: option.split("=")[0])
 def test_options_of_no_meaning_here_are_passed_over(summond, option):
     """Padding is for encrypted transports, and nothing is tailored to a network."""
     text = kdig(summond, option, ZONE, "SOA")

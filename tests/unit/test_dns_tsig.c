@@ -254,7 +254,7 @@ static void errors_are_told(void **state)
 		check_wrong(world, &wrongs[i]);
 }
 
-/* Over UDP without EDNS: 32 TXT records of the zone's own do not fit, and TSIG always does. */
+/* Over UDP without EDNS the records of an answer give way to it. */
 static void a_signature_always_fits(void **state)
 {
 	static const char *const label =
