@@ -314,6 +314,14 @@ static void post_connected(struct connection *connection, virConnectPtr open)
 	post(connection, &message);
 }
 
+static void post_lost(struct connection *connection)
+{
+	struct message message = {.type = MESSAGE_LOST};
+	error_set(&message.error, -ENOTCONN, "%s: the connection has ended; it is tried again",
+		connection->config.settings->uri);
+	post(connection, &message);
+}
+
 static void post_connect_failed(struct connection *connection)
 {
 	struct message message = {.type = MESSAGE_CONNECT_FAILED};
@@ -369,7 +377,7 @@ static void manager_connects(struct connection *connection)
 		stopping = manager_wait(connection, 0);
 		connection_set(connection, NULL);
 		if (!stopping)
-			post(connection, &(struct message){.type = MESSAGE_LOST});
+			post_lost(connection);
 		disconnect(connection, open, &callbacks);
 	}
 }
