@@ -251,13 +251,16 @@ size_t transfer_begin(struct responder *responder, const struct request *request
 	transfer->tcp = request->client->tcp;
 	transfer->id = wire_get16(request->bytes);
 	transfer->flags = request->bytes[2] & DNS_FLAG_RD;
-	if (!read_request(request->bytes, request->size, &asked)) {
+	bool whole = read_request(request->bytes, request->size, &asked);
+	if (asked.end > 0) {
+		transfer->type = asked.type;
+		transfer->question_size = (uint16_t)(asked.name_size + 4);
+		memcpy(transfer->question, asked.question, transfer->question_size);
+	}
+	if (!whole) {
 		count(&responder->counters, DNS_RCODE_FORMERR);
 		return write_head(transfer, DNS_RCODE_FORMERR, message);
 	}
-	transfer->type = asked.type;
-	transfer->question_size = (uint16_t)(asked.name_size + 4);
-	memcpy(transfer->question, asked.question, transfer->question_size);
 	unsigned rcode = decide(responder, request, &asked, transfer);
 	bool more = false;
 	size_t written;
