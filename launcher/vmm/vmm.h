@@ -15,7 +15,8 @@
  * <state_dir>/<identity>-<slot>-<generation>.sock, which is how a later daemon finds it.
  *
  * A monitor begins as a shell, which has all that a guest needs but what it is made of. Some are kept
- * ready, named <identity>-shell-<number>.sock until they are used; they end with the daemon.
+ * ready, named <identity>-shell-<number>.sock until they are used; they end with the daemon. So is a
+ * spare socket, which has such a name too.
  *
  * A guest's end is the end of its process, seen on a pidfd: so it is seen for the guests of an
  * earlier life too, and no signal of the process's is involved. Why it ended is what it has said on
@@ -27,7 +28,8 @@
  *
  *   setting    default
  *   monitor    where summon-vmm was installed   the program's path
- *   shells     2                                how many are kept ready at least, 0 to 64
+ *   shells     2                                how many are kept ready at least, 0 to 64; what they
+ *                                               have loaded: ahead.c
  *   mode       auto                             what runs guests: kvm, process, or the first of these
  *                                               that works here
  *   templates  256MiB                           how much of the disk they may take; 0B: none is made
