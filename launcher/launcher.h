@@ -49,7 +49,8 @@ enum launcher_capability {
 	LAUNCHER_CAN_SHUTDOWN = 4,  /* ask the guest to power off */
 	LAUNCHER_CAN_CONSOLE = 8,   /* OUTPUT */
 	LAUNCHER_CAN_OUTLIVE = 16,  /* guests survive the daemon; `list` finds them */
-	LAUNCHER_CAN_SNAPSHOT = 32, /* keep memory on disk, with nothing running; resume restores */
+	LAUNCHER_CAN_SNAPSHOT = 32, /* keep memory on disk, with nothing running; resume restores.
+				     * Where a guest has to help, check() tells which cannot */
 	LAUNCHER_CAN_KEY = 64, /* READY when spec.ready_key is in the guest's xenstore folder */
 };
 /* "prepare, suspend" of a mask, for a person; `text` holds at least 80 bytes. */
