@@ -94,7 +94,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__.split('\n\n')[1])
     parser.add_argument('--build', required=True)
     parser.add_argument('--cache')
-    parser.add_argument('--limit', type=float, default=400)
+    parser.add_argument('--limit', type=float, default=540)
     parser.add_argument('--only', default='', help='one program of the suite')
     parser.set_defaults(guests=True)
     options = parser.parse_args()
