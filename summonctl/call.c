@@ -66,6 +66,13 @@ static char *fill_path(struct client *client, const char *path, const char *segm
 	return filled;
 }
 
+int fail_unreachable(const struct context *context, const struct error *err)
+{
+	fail("the daemon is not reachable at %s (%s); `summonctl check` says what to do",
+		context->socket, err->message);
+	return EXIT_UNREACHABLE;
+}
+
 long call_status(struct context *context, const char *method, const char *path, const char *segment,
 	json_t *body, json_t **answer)
 {
@@ -77,8 +84,7 @@ long call_status(struct context *context, const char *method, const char *path, 
 	json_decref(body);
 	long status = rc < 0 ? 0 : reply.status;
 	if (rc == -ECONNREFUSED)
-		fail("the daemon is not reachable at %s (%s); `summonctl check` says what to do",
-			context->socket, err.message);
+		fail_unreachable(context, &err);
 	else if (rc < 0)
 		fail("the daemon did not answer: %s", err.message);
 	if (answer)

@@ -150,8 +150,12 @@ static int perform(struct client *client, struct client_reply *reply, struct err
 	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &reply->status);
 	/* A refusal may come before all was sent. */
 	if (rc != CURLE_OK && !(rc == CURLE_SEND_ERROR && reply->status >= 400)) {
-		bool refused = rc == CURLE_COULDNT_CONNECT;
-		return error_set(err, refused ? -ECONNREFUSED : -EPIPE, "%s",
+		long number = 0; /* curl's own words are of a host and a port */
+		if (rc == CURLE_COULDNT_CONNECT)
+			curl_easy_getinfo(client->curl, CURLINFO_OS_ERRNO, &number);
+		if (number)
+			return error_set(err, -ECONNREFUSED, "%s", strerror((int)number));
+		return error_set(err, rc == CURLE_COULDNT_CONNECT ? -ECONNREFUSED : -EPIPE, "%s",
 			*client->reason ? client->reason : curl_easy_strerror(rc));
 	}
 	if (reply->text)

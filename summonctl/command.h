@@ -63,6 +63,8 @@ const char *option_value(const struct arguments *arguments, const char *name);
 /* "summonctl: ..." on stderr; returns EXIT_USAGE or EXIT_FAILED. */
 int fail_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same, of a daemon that cannot be asked: EXIT_UNREACHABLE. */
+int fail_unreachable(const struct context *context, const struct error *err);
 
 /* One call of the API. Gives *answer (may be NULL) to the caller: NULL for an empty one. Has said
  * why unless EXIT_OK. `body` is taken over, may be NULL. `segment` is put, percent-encoded, in the

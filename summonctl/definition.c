@@ -248,10 +248,13 @@ long site_upload(struct context *context, const char *service, FILE *site, json_
 		fail("no memory");
 		return 0;
 	}
-	if (client_upload(context->client, path, "application/x-tar", site, &reply, &err) < 0) {
+	int rc = client_upload(context->client, path, "application/x-tar", site, &reply, &err);
+	if (rc == -ECONNREFUSED)
+		fail_unreachable(context, &err);
+	else if (rc < 0)
 		fail("the site was not taken: %s", err.message);
+	if (rc < 0)
 		return 0;
-	}
 	long status = reply.status;
 	*answer = json_incref(reply.body);
 	client_reply_finish(&reply);

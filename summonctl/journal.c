@@ -23,9 +23,7 @@ static int stream(struct context *context, const char *path,
 	int rc = client_stream(context->client, path, event, context, &reply, &err);
 	int code = EXIT_OK;
 	if (rc == -ECONNREFUSED) {
-		fail("the daemon is not reachable at %s (%s); `summonctl check` says what to do",
-			context->socket, err.message);
-		code = EXIT_UNREACHABLE;
+		code = fail_unreachable(context, &err);
 	} else if (reply.status >= 400) {
 		code = say_error(reply.status, reply.body);
 	} else if (rc < 0) {
@@ -76,11 +74,8 @@ int run_logs(struct context *context, const struct arguments *arguments)
 	struct client_reply reply;
 	struct error err = ERROR_INIT;
 	int rc = client_call(context->client, "GET", path, NULL, &reply, &err), code = EXIT_OK;
-	if (rc < 0) {
-		fail("the daemon is not reachable at %s (%s); `summonctl check` says what to do",
-			context->socket, err.message);
-		return EXIT_UNREACHABLE;
-	}
+	if (rc < 0)
+		return fail_unreachable(context, &err);
 	if (reply.status >= 400) {
 		code = say_error(reply.status, reply.body);
 	} else if (context->json) {

@@ -61,7 +61,7 @@ int run_add(struct context *context, const struct arguments *arguments)
 		json_decref(STEAL_POINTER(answer));
 		long uploaded = site_upload(context, name, archive, &answer);
 		if (uploaded == 0 || uploaded >= 400)
-			return uploaded ? say_error(uploaded, answer) : EXIT_FAILED;
+			return uploaded ? say_error(uploaded, answer) : EXIT_UNREACHABLE;
 		status = status ? status : uploaded;
 	}
 	if (print_json(context, answer))

@@ -128,3 +128,12 @@ def test_without_a_daemon():
     done = subprocess.run([SUMMONCTL, "--socket", "/nonexistent/control.sock", "status"],
                           capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 4 and "not reachable" in done.stderr
+    assert "No such file or directory" in done.stderr
+
+
+def test_a_site_without_a_daemon(tmp_path):
+    (tmp_path / "index.html").write_text("hello\n")
+    done = subprocess.run([SUMMONCTL, "--socket", "/nonexistent/control.sock", "add", NAME,
+                           "--site", tmp_path],
+                          capture_output=True, text=True, timeout=HANG, check=False)
+    assert done.returncode == 4 and "not reachable" in done.stderr
