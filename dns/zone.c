@@ -157,7 +157,11 @@ static int check_servers(
 	const struct zone *zone, const struct dns_zone_config *config, struct error *err)
 {
 	struct name one, other;
-	if (config->server_count == 0 || config->server_count > ZONE_MAX_SERVERS)
+	if (config->server_count == 0)
+		return error_set(err, -EINVAL,
+			"no name server: one stands in the zone's section (ns = "
+			"[\"ns.example.org\"]) or in its file (@ NS ns.example.org.)");
+	if (config->server_count > ZONE_MAX_SERVERS)
 		return error_set(err, -EINVAL, "%zu name servers: a zone has 1 to %u",
 			config->server_count, ZONE_MAX_SERVERS);
 	for (size_t i = 0; i < config->server_count; i++) {

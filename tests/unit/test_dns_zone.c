@@ -96,7 +96,7 @@ static void bad_zones_change_nothing(void **state)
 	} bad[] = {
 		{{.origin = ""}, -EINVAL, "zone: '' is not a host name"},
 		{{.origin = "."}, -EINVAL, "is empty"},
-		{{.origin = "x"}, -EINVAL, "zone 'x': 0 name servers"},
+		{{.origin = "x"}, -EINVAL, "zone 'x': no name server"},
 		{{.origin = "x", .servers = servers, .server_count = 17}, -EINVAL,
 			"17 name servers"},
 		{{.origin = "x", .servers = twice, .server_count = 2}, -EINVAL, "given twice"},

@@ -46,7 +46,7 @@ static void bad_text_is_explained(void **state)
 	static const struct {
 		const char *text, *why;
 	} bad[] = {
-		{"", "0 name servers"},
+		{"", "no name server"},
 		{HEAD_OK "a A 192.0.2.300\n", "/db:4: "},
 		{HEAD_OK "\n\na A 192.0.2.300\n", "/db:6: "},
 		{HEAD_OK "a B 192.0.2.3\n", "/db:4: "},
