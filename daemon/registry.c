@@ -101,8 +101,9 @@ static int replace(struct service *service, const struct store_service *def, str
 		return error_set(err, -ENOMEM, "out of memory");
 	service->unasked = 0;
 	bool differs = definition_boots_differently(&service->def, def);
-	bool stale =
-		definition_moved(&service->def, def) || (service->state != STATE_AWAKE && differs);
+	bool stale = service->state != STATE_ASLEEP &&
+		     (definition_moved(&service->def, def) ||
+			     (service->state != STATE_AWAKE && differs));
 	service_use_policy(service, policy_by_name(registry, def->policy));
 	if (definition_moved(&service->def, def))
 		door_dismiss(service->daemon, &service->def);
