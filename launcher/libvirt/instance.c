@@ -182,15 +182,14 @@ static void stopped(struct instance *instance, int detail)
 	}
 }
 
-/* On its way to disk, or there, as we asked. */
-static bool is_saved_by_us(const struct instance *instance)
+bool instance_is_saved(const struct instance *instance)
 {
 	return instance->saved || (instance->queue && instance->queue->type == JOB_SAVE);
 }
 
 void instance_lifecycle(struct instance *instance, int event, int detail)
 {
-	bool saved = detail == VIR_DOMAIN_EVENT_STOPPED_SAVED && is_saved_by_us(instance);
+	bool saved = detail == VIR_DOMAIN_EVENT_STOPPED_SAVED && instance_is_saved(instance);
 	if (event == VIR_DOMAIN_EVENT_STOPPED && !saved)
 		stopped(instance, detail);
 }

@@ -83,6 +83,8 @@ void instance_advance(struct instance *instance);
 void instance_job_done(struct instance *instance, struct job *job);
 void instance_lifecycle(struct instance *instance, int event, int detail);
 void instance_is_absent(struct instance *instance);
+/* On its way to disk, or there, as we asked. */
+bool instance_is_saved(const struct instance *instance);
 
 void virt_emit(struct virt *virt, struct instance_id id, struct launcher_event event);
 /* Frees the launcher, where it is closing and this was the last handle or console. */

@@ -46,6 +46,9 @@ static void domain_is_there(struct virt *virt, const struct listed_domain *domai
 {
 	const struct domain_facts *facts = &domain->facts;
 	struct instance *instance = instance_find(virt, facts->id);
+	/* For us it was awake: what a client that is gone had saved of it ends with it. */
+	if (instance && domain->saved && !instance_is_saved(instance))
+		return;
 	if (instance) {
 		instance->present = true;
 		instance->paused = domain->paused;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "launcher/libvirt/saved.h"
 
 static void log_remove(const struct virt *virt, const char *name)
 {
@@ -18,10 +19,17 @@ static void log_remove(const struct virt *virt, const char *name)
 
 void traces_remove(const struct instance *instance)
 {
-	CLEANUP(free) char *console = instance_console_path(instance->virt, instance->id);
-	log_remove(instance->virt, instance->name);
+	const struct virt *virt = instance->virt;
+	CLEANUP(free) char *console = instance_console_path(virt, instance->id);
+	CLEANUP(free)
+	char *saved = virt->saved_folder
+			      ? saved_path(virt->saved_folder, virt->identity, instance->id)
+			      : NULL;
+	log_remove(virt, instance->name);
 	if (console)
 		unlink(console);
+	if (saved)
+		unlink(saved);
 }
 
 /* "<before><slot>-<generation><after>", of no guest that there is. */

@@ -225,6 +225,28 @@ static void stops_on_disk(void **state)
 	stage_close(stage);
 }
 
+/* libvirt may still be writing for a daemon that is gone when the next one takes the guest for awake.
+ * What it has written then belongs to no guest. */
+static void forgets_a_late_save(void **state)
+{
+	const struct subject *subject = *state;
+	if (!subject->save) {
+		print_message("# skipped: %s: nobody else saves its guests\n", subject->name);
+		skip();
+	}
+	struct stage *stage = case_open(state, TASK_READY);
+	struct watched *guest = case_start(stage, FIRST, TASK_READY, LAUNCHER_START_RUNNING);
+	case_wait_ready(stage, guest);
+	char domain[64], path[192];
+	snprintf(domain, sizeof(domain), "summond-%.8s-1-1", IDENTITY);
+	snprintf(path, sizeof(path), "%s/saved/%s-1-1", places.state_dir, IDENTITY);
+	subject->save(domain, path);
+	STAGE_WAIT(stage, guest_is_over(guest));
+	assert_int_equal(guest->exit, LAUNCHER_EXIT_CRASHED);
+	assert_int_equal(files_kept(), 0);
+	stage_close(stage);
+}
+
 /* Asked for in one turn, they still take effect in their order. */
 static void keeps_the_order(void **state)
 {
@@ -423,6 +445,7 @@ const struct CMUnitTest backend_cases[] = {
 	cmocka_unit_test(rests_on_disk),
 	cmocka_unit_test(goes_deeper_at_rest),
 	cmocka_unit_test(stops_on_disk),
+	cmocka_unit_test(forgets_a_late_save),
 	cmocka_unit_test(keeps_the_order),
 	cmocka_unit_test(shuts_down),
 	cmocka_unit_test(destroys_after_shutdown),

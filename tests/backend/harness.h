@@ -42,6 +42,8 @@ struct subject {
 	void (*spec)(enum task task, struct guest_spec *spec);
 	/* Kills what runs the guest, or NULL. */
 	void (*murder)(struct instance_id id);
+	/* Has the hypervisor put the domain into that file, or NULL. */
+	void (*save)(const char *domain, const char *path);
 	/* A hypervisor's service of the subject's own, or NULL: makes the settings; starts it (or
 	 * looks whether there is one), false where it cannot be had; kills it. */
 	void (*prepare)(void);

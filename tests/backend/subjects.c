@@ -10,6 +10,8 @@
 
 #include "base/cleanup.h"
 #ifdef HAVE_LIBVIRT
+#include <libvirt/libvirt.h>
+
 #include "launcher/libvirt/probe.h"
 #endif
 #include "tests/backend/libvirtd.h"
@@ -212,6 +214,19 @@ static void daemon_murder(struct instance_id id)
 }
 
 static char daemon_uri[160];
+
+/* As another client of the daemon's. */
+static void daemon_save(const char *domain, const char *path)
+{
+	virConnectPtr connection = virConnectOpen(daemon_uri);
+	assert_non_null(connection);
+	virDomainPtr found = virDomainLookupByName(connection, domain);
+	assert_non_null(found);
+	assert_int_equal(virDomainSave(found, path), 0);
+	virDomainFree(found);
+	virConnectClose(connection);
+}
+
 static const struct launcher_setting daemon_settings[] = {
 	{"uri", daemon_uri}, {"domain_type", "qemu"}};
 
@@ -365,6 +380,7 @@ const struct subject subjects[] = {
 		.unable = nothing_unable,
 		.spec = run_spec,
 		.murder = daemon_murder,
+		.save = daemon_save,
 		.prepare = daemon_prepare,
 		.service_start = libvirtd_start,
 		.service_kill = libvirtd_kill,
