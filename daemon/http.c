@@ -61,16 +61,25 @@ static void release(struct http_server *server)
 	free(server);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+void http_server_hold(struct http_server *server)
 {
-	struct http_server *server = handle->data;
-	if (--server->open_handles > 0)
+	server->holders++;
+}
+
+void http_server_release(struct http_server *server)
+{
+	if (--server->holders > 0)
 		return;
 	void (*closed)(void *) = server->closed;
 	void *ctx = server->closed_ctx;
 	release(server);
 	if (closed)
 		closed(ctx);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	http_server_release(handle->data);
 }
 
 static void remove_socket(const struct http_server *server)
@@ -138,7 +147,7 @@ static int start_loop(struct http_server *server, uv_loop_t *loop, struct error 
 		return error_set(
 			err, rc, "libmicrohttpd has no epoll descriptor that can be polled");
 	uv_timer_init(loop, &server->timer);
-	server->open_handles = 2;
+	server->holders = 2;
 	server->loop = loop;
 	server->poll.data = server;
 	server->timer.data = server;

@@ -25,7 +25,7 @@ typedef void (*http_handler_fn)(void *ctx, struct http_request *request);
 enum http_body {
 	HTTP_BODY_NONE, /* a body is refused: 400 */
 	HTTP_BODY_JSON, /* must be one JSON object, at most 1 MiB; absent reads as {} */
-	HTTP_BODY_FILE, /* streamed into a temporary file, at most `max_file` bytes */
+	HTTP_BODY_FILE, /* streamed into a temporary file, at most `max_file` bytes; workers write it */
 };
 
 struct http_route {

@@ -77,21 +77,64 @@ static bool add_to_json(struct http_request *request, const char *data, size_t l
 	return true;
 }
 
-static void add_to_file(struct http_request *request, const char *data, size_t length)
+/* In a worker: files are on disks, which may take their time. */
+static void write_piece(uv_work_t *work)
 {
+	struct http_request *request = work->data;
+	const char *data = request->writing.piece;
+	size_t length = request->writing.length;
 	while (length > 0) {
 		ssize_t written = write(request->file, data, length);
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written <= 0) {
-			http_request_fail(request, errno == ENOSPC ? 507 : 500,
-				"cannot write the upload to %s: %s", request->server->file_dir,
-				strerror(errno));
+			request->writing.error = written < 0 ? errno : EIO;
 			return;
 		}
 		data += written;
 		length -= (size_t)written;
 	}
+}
+
+static void on_written(uv_work_t *work, int status)
+{
+	struct http_request *request = work->data;
+	int error = status < 0 ? -status : request->writing.error;
+	free(request->writing.piece);
+	request->writing.piece = NULL;
+	request->writing.busy = false;
+	http_server_release(request->writing.server);
+	if (http_request_reap(request))
+		return;
+	if (error)
+		http_request_fail(request, error == ENOSPC ? 507 : 500,
+			"cannot write the upload to %s: %s", request->server->file_dir,
+			strerror(error));
+	http_request_resume(request);
+}
+
+/* The client waits until the piece is written, so that one a connection is in memory. False: it
+ * cannot be. */
+static bool add_to_file(struct http_request *request, const char *data, size_t length)
+{
+	request->writing.piece = malloc(length);
+	if (!request->writing.piece)
+		return false;
+	memcpy(request->writing.piece, data, length);
+	request->writing.length = length;
+	request->writing.error = 0;
+	request->writing.work.data = request;
+	if (uv_queue_work(request->server->loop, &request->writing.work, write_piece, on_written) <
+		0) {
+		free(request->writing.piece);
+		request->writing.piece = NULL;
+		return false;
+	}
+	request->writing.busy = true;
+	request->writing.server = request->server;
+	http_server_hold(request->server);
+	http_request_suspend(request);
+	return true;
 }
 
 bool http_body_add(struct http_request *request, const char *data, size_t length)
@@ -111,8 +154,7 @@ bool http_body_add(struct http_request *request, const char *data, size_t length
 	case HTTP_BODY_JSON:
 		return add_to_json(request, data, length);
 	case HTTP_BODY_FILE:
-		add_to_file(request, data, length);
-		return true;
+		return add_to_file(request, data, length);
 	}
 	return false;
 }

@@ -23,7 +23,7 @@ struct http_server {
 	uv_loop_t *loop;
 	uv_poll_t poll;   /* MHD's epoll descriptor */
 	uv_timer_t timer; /* MHD's next timeout, or the end */
-	unsigned open_handles;
+	unsigned holders; /* handles that are open, pieces that are written */
 	struct MHD_Daemon *mhd;
 	bool resumed; /* a connection was, and MHD has not run since */
 	bool closing;
@@ -79,6 +79,14 @@ struct http_request {
 	json_t *json;
 	int file; /* HTTP_BODY_FILE; -1 */
 	char *file_path;
+	struct {
+		struct http_server *server;
+		bool busy; /* a worker has the piece; the connection is suspended meanwhile */
+		uv_work_t work;
+		char *piece;
+		size_t length;
+		int error;
+	} writing;
 
 	int status;
 	struct MHD_Response *response;
@@ -87,6 +95,9 @@ struct http_request {
 
 /* http.c: MHD is to run in the next turn. It tells nobody of a resumed connection. */
 void http_server_wake(struct http_server *server);
+/* It is not closed before each hold is released. */
+void http_server_hold(struct http_server *server);
+void http_server_release(struct http_server *server);
 
 /* http_socket.c: a listening unix socket. Returns the descriptor, or a negative errno value. */
 int http_socket_listen(
@@ -96,6 +107,12 @@ int http_socket_listen(
  * http_request_fail. */
 int http_request_parse(struct http_request *request);
 int http_request_route(struct http_request *request, const char *method);
+
+/* Whatever is under way for a request, it is freed only after that. */
+static inline bool http_request_is_free(const struct http_request *request)
+{
+	return !request->connection && !request->owed && !request->writing.busy;
+}
 
 /* http_body.c. http_body_begin judges what the headers announce, false: it is too large to be read
  * at all; http_body_add takes a piece, false: cut the client off; http_body_end completes it.
@@ -121,6 +138,9 @@ void http_request_suspend(struct http_request *request);
 void http_request_resume(struct http_request *request);
 /* Ends the connection without (more of) an answer, in a later turn. */
 void http_request_cut(struct http_request *request);
+/* What was under way for it is over: frees it where nothing is left of it, and the connection too is
+ * gone. True: it is freed. */
+bool http_request_reap(struct http_request *request);
 
 /* http_stream.c: the connection of the stream is gone; tells its owner and releases it. */
 void http_stream_lost(struct http_stream *stream);

@@ -58,8 +58,15 @@ void http_request_completed(void *ctx, struct MHD_Connection *connection, void *
 	request->connection = NULL;
 	if (request->stream)
 		http_stream_lost(request->stream);
-	if (!request->owed)
-		request_destroy(request);
+	http_request_reap(request);
+}
+
+bool http_request_reap(struct http_request *request)
+{
+	if (!http_request_is_free(request))
+		return false;
+	request_destroy(request);
+	return true;
 }
 
 /* --- suspended: MHD does not look at the socket, so we do --- */
@@ -173,6 +180,8 @@ enum MHD_Result http_request_access(void *ctx, struct MHD_Connection *connection
 	struct http_request *request = *slot;
 	if (!request || request->cut)
 		return MHD_NO;
+	if (request->writing.busy)
+		return MHD_YES; /* of several chunks at once, the next ones wait */
 	if (!request->begun)
 		return begin(request, method) ? MHD_YES : send_answer(request);
 	if (*data_length > 0) {
@@ -201,9 +210,9 @@ void http_request_answer(struct http_request *request, int status, struct MHD_Re
 	request->owed = false;
 	request->status = status;
 	request->response = response;
-	if (!request->connection)
-		request_destroy(request);
-	else if (!response)
+	if (http_request_reap(request))
+		return;
+	if (!response)
 		http_request_cut(request); /* no memory: the client sees the connection end */
 	else if (!request->in_handler)
 		http_request_resume(request);

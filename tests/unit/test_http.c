@@ -1,6 +1,28 @@
 /* SPDX-License-Identifier: ISC */
 #include "tests/unit/http_fixture.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+
+/* In place of libc's: files are to be written by others than the thread of the loop. */
+static pthread_t loop_thread;
+static atomic_uint loop_writes, worker_writes, full;
+
+ssize_t write(int fd, const void *data, size_t length)
+{
+	char link[64], path[256] = "";
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (readlink(link, path, sizeof(path) - 1) > 0 && strstr(path, "/" HTTP_UPLOAD_PREFIX)) {
+		pthread_equal(pthread_self(), loop_thread) ? loop_writes++ : worker_writes++;
+		if (full) {
+			errno = ENOSPC;
+			return -1;
+		}
+	}
+	return syscall(SYS_write, fd, data, length);
+}
+
 static void paths_and_methods(void **state)
 {
 	struct fixture *f = *state;
@@ -138,6 +160,32 @@ static void files(void **state)
 	for (int i = 0; i < 10; i++)
 		uv_run(&f->loop, UV_RUN_NOWAIT);
 	free(body);
+}
+
+static void workers_write_files(void **state)
+{
+	struct fixture *f = *state;
+	static const char head[] = "PUT /v1/file HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+				   "Transfer-Encoding: chunked\r\n\r\n";
+	struct text text;
+	loop_thread = pthread_self();
+	loop_writes = worker_writes = 0;
+	/* Many chunks in one read: each waits for the one before. */
+	int fd = client_open(f);
+	client_send(f, fd, head, sizeof(head) - 1);
+	for (int i = 0; i < 1000; i++)
+		client_send(f, fd, "3\r\nabc\r\n", 8);
+	client_send(f, fd, "0\r\n\r\n", 5);
+	read_to_end(f, fd, &text);
+	close(fd);
+	assert_non_null(strstr(text.bytes, "{\"size\":3000,"));
+	assert_true(worker_writes > 0);
+	assert_int_equal(loop_writes, 0);
+
+	full = 1;
+	expect(f, "PUT /v1/file", "cake", 507, "cannot write the upload to");
+	full = 0;
+	expect(f, "PUT /v1/file", "cake", 201, "{\"size\":4,");
 }
 
 /* A client that leaves after any byte, and one that got any byte wrong. */
@@ -299,6 +347,7 @@ int main(void)
 		TEST(large_bodies),
 		TEST(headers_are_bounded),
 		TEST(files),
+		TEST(workers_write_files),
 		TEST(damaged_requests),
 		TEST(pipelining),
 		TEST(later_answers),
