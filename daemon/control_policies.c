@@ -24,7 +24,8 @@ struct change {
 	struct http_request *request;
 	struct policy policy;
 	bool created;
-	bool found; /* a patch: in the store */
+	bool found;    /* a patch: in the store */
+	bool reshapes; /* what machines its services have, or whose those are */
 	struct follower *followers;
 	struct family *families; /* where its services get more machines or fewer; or NULL */
 	size_t count;
@@ -184,19 +185,29 @@ static int plan_service(struct change *change, const struct service *service, st
 	return rc < 0 ? error_prefix(err, rc, "service %s", service->def.name) : 0;
 }
 
-/* Where the number of machines changes, nothing else may be on its way to the store that has to do
- * with it. */
+static bool reshapes(const struct policy_entry *entry, const struct policy *policy)
+{
+	struct policy_instances before = {POLICY_ONE, 1}, after = policy->instances;
+	if (entry)
+		before = entry->policy.instances;
+	return before.how != after.how || before.count != after.count;
+}
+
+/* Where the machines change, nothing else may be on its way to the store that has to do with them; nor
+ * may that begin, also where the policy has no services yet. */
 static int plan_services(struct change *change, struct error *err)
 {
 	const struct registry *registry = &change->control->daemon->registry;
 	const struct policy_entry *entry = policy_by_name(registry, change->policy.name);
 	if (registry->reshaping)
 		return error_set(err, -EBUSY, "another policy is on its way: try again");
-	if (!entry || entry->services == 0 ||
-		entry->policy.instances.count == change->policy.instances.count)
+	change->reshapes = reshapes(entry, &change->policy);
+	if (!entry || !change->reshapes)
 		return 0;
 	if (registry->moves)
 		return error_set(err, -EBUSY, "changes of services are on their way: try again");
+	if (entry->services == 0)
+		return 0;
 	change->families = calloc(entry->services, sizeof(*change->families));
 	if (!change->families)
 		return error_set(err, -ENOMEM, "out of memory");
@@ -207,7 +218,9 @@ static int plan_services(struct change *change, struct error *err)
 			service->first == service)
 			rc = plan_service(change, service, err);
 	}
-	return rc;
+	return rc < 0 ? rc
+		      : family_check_room(
+				change->control->daemon, change->families, change->count, err);
 }
 
 static void settle(struct change *change, bool stored)
@@ -276,7 +289,7 @@ static void change_done(void *ctx, int rc, const struct error *err)
 	struct change *change = ctx;
 	struct registry *registry = &change->control->daemon->registry;
 	struct error failure = ERROR_INIT;
-	registry->reshaping -= change->families != NULL;
+	registry->reshaping -= change->reshapes;
 	settle(change, rc >= 0);
 	if (rc >= 0) {
 		rc = put_in_registry(change, &failure);
@@ -311,7 +324,7 @@ static void start_change(struct control *control, struct http_request *request,
 	if (rc >= 0)
 		rc = storage_run(control->daemon->storage, work, change_done, change, &err);
 	if (rc >= 0) {
-		control->daemon->registry.reshaping += change->families != NULL;
+		control->daemon->registry.reshaping += change->reshapes;
 		return;
 	}
 	settle(change, false);

@@ -238,7 +238,8 @@ static int plan_family(struct put *put, struct error *err)
 		return error_set(err, -EBUSY,
 			"another change of %s or of its policy is on its way: try again",
 			put->def.name);
-	return family_plan(daemon, &put->def, &policy->policy, &put->family, err);
+	int rc = family_plan(daemon, &put->def, &policy->policy, &put->family, err);
+	return rc < 0 ? rc : family_check_room(daemon, &put->family, 1, err);
 }
 
 /* Both are there: the definition was checked. */
@@ -408,7 +409,8 @@ void control_delete_service(void *ctx, struct http_request *request)
 		return;
 	struct removal *removal = malloc(sizeof(*removal));
 	int rc = removal ? 0 : error_set(&err, -ENOMEM, "out of memory");
-	if (registry->reshaping || (service->machines && service->changes))
+	/* A change may bring machines, which would be left behind. */
+	if (rc >= 0 && (registry->reshaping || service->changes))
 		rc = error_set(
 			&err, -EBUSY, "a change of %s is on its way: try again", service->def.name);
 	if (rc >= 0) {

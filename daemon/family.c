@@ -139,11 +139,13 @@ static void find_surplus(
 			family->surplus[family->surplus_count++] = first->machines[i]->def.id;
 }
 
-static int check_room(const struct daemon *daemon, const struct family *family, struct error *err)
+int family_check_room(
+	const struct daemon *daemon, const struct family *families, size_t count, struct error *err)
 {
 	size_t more = 0, limit = daemon->config->limits.services;
-	for (size_t i = 0; i < family->count; i++)
-		more += family->further[i].id == 0;
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < families[i].count; k++)
+			more += families[i].further[k].id == 0;
 	if (more == 0 || HASH_COUNT(daemon->registry.by_name) + more <= limit)
 		return 0;
 	return error_set(err, -ENOSPC,
@@ -175,7 +177,7 @@ int family_plan(struct daemon *daemon, const struct store_service *def, const st
 			return rc;
 	}
 	find_surplus(registry, def, family);
-	return check_room(daemon, family, err);
+	return 0;
 }
 
 /* The first one's definition, but for who it is. */

@@ -36,9 +36,13 @@ struct family {
 };
 
 /* Loop thread: names the machines and claims their addresses. -EINVAL for a definition that only one
- * machine can have, -ENOSPC. `family` is to be settled and finished in any case. */
+ * machine can have, -ENOSPC where there are no addresses. `family` is to be settled and finished in
+ * any case. */
 int family_plan(struct daemon *daemon, const struct store_service *def, const struct policy *policy,
 	struct family *family, struct error *err);
+/* Of a plan of one or several: -ENOSPC where limits.services leaves no room for all that is new. */
+int family_check_room(const struct daemon *daemon, const struct family *families, size_t count,
+	struct error *err);
 /* Any thread: makes them from the first one's definition. */
 int family_derive(struct family *family, const struct store_service *first, struct error *err);
 /* Storage thread, within store_together(). */

@@ -91,7 +91,7 @@ struct registry {
 	struct service_event *queue;    /* events that wait their turn */
 	size_t queue_count, queue_size;
 	unsigned moves;     /* definitions that come or go, on their way to the store */
-	unsigned reshaping; /* policies whose services get more machines or fewer, likewise */
+	unsigned reshaping; /* policies whose services get other machines, likewise */
 	bool busy;          /* effects run, or a DNS callback: events wait */
 	uv_idle_t later;    /* drains after a DNS callback */
 };

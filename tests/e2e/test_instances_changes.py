@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: ISC
+"""Changes of services with several machines that are on their way to the store at the same time."""
+import json
+import time
+
+import pytest
+from harness import Summond, UnixConnection
+from test_instances import CONFIG, NAME, machines, reshape, rows, serve
+
+OTHER, PLAIN_SERVICE = "other.example.test", "plain.example.test"
+
+
+@pytest.fixture
+def summond():
+    with Summond(CONFIG, backend="sim", network=False).start() as daemon:
+        yield daemon
+
+
+class Call:
+    """A request whose answer is waited for later."""
+
+    def __init__(self, summond, method, path, body=None):
+        self.connection = UnixConnection(summond.socket)
+        self.connection.request(method, path, body=body if body is None else json.dumps(body))
+
+    def answer(self):
+        response = self.connection.getresponse()
+        response.read()
+        self.connection.close()
+        return response.status
+
+
+def at_once(summond, *calls):
+    """The statuses of what is asked in this order, while the store is busy with other things."""
+    busy = [Call(summond, "PUT", f"/v1/policies/busy{i}", {"ttl": f"{i}s"}) for i in range(40)]
+    under_way = []
+    for call in calls:
+        under_way.append(Call(summond, *call))
+        time.sleep(0.002)
+    statuses = [call.answer() for call in under_way]
+    assert {call.answer() for call in busy} <= {200, 201}
+    return statuses
+
+
+def restart(summond):
+    summond.kill()
+    summond.start()
+
+
+def is_whole(summond):
+    """Its rows in the store are its machines, also for a later daemon."""
+    names = [machine["name"] for machine in machines(summond)]
+    assert list(rows(summond)) == names
+    instances = summond.get("/v1/policies/many")["options"]["instances"]
+    assert len(names) == (1 if instances == "one" else int(instances.split(":")[1]))
+    restart(summond)
+    assert "is not served" not in summond.log()
+    assert [machine["name"] for machine in machines(summond)] == names
+
+
+def test_removed_while_it_grows(summond):
+    summond.policy("many", instances="shared:3")
+    summond.add(NAME)
+    changed, removed = at_once(summond, ("PATCH", f"/v1/services/{NAME}", {"policy": "many"}),
+                               ("DELETE", f"/v1/services/{NAME}"))
+    assert (changed, removed) in [(200, 409), (409, 204), (404, 204)]
+    if removed == 409:
+        assert summond.call("DELETE", f"/v1/services/{NAME}")[0] == 204
+    assert rows(summond) == {}
+    restart(summond)
+    assert "is not served" not in summond.log()
+    serve(summond, "shared:3")
+    assert len(machines(summond)) == 3
+
+
+@pytest.mark.parametrize("before, after", [("one", "shared:3"), ("shared:3", "one")])
+def test_policy_that_changes_while_its_first_service_comes(summond, before, after):
+    summond.policy("many", instances=before)
+    put = ("PUT", f"/v1/services/{NAME}", {"policy": "many"})
+    patch = ("PATCH", "/v1/policies/many", {"instances": after})
+    assert sorted(at_once(summond, put, patch)) == [201, 409]
+    is_whole(summond)
+    assert summond.call("DELETE", f"/v1/services/{NAME}")[0] == 204
+    reshape(summond, before)
+    assert sorted(at_once(summond, patch, put)) == [200, 409]
+
+
+def test_what_only_one_machine_can_have(summond):
+    """Also where the number of machines stays: clients that come one after the other are several."""
+    name = ".".join(["a" * 60] * 3 + ["b" * 56]) + ".example.test"
+    summond.policy("many", instances="one")
+    summond.add(name, policy="many")
+    answer = reshape(summond, "per-client:1", status=400)
+    assert f"a name of {len(name)} letters is too long" in answer["error"]
+    assert summond.get("/v1/policies/many")["options"]["instances"] == "one"
+
+
+def test_room_is_for_all_machines_together():
+    with Summond(CONFIG + "limits { services = 6 }\n", backend="sim", network=False).start() as daemon:
+        daemon.policy("many", instances="one")
+        for name in (NAME, OTHER, PLAIN_SERVICE):
+            daemon.add(name, policy="many")
+        answer = reshape(daemon, "shared:3", status=507)
+        assert "limits.services (6) leaves no room for 6 more machines" in answer["error"]
+        reshape(daemon, "shared:2")
+        assert len(rows(daemon)) == 6
