@@ -139,7 +139,7 @@ int addresses_give(struct addresses *addresses, const char *name,
 				"no address is left in %s: give one that is free, or make "
 				"network.pool larger",
 				ip_prefix_print(&addresses->pool, text));
-		if (find(addresses, &address))
+		if (find(addresses, &address) || ip_address_listed(but, &address))
 			continue;
 		int rc = addresses_claim(addresses, &address, name, err);
 		if (rc >= 0)

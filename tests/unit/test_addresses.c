@@ -124,6 +124,20 @@ static void several_are_given(void **state)
 	addresses_finish(&addresses);
 }
 
+/* Also one that stands further on in the list, and has no claim yet. */
+static void what_is_asked_for_is_not_given(void **state)
+{
+	(void)state;
+	struct addresses addresses = make("10.0.0.0/29");
+	struct ip_address list[ADDRESSES_MAX] = {[2] = ip("10.0.0.1")};
+	char text[IP_ADDRESS_TEXT];
+	assert_int_equal(addresses_give(&addresses, "a", list, &list[0], NULL), 0);
+	assert_string_equal(ip_address_print(&list[0], text), "10.0.0.2");
+	addresses_release(&addresses, &list[0]);
+	assert_given(&addresses, "b", "10.0.0.1");
+	addresses_finish(&addresses);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -131,6 +145,7 @@ int main(void)
 		cmocka_unit_test(claims_are_counted),
 		cmocka_unit_test(both_families),
 		cmocka_unit_test(several_are_given),
+		cmocka_unit_test(what_is_asked_for_is_not_given),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
