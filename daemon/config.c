@@ -98,7 +98,7 @@ static void read_file(struct config_loader *loader, const char *path, struct con
 	struct config_node *tree = NULL;
 	struct error err = ERROR_INIT;
 	struct stat info;
-	/* A pipe would block, and a reload reads on the loop. */
+	/* A pipe would block, and a reload never end. */
 	if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
 		error_set(&err, -EINVAL, "%s: is no file", path);
 	else

@@ -128,7 +128,9 @@ struct config {
 /* One problem a call, "file:line: option: what is wrong and what would be right". */
 typedef void (*config_problem_fn)(void *ctx, const char *problem);
 
-/* All problems found, up to 20, go to `problem` (may be NULL); the first is in *err too. `path`
+#define CONFIG_PROBLEMS_MAX 20
+
+/* All problems found, up to so many, go to `problem` (may be NULL); the first is in *err too. `path`
  * NULL: the defaults and the environment. -EINVAL, or the errno of reading a file. */
 int config_load(const char *path, config_problem_fn problem, void *ctx, struct config **out,
 	struct error *err);

@@ -8,7 +8,6 @@
 /* What the config*.c files share. Only they include this. */
 
 #define CONFIG_OPTIONS_MAX  64
-#define CONFIG_PROBLEMS_MAX 20
 
 struct config_block;
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
@@ -89,9 +90,8 @@ int reload_dns(struct daemon *daemon, struct error *err)
 	return rc < 0 ? rc : set_dns(daemon, daemon->config, zones, err);
 }
 
-static void log_problem(void *ctx, const char *problem)
+static void log_problem(struct daemon *daemon, const char *problem)
 {
-	struct daemon *daemon = ctx;
 	log_line(&daemon->log, LOG_ERROR, LOG_ABOUT_NOTHING, "%s", problem);
 }
 
@@ -112,11 +112,23 @@ static void end(struct daemon *daemon)
 		begin_zones(daemon);
 }
 
-static void give_up(struct daemon *daemon, const struct error *err)
+/* What the thread has found in the configuration; else what failed after that. */
+static void log_problems(struct daemon *daemon)
 {
 	struct reload *reload = &daemon->reload;
-	if (err)
-		log_problem(daemon, err->message);
+	if (reload->problem_count == 0)
+		log_problem(daemon, reload->err.message);
+	for (size_t i = 0; i < reload->problem_count; i++) {
+		log_problem(daemon, reload->problems[i]);
+		free(reload->problems[i]);
+	}
+	reload->problem_count = 0;
+}
+
+static void give_up(struct daemon *daemon)
+{
+	struct reload *reload = &daemon->reload;
+	log_problems(daemon);
 	log_problem(daemon, "the configuration was not reloaded; the old one stays");
 	config_destroy(reload->next);
 	reload->next = NULL;
@@ -151,22 +163,37 @@ static void tell(struct daemon *daemon)
 	end(daemon);
 }
 
-/* A pass for the zones alone has no next configuration. The present one stays as long as it is under
- * way. */
-static void read_zones(uv_work_t *work)
+/* In the thread: what it finds is logged on the loop. */
+static void keep_problem(void *ctx, const char *problem)
+{
+	struct reload *reload = ctx;
+	char *copy = reload->problem_count < CONFIG_PROBLEMS_MAX ? strdup(problem) : NULL;
+	if (copy)
+		reload->problems[reload->problem_count++] = copy;
+}
+
+/* The present configuration stays as it is, as long as a pass is under way. */
+static void read_files(uv_work_t *work)
 {
 	struct daemon *daemon = work->data;
 	struct reload *reload = &daemon->reload;
-	const struct config *config = reload->next ? reload->next : daemon->config;
-	reload->rc = reload_read_zones(config, &reload->zones, &reload->err);
+	reload->rc = 0;
+	if (reload->whole)
+		reload->rc = config_load(
+			daemon->config_path, keep_problem, reload, &reload->next, &reload->err);
+	if (reload->whole && reload->rc >= 0)
+		reload->rc = config_reloadable(daemon->config, reload->next, &reload->err);
+	if (reload->rc >= 0)
+		reload->rc = reload_read_zones(reload->whole ? reload->next : daemon->config,
+			&reload->zones, &reload->err);
 }
 
-static void on_zones(uv_work_t *work, int status)
+static void on_files(uv_work_t *work, int status)
 {
 	struct daemon *daemon = work->data;
 	struct reload *reload = &daemon->reload;
 	struct dns_zones *zones = reload->zones;
-	const struct config *config = reload->next ? reload->next : daemon->config;
+	const struct config *config = reload->whole ? reload->next : daemon->config;
 	(void)status;
 	reload->zones = NULL;
 	if (daemon->ending) {
@@ -175,10 +202,10 @@ static void on_zones(uv_work_t *work, int status)
 	} else if (reload->rc >= 0) {
 		reload->rc = set_dns(daemon, config, zones, &reload->err);
 	}
-	if (!reload->next)
+	if (!reload->whole)
 		tell(daemon);
 	else if (reload->rc < 0)
-		give_up(daemon, &reload->err);
+		give_up(daemon);
 	else
 		take(daemon);
 }
@@ -187,7 +214,7 @@ static int queue(struct daemon *daemon)
 {
 	struct reload *reload = &daemon->reload;
 	reload->work.data = daemon;
-	return uv_queue_work(&daemon->loop, &reload->work, read_zones, on_zones);
+	return uv_queue_work(&daemon->loop, &reload->work, read_files, on_files);
 }
 
 static void begin(struct daemon *daemon)
@@ -195,16 +222,12 @@ static void begin(struct daemon *daemon)
 	struct reload *reload = &daemon->reload;
 	reload->busy = true;
 	reload->again = false;
-	int rc = config_load(daemon->config_path, log_problem, daemon, &reload->next, &reload->err);
+	reload->whole = true;
+	int rc = queue(daemon);
 	if (rc < 0) {
-		give_up(daemon, NULL);
-		return;
+		error_set(&reload->err, rc, "the configuration could not be read again");
+		give_up(daemon);
 	}
-	rc = config_reloadable(daemon->config, reload->next, &reload->err);
-	if (rc >= 0)
-		rc = queue(daemon);
-	if (rc < 0)
-		give_up(daemon, &reload->err);
 }
 
 static void begin_zones(struct daemon *daemon)
@@ -213,7 +236,7 @@ static void begin_zones(struct daemon *daemon)
 	reload->busy = true;
 	reload->told = reload->waiting;
 	reload->waiting = NULL;
-	reload->next = NULL;
+	reload->whole = false;
 	/* Once queued, reload->rc is the worker's to write. */
 	int rc = daemon->ending ? -ECANCELED : queue(daemon);
 	if (rc < 0) {

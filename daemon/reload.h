@@ -6,8 +6,8 @@
 #include <uv.h>
 
 #include "base/error.h"
+#include "daemon/config.h"
 
-struct config;
 struct daemon;
 struct dns_zones;
 
@@ -20,9 +20,12 @@ struct reload_waiter {
 	void *ctx;
 };
 
-/* A reload under way: zone files are read in a thread. */
+/* A reload under way: files are read in a thread. */
 struct reload {
 	uv_work_t work;
+	bool whole; /* the configuration too, not its zones alone */
+	char *problems[CONFIG_PROBLEMS_MAX];
+	size_t problem_count;
 	struct config *next;
 	struct dns_zones *zones;
 	struct error err;

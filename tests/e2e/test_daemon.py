@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """The daemon as a process: its configuration, its signals, its restarts. On the sim backend."""
+import fcntl
 import os
 import signal
 import socket
@@ -67,6 +68,26 @@ def test_reload_takes_new_zones_and_refuses_nonsense():
         summond.process.send_signal(signal.SIGHUP)
         wait_for(lambda: "not reloaded" in summond.log(), "the refusal")
         assert summond.dig("more.test", "SOA").status == "NOERROR"
+
+
+def test_a_disk_that_takes_its_time_holds_up_no_answer():
+    """Who opens a file waits while another has a lease on it (fcntl(2))."""
+    summond = Summond(backend="sim", network=False)
+    extra = summond.folder / "conf.d" / "10-zone.conf"
+    extra.parent.mkdir()
+    extra.write_text('zone "more.test" { ns = ["ns1.example.test"] }\n')
+    with summond.start():
+        before = signal.signal(signal.SIGIO, signal.SIG_IGN)
+        with open(extra, "r+", encoding="ascii") as held:
+            fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+            summond.process.send_signal(signal.SIGHUP)
+            wait_for(lambda: fcntl.fcntl(held, fcntl.F_GETLEASE) != fcntl.F_WRLCK,
+                     "the file to be opened")
+            assert summond.dig("x.more.test").status == "NXDOMAIN"
+            assert "reloaded" not in summond.log()
+            fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+            wait_for(lambda: "configuration reloaded" in summond.log(), "the reload")
+        signal.signal(signal.SIGIO, before)
 
 
 def test_what_is_added_after_a_reload_has_the_new_defaults():
