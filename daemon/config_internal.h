@@ -7,7 +7,7 @@
 
 /* What the config*.c files share. Only they include this. */
 
-#define CONFIG_OPTIONS_MAX  64
+#define CONFIG_OPTIONS_MAX 64
 
 struct config_block;
 
