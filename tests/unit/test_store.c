@@ -208,11 +208,11 @@ static void reserved_addresses(void **state)
 	assert_int_equal(store_put_service(store, &a, NULL), 0);
 	a.ipv4 = ip("10.0.0.5");
 	assert_int_equal(store_put_service(store, &a, NULL), 0);
-	assert_reserved(store, "10.0.0.1 10.0.0.9 10.0.0.5 fd00::1 ");
+	assert_reserved(store, "10.0.0.1 10.0.0.9 fd00::1 10.0.0.5 ");
 	a.addresses[2] = ip("10.0.0.7");
 	assert_int_equal(store_put_service(store, &a, NULL), 0);
 	assert_int_equal(store_remove_service(store, a.id, NULL), 0);
-	assert_reserved(store, "10.0.0.1 10.0.0.9 10.0.0.7 10.0.0.5 fd00::1 ");
+	assert_reserved(store, "10.0.0.1 10.0.0.9 10.0.0.7 fd00::1 10.0.0.5 ");
 	store_close(store);
 }
 
