@@ -90,7 +90,8 @@ void limit_work_finish(struct limit_work *work)
 bool limit_work_take(
 	struct limit_work *work, const struct sockaddr *client, bool verified, uint64_t now)
 {
-	if (limit_check(&work->network, client, 0, now) != LIMIT_PASS)
+	/* Whoever forges a network's addresses must not use up what its own clients have. */
+	if (limit_check(&work->network, client, verified, now) != LIMIT_PASS)
 		return false;
 	return verified ? limit_take(&work->verified, work->verified_rate, now)
 			: limit_take(&work->strangers, work->strangers_rate, now);

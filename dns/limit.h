@@ -48,8 +48,8 @@ enum limit_verdict limit_check(
 
 /*
  * Work that packets have done, other than an answer's: signatures that are made or verified. So much of
- * it a second is there for one network, for all clients that may not be where they say, and for all
- * that are.
+ * it a second is there for one network (once for clients of it that are where they say, and once for those
+ * that may not be), for all clients that may not be where they say, and for all that are.
  */
 struct limit_work {
 	struct limiter network;

@@ -96,6 +96,32 @@ static void networks_may_be_exempt(void **state)
 	limit_finish(&limiter);
 }
 
+static unsigned worked(
+	struct limit_work *work, const char *address, bool verified, uint64_t now, int count)
+{
+	struct sockaddr_storage storage = client(address);
+	unsigned good = 0;
+	while (count-- > 0)
+		good += limit_work_take(work, (struct sockaddr *)&storage, verified, now);
+	return good;
+}
+
+static void work_is_limited(void **state)
+{
+	(void)state;
+	struct limit_work work;
+	uint64_t now = 1000 * NS_PER_S;
+	assert_int_equal(limit_work_init(&work, 10, 15, 25), 0);
+	/* Whoever forges a network's addresses takes nothing from those who are there. */
+	assert_int_equal(worked(&work, "192.0.2.1", false, now, 100), 10);
+	assert_int_equal(worked(&work, "192.0.2.1", true, now, 100), 10);
+	/* All together have their rates, too. */
+	assert_int_equal(worked(&work, "192.0.3.1", false, now, 100), 5);
+	assert_int_equal(worked(&work, "192.0.3.1", true, now, 100), 10);
+	assert_int_equal(worked(&work, "192.0.4.1", true, now, 100), 5);
+	limit_work_finish(&work);
+}
+
 static void without_a_limit(void **state)
 {
 	(void)state;
@@ -235,6 +261,7 @@ int main(void)
 		cmocka_unit_test(all_kinds_have_a_rate),
 		cmocka_unit_test(some_slip_through),
 		cmocka_unit_test(networks_may_be_exempt),
+		cmocka_unit_test(work_is_limited),
 		cmocka_unit_test(without_a_limit),
 		cmocka_unit_test(a_flood_is_cut_to_its_rate),
 		cmocka_unit_test_setup_teardown(answers_are_limited, set_up_limited, tear_down),

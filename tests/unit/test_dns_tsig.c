@@ -393,6 +393,8 @@ static void verifying_is_limited(void **state)
 	/* and who is where it says has more. */
 	be_tcp(world);
 	assert_int_equal(flood(world, "192.0.20.1", 6000), 5000);
+	/* So is who had its address forged. */
+	assert_int_equal(flood(world, "192.0.10.1", 100), 100);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up_keys, tear_down)
