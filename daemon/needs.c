@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/units.h"
 #include "daemon/daemon.h"
 #include "daemon/idle.h"
@@ -21,6 +23,9 @@ struct search {
 	const struct registry *registry;
 	const struct policy *changed; /* counts instead of the registered one of its name */
 	const char *start;            /* a service that may not be registered yet */
+	/* By number, how far down all that it needs was searched and found right, from 1; there may be many
+	 * ways to it, and only a longer one can find more. */
+	uint8_t *searched;
 	char path[DEPTH_MAX + 1][POLICY_VALUE_MAX + 1];
 	unsigned depth;
 };
@@ -46,6 +51,13 @@ static int goes_round(const struct search *search, const char *name, struct erro
 	return error_set(err, -EINVAL, "needs: %s%s: that goes round", way, name);
 }
 
+/* NULL for one that is not registered. */
+static uint8_t *searched(const struct search *search, const char *name)
+{
+	const struct service *service = service_by_name(search->registry, name);
+	return service ? &search->searched[service->def.id] : NULL;
+}
+
 /* Depth first, and each name on the way is in `path`. */
 static int search_from(struct search *search, const char *name, struct error *err)
 {
@@ -59,10 +71,15 @@ static int search_from(struct search *search, const char *name, struct error *er
 	if (search->depth > DEPTH_MAX)
 		return error_set(
 			err, -EINVAL, "needs: %s is more than %d services away", name, DEPTH_MAX);
+	uint8_t *depth = searched(search, name);
+	if (depth && *depth > search->depth)
+		return 0;
 	snprintf(search->path[search->depth++], sizeof(search->path[0]), "%s", name);
 	int rc = 0;
 	for (const char *at = policy->needs; rc == 0 && list_next(&at, need);)
 		rc = search_from(search, need, err);
+	if (rc == 0 && depth)
+		*depth = (uint8_t)search->depth;
 	search->depth--;
 	return rc;
 }
@@ -71,17 +88,27 @@ int needs_check(const struct registry *registry, const char *name, const struct 
 	struct error *err)
 {
 	struct search search = {.registry = registry, .changed = policy, .start = name};
-	return policy->needs[0] ? search_from(&search, name, err) : 0;
+	if (!policy->needs[0])
+		return 0;
+	CLEANUP(free) uint8_t *searched = search.searched = calloc(registry->id_limit + 1u, 1);
+	return searched ? search_from(&search, name, err)
+			: error_set(err, -ENOMEM, "out of memory");
 }
 
 int needs_check_policy(
 	const struct registry *registry, const struct policy *policy, struct error *err)
 {
-	int rc = 0;
+	struct search search = {.registry = registry, .changed = policy};
+	if (!policy->needs[0])
+		return 0;
+	CLEANUP(free) uint8_t *searched = search.searched = calloc(registry->id_limit + 1u, 1);
+	int rc = searched ? 0 : error_set(err, -ENOMEM, "out of memory");
 	for (uint32_t id = 0; rc == 0 && id < registry->id_limit; id++) {
 		const struct service *service = registry->by_id[id];
-		if (service && !service->removed && strcmp(service->def.policy, policy->name) == 0)
-			rc = needs_check(registry, service->def.name, policy, err);
+		if (!service || service->removed || strcmp(service->def.policy, policy->name) != 0)
+			continue;
+		search.start = service->def.name;
+		rc = search_from(&search, search.start, err);
 	}
 	return rc;
 }

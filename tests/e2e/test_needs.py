@@ -129,3 +129,22 @@ def test_what_is_not_there_is_refused(summond):
     assert status == 400 and "no service nobody.example.test" in body["error"]
     status, body = summond.call("PUT", "/v1/services/lone.example.test", {"policy": "app"})
     assert status == 201
+
+
+def test_many_ways_to_what_is_needed_are_searched_once(summond):
+    """Sixteen floors, each of which needs all of the next: four billion ways from top to bottom."""
+    floors = [[f"{kind}{floor}.example.test" for kind in "abcd"] for floor in range(16)]
+    below = ""
+    for floor, names in enumerate(floors):
+        summond.policy(f"floor{floor}", needs=below)
+        for name in names:
+            summond.add(name, policy=f"floor{floor}")
+        below = " ".join(names)
+    status, answer = summond.call("PATCH", "/v1/policies/floor0", {"needs": floors[15][3]})
+    assert status == 400 and "that goes round" in answer["error"]
+    # One floor more is too deep, also where most of the way has been searched from nearer.
+    summond.policy("roof", needs=below)
+    summond.add("roof.example.test", policy="roof")
+    summond.policy("sky", needs=f"{floors[15][0]} roof.example.test")
+    status, answer = summond.call("PUT", "/v1/services/sky.example.test", {"policy": "sky"})
+    assert status == 400 and "more than 16 services away" in answer["error"]
