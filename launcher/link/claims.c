@@ -88,7 +88,9 @@ static int open_socket(const char *device, const struct mac_address *mac, struct
 			"cannot hear the guest on '%.40s': there is no such device", device);
 	CLEANUP(close)
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	/* What goes to the guest may have its MAC, too, where another host on the bridge forges it. */
 	if (fd < 0 || set_filter(fd, mac) < 0 ||
+		setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &(int){1}, sizeof(int)) < 0 ||
 		bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
 		int code = -errno;
 		return error_set(

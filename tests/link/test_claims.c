@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <linux/virtio_net.h>
+#include <net/if.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "launcher/link/claims.h"
@@ -169,6 +172,24 @@ static void many_are_told_as_few(void **state)
 	assert_int_equal(scene->claimed, 4);
 }
 
+/* Somebody else who takes the guest's MAC: what the bridge then brings to the tap is not the guest's. */
+static void what_comes_to_the_guest_is_no_word_of_its(void **state)
+{
+	struct scene *scene = *state;
+	const struct mac_address guest = GUEST_MAC;
+	struct sockaddr_ll to = {
+		.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex("stap0")};
+	uint8_t frame[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, [12] = 0x08, 0x06, [21] = 1};
+	memcpy(frame + 6, guest.bytes, 6);
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(sendto(fd, frame, sizeof(frame), 0, (struct sockaddr *)&to, sizeof(to)),
+		sizeof(frame));
+	close(fd);
+	listen_for(scene, 20);
+	assert_int_equal(scene->claimed, 0);
+}
+
 static void it_may_be_ended_within(void **state)
 {
 	struct scene *scene = *state;
@@ -216,6 +237,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CLAIMS_TEST(each_is_told_for_what_it_is),
 		CLAIMS_TEST(many_are_told_as_few),
+		CLAIMS_TEST(what_comes_to_the_guest_is_no_word_of_its),
 		CLAIMS_TEST(it_may_be_ended_within),
 		CLAIMS_TEST(it_outlives_a_device_down),
 		CLAIMS_TEST(it_needs_a_device),
