@@ -4,7 +4,6 @@ is a namespace that is tied to its tap."""
 import errno
 import re
 import random
-import re
 import socket
 import struct
 import subprocess

@@ -7,7 +7,6 @@ import re
 import signal
 import socket
 import struct
-import subprocess
 import sys
 
 import world as worlds

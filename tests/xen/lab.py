@@ -24,7 +24,6 @@ import selectors
 import shutil
 import socket
 import stat
-import struct
 import subprocess
 import sys
 import tempfile
