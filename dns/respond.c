@@ -393,7 +393,7 @@ size_t respond(struct responder *responder, const struct request *request, uint8
 		return 0;
 	}
 	if (rcode == DNS_RCODE_FORMERR && !request->client->tcp &&
-		transfer_asked(request->bytes, request->size))
+		transfer_asked(request->bytes, request->size) == DNS_TYPE_IXFR)
 		return respond_ixfr(responder, request, out);
 	if (query.tsig > 0)
 		return respond_signed(responder, request, &query, rcode, out);

@@ -59,10 +59,10 @@ static bool read_question(const uint8_t *bytes, size_t size, struct asked *out)
 	return out->type == DNS_TYPE_AXFR || out->type == DNS_TYPE_IXFR;
 }
 
-bool transfer_asked(const uint8_t *bytes, size_t size)
+uint16_t transfer_asked(const uint8_t *bytes, size_t size)
 {
 	struct asked asked;
-	return read_question(bytes, size, &asked);
+	return read_question(bytes, size, &asked) ? asked.type : 0;
 }
 
 /* The SOA that an IXFR client has. Its owner may be a pointer to the question, and nothing else. */
@@ -85,9 +85,10 @@ static bool read_soa(const uint8_t *bytes, size_t size, size_t *at, struct asked
 	return true;
 }
 
-/* OPT, and TSIG as the last; nothing else. */
+/* One OPT, and TSIG as the last; nothing else. */
 static bool read_additional(const uint8_t *bytes, size_t size, size_t at, struct asked *out)
 {
+	bool edns = false;
 	for (unsigned left = wire_get16(bytes + 10); left > 0; left--) {
 		size_t owner = name_measure(bytes + at, size - at);
 		if (owner == 0 || size - at < owner + RECORD_FIXED)
@@ -96,8 +97,9 @@ static bool read_additional(const uint8_t *bytes, size_t size, size_t at, struct
 		uint16_t type = wire_get16(fixed);
 		size_t whole = owner + RECORD_FIXED + wire_get16(fixed + 8);
 		if (size - at < whole || (type == DNS_TYPE_TSIG && left > 1) ||
-			(type == DNS_TYPE_OPT ? owner != 1 : type != DNS_TYPE_TSIG))
+			(type == DNS_TYPE_OPT ? owner != 1 || edns : type != DNS_TYPE_TSIG))
 			return false;
+		edns = edns || type == DNS_TYPE_OPT;
 		if (type == DNS_TYPE_TSIG)
 			out->tsig = at;
 		at += whole;
@@ -109,7 +111,7 @@ static bool read_request(const uint8_t *bytes, size_t size, struct asked *out)
 {
 	*out = (struct asked){0};
 	if (!read_question(bytes, size, out) || wire_get16(bytes + 6) != 0 ||
-		wire_get16(bytes + 8) != (out->type == DNS_TYPE_IXFR))
+		wire_get16(bytes + 8) != (out->type == DNS_TYPE_IXFR) || bytes[3] & DNS_RCODE_MASK)
 		return false;
 	size_t at = out->end;
 	return (out->type == DNS_TYPE_AXFR || read_soa(bytes, size, &at, out)) &&

@@ -12,8 +12,8 @@
  */
 struct transfer;
 
-/* Whether this is a query for a transfer, whatever else is wrong with it. */
-bool transfer_asked(const uint8_t *bytes, size_t size);
+/* The type of a query for a transfer, AXFR or IXFR, whatever else is wrong with it; 0: it is none. */
+uint16_t transfer_asked(const uint8_t *bytes, size_t size);
 
 /* Writes the first message of the answer, or the refusal, into `out` (RESPOND_MAX_TCP bytes) and
  * returns its size; 0 for what must not be answered. *transfer is set where more messages follow, which

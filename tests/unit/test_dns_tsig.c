@@ -145,6 +145,31 @@ static void nothing_is_signed_that_was_not_asked_so(void **state)
 	assert_int_equal(wire_get16(out + 10), 0);
 }
 
+#define IXFR_SOA                                                                                   \
+	"c00c 0006 0001 00000000 0016 00 00 00000001"                                              \
+	"00000000 00000000 00000000 00000000"
+
+/* What asks for a transfer over UDP is malformed as over TCP, and only IXFR is answered there. */
+static void malformed_transfers(void **state)
+{
+	struct world *world = *state;
+	uint8_t out[ANSWER_MAX_UDP];
+	expect(world, "1234 0101 0001 0000 0000 0000" EXAMPLE "00fc 0001",
+		"1234 8101 0000 0000 0000 0000");
+	expect(world, HEAD EXAMPLE "00fc 0001 00",
+		"1234 8101 0001 0000 0000 0000" EXAMPLE "00fc 0001");
+	expect(world, HEAD EXAMPLE "00fc 0001",
+		"1234 8105 0001 0000 0000 0000" EXAMPLE "00fc 0001");
+	assert_true(
+		ask(world, "1234 0100 0001 0000 0001 0000" EXAMPLE "00fb 0001" IXFR_SOA, out) > 0);
+	assert_int_equal(out[3], DNS_RCODE_REFUSED);
+	static const char malformed[] = "1234 8101 0001 0000 0000 0000" EXAMPLE "00fb 0001";
+	expect(world, "1234 0101 0001 0000 0001 0000" EXAMPLE "00fb 0001" IXFR_SOA, malformed);
+	expect(world, "1234 0100 0001 0000 0001 0002" EXAMPLE "00fb 0001" IXFR_SOA OPT OPT,
+		malformed);
+	expect(world, "1234 0100 0001 0000 0001 0000" EXAMPLE "00fb 0001" IXFR_SOA "00", malformed);
+}
+
 static void set_mac_size(struct exchange *exchange, size_t size)
 {
 	size_t mac = exchange->query_size - 6 - TSIG_MAC_SIZE;
@@ -404,6 +429,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(whatever_is_asked_is_signed),
 		TEST(nothing_is_signed_that_was_not_asked_so),
+		TEST(malformed_transfers),
 		TEST(errors_are_told),
 		TEST(a_signature_always_fits),
 		TEST(the_largest_question_and_key),
