@@ -164,7 +164,9 @@ def test_a_policy_gives_services_https_records(summond):
 
 
 @pytest.mark.parametrize("value", ["alpn", "port=x", "alpn=h2 alpn=h3", "1 . alpn=h2", "alpn=h2 ; x",
-                                   "ipv4hint=1.2.3.4 alpn=h2", "key6=abc", "", "(", "alpn=h2 )"])
+                                   "ipv4hint=1.2.3.4 alpn=h2", "key6=abc", "", "(", "alpn=h2 )",
+                                   "mandatory=alpn", "mandatory=port alpn=h2", "port=99999",
+                                   "mandatory=mandatory alpn=h2", "key65535=x", "dohpath=/{?dns}"])
 def test_https_parameters_that_are_none(summond, value):
     done = summond.ctl("policy", "set", "default", f"https={value}", check=False)
     assert done.returncode != 0 and "https" in done.stderr, done.stderr

@@ -222,6 +222,26 @@ static void a_question_as_text(void **state)
 	assert_int_equal(strlen(dns_question_text(longest, text)), 4 * 250 + 3);
 }
 
+/* What a browser or a resolver would take for malformed is no answer of ours. */
+static void parameters_of_https(void **state)
+{
+	static const char *const good[] = {"alpn=h2", "port=8443 alpn=h2,h3", "port=\"65535\"",
+		"mandatory=port,alpn alpn=h2 port=3", "mandatory=alpn alpn=h2", "key65280=x",
+		"alpn=h3 no-default-alpn", "none"};
+	static const char *const bad[] = {"", "alpn", "port=65536", "port=99999", "port=-1",
+		"port=+5", "port=0", "port=5 port=6", "mandatory=alpn", "mandatory=port alpn=h2",
+		"mandatory=mandatory alpn=h2", "key65535=x", "key65536=x", "dohpath=/{?dns}",
+		"no-default-alpn", "ipv4hint=192.0.2.1", "alpn=h2 (", "alpn=\"h2", "alpn=h2\\"};
+	struct error err = ERROR_INIT;
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (dns_check_https(good[i], &err) != 0)
+			fail_msg("%s: %s", good[i], err.message);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		if (dns_check_https(bad[i], &err) != -EINVAL)
+			fail_msg("%s is taken", bad[i]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -235,6 +255,7 @@ int main(void)
 		TEST(several_addresses_take_turns),
 		TEST(each_address_has_its_name),
 		cmocka_unit_test(a_question_as_text),
+		cmocka_unit_test(parameters_of_https),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
