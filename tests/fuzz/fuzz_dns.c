@@ -152,21 +152,6 @@ static bool is_right_rcode(
 	       (forged && (rcode == DNS_RCODE_NOTAUTH || rcode == DNS_RCODE_FORMERR));
 }
 
-/* IXFR over UDP, which is no query to the reader of packets: it is refused, or malformed. */
-static void check_ixfr(const uint8_t *bytes, const uint8_t *out, size_t size)
-{
-	const int rcode = out[3] & 0x0f;
-	ldns_pkt *packet = NULL;
-	must(size <= ANSWER_MAX_UDP, "the answer keeps its limit");
-	must(ldns_wire2pkt(&packet, out, size) == LDNS_STATUS_OK, "ldns reads the answer");
-	must(ldns_pkt_qr(packet) && ldns_pkt_id(packet) == wire_get16(bytes), "it is the answer");
-	must(rcode == DNS_RCODE_REFUSED || rcode == DNS_RCODE_NOTAUTH || rcode == DNS_RCODE_FORMERR,
-		"no key may have a zone");
-	must(ldns_pkt_ancount(packet) == 0, "nothing is given away");
-	must(ldns_pkt_size(packet) == size, "nothing behind the answer");
-	ldns_pkt_free(packet);
-}
-
 /* `asked`: the size of the query. */
 static void check_answer(const struct scene *scene, const struct query *query, int verdict,
 	size_t asked, const uint8_t *out, size_t size)
@@ -244,10 +229,7 @@ static void run(struct scene *scene, const uint8_t *bytes, size_t size)
 			answer_limit(&entry->query, client.tcp), out);
 		waiting_release(&scene->responder.waiting, entry);
 	}
-	if (answer > 0 && verdict == DNS_RCODE_FORMERR && !client.tcp &&
-		transfer_asked(bytes, size) == DNS_TYPE_IXFR)
-		check_ixfr(bytes, out, answer);
-	else if (answer > 0)
+	if (answer > 0)
 		check_answer(scene, &query, verdict, size, out, answer);
 	free(out);
 }
