@@ -40,7 +40,8 @@ static enum limit_verdict beyond(
 	return limiter->slip > 0 && bucket->skipped % limiter->slip == 0 ? LIMIT_SLIP : LIMIT_DROP;
 }
 
-bool limit_take(struct limit_bucket *bucket, uint32_t rate, uint64_t now)
+/* One more of `rate` a second, with a burst of as many; false: not now. */
+static bool take(struct limit_bucket *bucket, uint32_t rate, uint64_t now)
 {
 	uint64_t interval = NS_PER_S / rate;
 	uint64_t from = bucket->full_at > now ? bucket->full_at : now;
@@ -67,10 +68,10 @@ enum limit_verdict limit_check(
 		return LIMIT_PASS;
 	uint64_t network = source_network(client);
 	struct limit_bucket *bucket = bucket_of(limiter, network, kind);
-	if (!limit_take(bucket, limiter->rate, now))
+	if (!take(bucket, limiter->rate, now))
 		return beyond(limiter, bucket, client);
 	bucket = bucket_of(limiter, network, ALL_KINDS);
-	if (!limit_take(bucket, limiter->rate * LIMIT_KINDS, now))
+	if (!take(bucket, limiter->rate * LIMIT_KINDS, now))
 		return beyond(limiter, bucket, client);
 	return LIMIT_PASS;
 }
@@ -93,6 +94,6 @@ bool limit_work_take(
 	/* Whoever forges a network's addresses must not use up what its own clients have. */
 	if (limit_check(&work->network, client, verified, now) != LIMIT_PASS)
 		return false;
-	return verified ? limit_take(&work->verified, work->verified_rate, now)
-			: limit_take(&work->strangers, work->strangers_rate, now);
+	return verified ? take(&work->verified, work->verified_rate, now)
+			: take(&work->strangers, work->strangers_rate, now);
 }

@@ -33,10 +33,6 @@ struct limiter {
 
 enum limit_verdict { LIMIT_PASS, LIMIT_SLIP, LIMIT_DROP };
 
-/* One more of `rate` a second, with a burst of as many; false: not now. For a bucket of the
- * caller's, which begins as zeros. */
-bool limit_take(struct limit_bucket *bucket, uint32_t rate, uint64_t now);
-
 /* `rate` answers a second (0: no limit); every `slip`th is cut down (0: none). 0 or -ENOMEM. */
 int limit_init(struct limiter *limiter, uint32_t rate, uint32_t slip);
 void limit_finish(struct limiter *limiter);

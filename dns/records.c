@@ -108,18 +108,6 @@ int records_add(struct records *records, const struct name *owner, uint16_t type
 	return 0;
 }
 
-int records_move(struct records *to, struct records *from, struct error *err)
-{
-	int rc = reserve(to, from->count, err);
-	if (rc < 0)
-		return rc;
-	if (from->count > 0)
-		memcpy(to->item + to->count, from->item, from->count * sizeof(struct record *));
-	to->count += from->count;
-	from->count = 0;
-	return 0;
-}
-
 static int compare_data(const struct record *a, const struct record *b)
 {
 	size_t least = a->data_size < b->data_size ? a->data_size : b->data_size;
@@ -165,7 +153,10 @@ size_t records_run(const struct records *records, size_t begin, bool same_type)
 	return end - begin;
 }
 
-const char *record_type_print(uint16_t type, char text[RECORD_TYPE_TEXT])
+/* "TXT", or "TYPE4711" (RFC 3597 section 5). */
+#define RECORD_TYPE_TEXT 16
+
+static const char *print_type(uint16_t type, char text[RECORD_TYPE_TEXT])
 {
 	static const struct {
 		uint16_t type;
@@ -204,7 +195,7 @@ const char *record_print(const struct record *record, char text[RECORD_TEXT])
 {
 	char owner[NAME_TEXT], type[RECORD_TYPE_TEXT];
 	int length = snprintf(text, RECORD_TEXT, "%.300s %s", name_print_wire(record->bytes, owner),
-		record_type_print(record->type, type));
+		print_type(record->type, type));
 	if (record->line)
 		snprintf(text + length, RECORD_TEXT - (size_t)length, " (line %u)", record->line);
 	return text;

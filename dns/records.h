@@ -42,8 +42,6 @@ void records_finish(struct records *records);
 /* Copies the record in; its data is not checked. -ENOMEM. */
 int records_add(struct records *records, const struct name *owner, uint16_t type, uint32_t ttl,
 	uint32_t line, const void *data, size_t size, struct error *err);
-/* Moves all of `from` in. -ENOMEM. */
-int records_move(struct records *to, struct records *from, struct error *err);
 /* Into the order of RFC 4034 section 6: owners with those above first, then types, then data. A
  * record that is there twice is there once (RFC 2181 section 5). */
 void records_sort(struct records *records);
@@ -53,8 +51,5 @@ size_t records_run(const struct records *records, size_t begin, bool same_type);
 /* "www.example.test TXT (line 7)" for messages. */
 #define RECORD_TEXT 400
 const char *record_print(const struct record *record, char text[RECORD_TEXT]);
-/* "TXT", or "TYPE4711" (RFC 3597 section 5). */
-#define RECORD_TYPE_TEXT 16
-const char *record_type_print(uint16_t type, char text[RECORD_TYPE_TEXT]);
 
 #endif

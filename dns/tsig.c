@@ -18,6 +18,15 @@
 
 static const uint8_t algorithm[] = "\x0bhmac-sha256";
 
+/* NULL: there is none of that name. */
+static const struct tsig_key *find_key(const struct tsig_keys *keys, const struct name *name)
+{
+	for (size_t i = 0; i < keys->count; i++)
+		if (name_compare(keys->key[i].name.bytes, name->bytes) == 0)
+			return &keys->key[i];
+	return NULL;
+}
+
 int tsig_keys_init(
 	struct tsig_keys *keys, const struct dns_tsig_key *configs, size_t count, struct error *err)
 {
@@ -27,7 +36,7 @@ int tsig_keys_init(
 	for (size_t i = 0; i < count; i++) {
 		struct tsig_key *key = &keys->key[i];
 		int rc = name_parse(configs[i].name, &key->name, err);
-		if (rc == 0 && tsig_find(keys, &key->name))
+		if (rc == 0 && find_key(keys, &key->name))
 			rc = error_set(err, -EINVAL, "it is given twice");
 		if (rc == 0 && (configs[i].secret_size < 16 ||
 				       configs[i].secret_size > sizeof(key->secret)))
@@ -51,14 +60,6 @@ void tsig_keys_finish(struct tsig_keys *keys)
 		OPENSSL_cleanse(keys->key, keys->count * sizeof(*keys->key));
 	free(keys->key);
 	*keys = (struct tsig_keys){0};
-}
-
-const struct tsig_key *tsig_find(const struct tsig_keys *keys, const struct name *name)
-{
-	for (size_t i = 0; i < keys->count; i++)
-		if (name_compare(keys->key[i].name.bytes, name->bytes) == 0)
-			return &keys->key[i];
-	return NULL;
 }
 
 int dns_tsig_secret_parse(const char *text, struct dns_tsig_key *out, struct error *err)
@@ -247,7 +248,7 @@ int tsig_verify(const struct tsig_keys *keys, const uint8_t *bytes, size_t size,
 	name_fold(bytes + at, &name);
 	set_name(tsig, &name);
 	tsig->time = fields.time;
-	const struct tsig_key *key = fields.ours ? tsig_find(keys, &name) : NULL;
+	const struct tsig_key *key = fields.ours ? find_key(keys, &name) : NULL;
 	if (!key)
 		return fail(tsig, TSIG_BADKEY);
 	memcpy(tsig->secret, key->secret, key->secret_size);

@@ -29,8 +29,6 @@ struct tsig_keys {
 int tsig_keys_init(struct tsig_keys *keys, const struct dns_tsig_key *configs, size_t count,
 	struct error *err);
 void tsig_keys_finish(struct tsig_keys *keys);
-/* NULL: there is none of that name. */
-const struct tsig_key *tsig_find(const struct tsig_keys *keys, const struct name *name);
 
 /* What a request said, and what the answers to it must. */
 struct tsig {
