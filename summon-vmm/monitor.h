@@ -66,8 +66,6 @@ void monitor_run(struct monitor *monitor);
 
 /* requests.c: does what the other side of the control socket has asked for. */
 void monitor_obey(struct monitor *monitor);
-/* Tells of one thing without a text. */
-void monitor_tell(struct monitor *monitor, enum control_type type);
 /* There is no guest, and will be none: tells why. */
 void monitor_fail(struct monitor *monitor, const struct error *err);
 /* The guest's life is over: tells why, once. */

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-void monitor_tell(struct monitor *m, enum control_type type)
+/* Of one thing without a text. */
+static void tell(struct monitor *m, enum control_type type)
 {
 	control_send(&m->control, &(struct control_message){.type = type}, "", 0);
 }
@@ -75,7 +76,7 @@ static void boot(struct monitor *m, struct control_request *request)
 	if (m->has_guest)
 		return; /* once is enough */
 	if (monitor_boot(m, request, &err) == 0) {
-		monitor_tell(m, CONTROL_CREATED);
+		tell(m, CONTROL_CREATED);
 		/* Whoever wanted it is dead; his heir may have looked before we listened, and will not
 		 * look again. */
 		m->over = m->control.peer < 0;

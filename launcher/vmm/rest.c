@@ -14,7 +14,7 @@
  * Guests that rest on disk. One that is asked to (its `resting` goes on by a step each time):
  *
  *   KEEPING  its monitor writes it down, as soon as it waits, and has it pause
- *   COPYING  that is brought to its place, vmm_rest_path()
+ *   COPYING  that is brought to its place, make_path()
  *   ENDING   its process ends, and is then a struct vmm_rest
  *
  * Where a step fails it runs on as it was. What is asked of it meanwhile waits in `queue`. The file is
@@ -37,7 +37,7 @@ struct vmm_rest *vmm_rest_find(struct vmm *vmm, struct instance_id id)
 	return rest;
 }
 
-void vmm_rest_path(const struct vmm *vmm, struct instance_id id, char path[VMM_PATH])
+static void make_path(const struct vmm *vmm, struct instance_id id, char path[VMM_PATH])
 {
 	snprintf(path, VMM_PATH, "%s/saved/%s-%" PRIu32 "-%" PRIu32, vmm->state_dir, vmm->identity,
 		id.slot, id.generation);
@@ -46,7 +46,7 @@ void vmm_rest_path(const struct vmm *vmm, struct instance_id id, char path[VMM_P
 static void remove_file(const struct vmm *vmm, struct instance_id id)
 {
 	char path[VMM_PATH];
-	vmm_rest_path(vmm, id, path);
+	make_path(vmm, id, path);
 	unlink(path);
 }
 
@@ -146,7 +146,7 @@ static void leave_alone(struct vmm_guest *guest)
 		uv_now(guest->vmm->loop) + (wait < AGAIN_MOST_MS ? wait : AGAIN_MOST_MS);
 }
 
-void vmm_on_keep_timer(uv_timer_t *timer)
+static void on_keep_timer(uv_timer_t *timer)
 {
 	struct vmm_guest *guest = timer->data;
 	struct error err;
@@ -221,7 +221,7 @@ int vmm_rest_begin(struct vmm_guest *guest, struct error *err)
 		return error_set(err, -EBUSY,
 			"the guest did not come to rest the last time: it is left alone for %u s",
 			(unsigned)((guest->keep_again - now) / 1000 + 1));
-	vmm_rest_path(guest->vmm, guest->id, path);
+	make_path(guest->vmm, guest->id, path);
 	struct vmm_save *save = vmm_save_new(guest->vmm, path, on_saved, err);
 	if (!save)
 		return err ? err->code : -EIO;
@@ -236,7 +236,7 @@ int vmm_rest_begin(struct vmm_guest *guest, struct error *err)
 	}
 	guest->save = save;
 	guest->resting = VMM_KEEPING;
-	uv_timer_start(&guest->keep_timer, vmm_on_keep_timer, keep_ms(guest), 0);
+	uv_timer_start(&guest->keep_timer, on_keep_timer, keep_ms(guest), 0);
 	return 0;
 }
 
@@ -268,7 +268,7 @@ int vmm_rest_resume(struct vmm_rest *rest, struct error *err)
 	struct snapshot_head head;
 	struct vmm_order order;
 	int file;
-	vmm_rest_path(rest->vmm, rest->id, path);
+	make_path(rest->vmm, rest->id, path);
 	int r = vmm_save_read(path, &head, &file, err);
 	if (r < 0)
 		return r;
@@ -330,7 +330,7 @@ void vmm_rest_announce(struct vmm *vmm)
 		next = rest->next;
 		if (rest->is_stopping)
 			continue;
-		vmm_rest_path(vmm, rest->id, path);
+		make_path(vmm, rest->id, path);
 		if (vmm_guest_find(vmm, rest->id) || vmm_save_read(path, &head, &file, NULL) < 0) {
 			vmm_rest_remove(vmm, rest->id);
 			continue;

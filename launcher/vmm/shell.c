@@ -78,7 +78,7 @@ static unsigned count_fit(const struct vmm *vmm)
 	return count;
 }
 
-void vmm_on_shell_timer(uv_timer_t *timer)
+static void on_timer(uv_timer_t *timer)
 {
 	struct vmm *vmm = timer->data;
 	unsigned count = count_fit(vmm);
@@ -104,7 +104,7 @@ void vmm_on_shell_timer(uv_timer_t *timer)
 void vmm_shells_fill(struct vmm *vmm, uint64_t after_ms)
 {
 	if (!vmm->closing && !uv_is_active((uv_handle_t *)&vmm->shell_timer))
-		uv_timer_start(&vmm->shell_timer, vmm_on_shell_timer, after_ms, 0);
+		uv_timer_start(&vmm->shell_timer, on_timer, after_ms, 0);
 }
 
 /* Mostly they have ended with their daemon; not one that had just become a guest. */

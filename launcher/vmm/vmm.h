@@ -194,7 +194,6 @@ void vmm_shell_remove_name(const struct vmm *vmm, uint32_t number);
 void vmm_shells_fill(struct vmm *vmm, uint64_t after_ms);
 /* Ends those of an earlier life, and removes their sockets; or, at our end, the sockets alone. */
 void vmm_shells_sweep(struct vmm *vmm, bool end);
-void vmm_on_shell_timer(uv_timer_t *timer);
 
 /* order.c: what a monitor is to boot, opened, because it can open nothing itself. To be finished; a
  * failure leaves nothing open, and is -EINVAL where a file cannot be read. */
@@ -267,13 +266,11 @@ struct vmm_rest {
 struct vmm_rest *vmm_rest_find(struct vmm *vmm, struct instance_id id);
 struct vmm_rest *vmm_rest_new(struct vmm *vmm, struct instance_id id);
 void vmm_rest_forget(struct vmm_rest *rest);
-void vmm_rest_path(const struct vmm *vmm, struct instance_id id, char path[VMM_PATH]);
 int vmm_rest_begin(struct vmm_guest *guest, struct error *err);
 /* Its monitor has kept it, or not. */
 void vmm_rest_kept(struct vmm_guest *guest, uint64_t flags, const struct error *err);
 /* Its process has ended as it should. */
 void vmm_rest_settle(struct vmm_guest *guest);
-void vmm_on_keep_timer(uv_timer_t *timer);
 int vmm_rest_resume(struct vmm_rest *rest, struct error *err);
 void vmm_rest_resumed(struct vmm_guest *guest);
 void vmm_rest_stop(struct vmm_rest *rest);
