@@ -171,9 +171,7 @@ enum dns_reply daemon_ask(void *ctx, const struct dns_ask *ask, struct dns_ede *
 	service = seat.machine;
 	const struct policy *policy = &service->policy->policy;
 	struct load load = service_load(service);
-	/* What is being sent away is followed by another life, which is the one to wait for. */
-	if (service->tenant.ending)
-		load.state = service->summon ? LOAD_STARTING : LOAD_STOPPING;
+	seats_load(service, &load);
 	unsigned wake = types[find_type(ask->qtype)].wake;
 	struct admit admit = decide_admit(policy, &load, wake, ask->received_at);
 	if (policy->activity & POLICY_ACTIVITY_QUERIES)

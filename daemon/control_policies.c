@@ -313,7 +313,8 @@ static void start_change(struct control *control, struct http_request *request,
 		http_respond_error(request, 500, "out of memory");
 		return;
 	}
-	*change = (struct change){control, request, *base, created, .found = false};
+	*change = (struct change){
+		.control = control, .request = request, .policy = *base, .created = created};
 	int rc = set_options(&change->policy, http_body(request), &err);
 	if (rc >= 0)
 		rc = check_services(control, &change->policy, &err);
@@ -384,7 +385,8 @@ void control_delete_policy(void *ctx, struct http_request *request)
 	struct change *change = malloc(sizeof(*change));
 	int rc = change ? 0 : error_set(&err, -ENOMEM, "out of memory");
 	if (change) {
-		*change = (struct change){control, request, entry->policy, .created = false};
+		*change = (struct change){
+			.control = control, .request = request, .policy = entry->policy};
 		rc = storage_run(control->daemon->storage, remove_work, remove_done, change, &err);
 	}
 	if (rc < 0) {

@@ -43,14 +43,14 @@ struct instance {
 	bool outdated;           /* it was started from a definition that has changed since */
 	enum policy_ready ready; /* how it is watched for; the policy may change meanwhile */
 	struct readiness *readiness[ADDRESSES_MAX];
-	struct timer *delay; /* policy ready = delay */
-	struct timer *limit; /* readiness has a limit */
-	struct timer *grace; /* so has a shutdown */
-	struct timer *settle;
-	struct timer *rest; /* the next look at idleness */
-	int usage;          /* counts frames (link/usage.h); -1: not yet, or it cannot be */
-	bool on_disk;       /* at rest: where */
-	struct timer *tier; /* at rest: the next deeper one */
+	struct timer *delay;  /* policy ready = delay */
+	struct timer *limit;  /* readiness has a limit */
+	struct timer *grace;  /* so has a shutdown */
+	struct timer *settle; /* instance_settle_after() */
+	struct timer *rest;   /* the next look at idleness */
+	int usage;            /* counts frames (link/usage.h); -1: not yet, or it cannot be */
+	bool on_disk;         /* at rest: where */
+	struct timer *tier;   /* at rest: the next deeper one */
 	enum leaving leaving;
 	enum policy_retire leave_how; /* EVICTED, ORDERED */
 	uint64_t leave_by;            /* ORDERED: open exchanges may end until then (monotonic) */

@@ -7,8 +7,9 @@
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
 
-/* Values of the service, as its command line has them; "" for what it has not. */
-struct family {
+/* Values of the service's addresses of one family, as its command line has them; "" for what it has
+ * not. */
+struct family_values {
 	unsigned count;
 	char plain[ADDRESSES_OF_FAMILY][IP_ADDRESS_TEXT];
 	char prefix[ADDRESSES_OF_FAMILY][IP_PREFIX_TEXT];
@@ -16,12 +17,12 @@ struct family {
 };
 
 struct values {
-	struct family ipv4, ipv6;
+	struct family_values ipv4, ipv6;
 	char mac[MAC_ADDRESS_TEXT];
 };
 
-static void describe_address(
-	const struct ip_address *address, const struct ip_prefix *network, struct family *out)
+static void describe_address(const struct ip_address *address, const struct ip_prefix *network,
+	struct family_values *out)
 {
 	struct ip_prefix prefix = {*address, (uint8_t)(ip_address_size(address) * 8)};
 	if (out->count == ADDRESSES_OF_FAMILY)
@@ -57,7 +58,7 @@ static size_t add(
 }
 
 static size_t add_family(
-	char *text, size_t size, size_t at, const char *number, const struct family *family)
+	char *text, size_t size, size_t at, const char *number, const struct family_values *family)
 {
 	for (unsigned i = 0; i < family->count; i++)
 		at = add(text, size, at, "ip%s=%s ", number, family->prefix[i]);
@@ -79,7 +80,8 @@ static void our_line(const struct store_service *def, const char *name, const st
 
 /* The value whose key goes on like this behind "{ipv4" or "{ipv6": }, _prefix} or _gateway}, and for an
  * address after the first _2}, _2_prefix} and so on. NULL: it is no key. */
-static const char *family_value(const struct family *family, const char *at, const char **end)
+static const char *family_value(
+	const struct family_values *family, const char *at, const char **end)
 {
 	unsigned place = 0;
 	if (at[0] == '_' && at[1] >= '2' && at[1] <= '0' + ADDRESSES_OF_FAMILY) {
@@ -104,7 +106,7 @@ static const char *value_at(
 {
 	const struct {
 		const char *key, *value;
-		const struct family *family;
+		const struct family_values *family;
 	} keys[] = {{"{name}", name, NULL}, {"{mac}", values->mac, NULL},
 		{"{ipv4", NULL, &values->ipv4}, {"{ipv6", NULL, &values->ipv6}};
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {

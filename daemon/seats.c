@@ -196,21 +196,26 @@ static bool is_failing(const struct service *machine, uint64_t now)
 	return load->failures && now - load->failed_at < decide_backoff(policy, load->failures);
 }
 
+void seats_load(const struct service *machine, struct load *load)
+{
+	if (machine->tenant.ending)
+		load->state = machine->summon ? LOAD_STARTING : LOAD_STOPPING;
+}
+
 static struct seat seat_of(const struct service *machine, uint64_t now)
 {
 	const struct tenant *tenant = &machine->tenant;
 	const uint64_t active_at = machine->load.active_at;
+	struct load load = service_load(machine);
+	seats_load(machine, &load);
 	struct seat seat = {
-		.state = service_load(machine).state,
+		.state = load.state,
 		.failing = is_failing(machine, now),
 		.client = tenant->client,
 		.before = tenant->before,
 		.direct = tenant->direct,
 		.used_at = tenant->used_at > active_at ? tenant->used_at : active_at,
 	};
-	/* What is on its way out is followed by a life of whoever asks for it. */
-	if (tenant->ending)
-		seat.state = machine->summon ? LOAD_STARTING : LOAD_STOPPING;
 	if (is_gone(machine) && ip_address_is_set(&seat.client)) {
 		seat.before = seat.client;
 		seat.client = (struct ip_address){0};

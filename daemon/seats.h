@@ -16,6 +16,7 @@
  * leads to the client's address, or to "nobody". Where there is none, nothing is known.
  */
 struct daemon;
+struct load;
 struct service;
 
 struct tenant {
@@ -44,6 +45,10 @@ bool seats_admit(
 	struct service *machine, const struct ip_address *client, struct seat_given *given);
 /* Before the demand; where it was the client's already, nothing happens. */
 void seats_take(const struct seat_given *given);
+
+/* In *load, of service_load(): a machine that is sent away is followed by another life, which is the one
+ * to wait for. */
+void seats_load(const struct service *machine, struct load *load);
 
 /* After each change of state. */
 void seats_moved(struct service *machine);
