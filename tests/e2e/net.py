@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Other hosts for a test: network namespaces with clients and guests in them, as children of ours."""
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -12,7 +13,8 @@ import sys
 import threading
 import time
 
-from harness import HANG, wait_for
+import pytest
+from harness import BACKEND, BUILD, HANG, MODE, Summond, wait_for
 
 CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "client.py")
 CLONE_NEWNET = 0x40000000
@@ -97,6 +99,30 @@ class Host(Here):
         ip("link", "del", self.cable, check=False)
         self.process.kill()
         self.process.wait()
+
+
+@contextlib.contextmanager
+def three_places():
+    """Where clients are: on the host, behind it, and beside the guests on their bridge."""
+    behind = Host("behind", ["192.168.50.2/24", "fd50::2/64"], gateways=["192.168.50.1/24", "fd50::1/64"])
+    sysctl("ipv4/conf/behind/forwarding", 1)
+    sysctl("ipv6/conf/all/forwarding", 1)
+    beside = Host("beside", ["10.77.200.1/16", "fd77::200:1/64"], bridge="summon0")
+    yield {"host": Here(), "forwarded": behind, "bridge": beside}
+    behind.close()
+    beside.close()
+
+
+@contextlib.contextmanager
+def summond_with_guests(config):
+    """The daemon, where its backend can run guests; without it nothing of its network is left."""
+    mode = [] if MODE == "auto" else [f"--mode={MODE}"]
+    if BACKEND == "vmm" and subprocess.run([BUILD / "summon-vmm" / "summon-vmm", "--check", *mode],
+                                           stdout=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip(f"summon-vmm has no mode {MODE} here")
+    with Summond(config).start() as daemon:
+        yield daemon
+    ip("link", "del", "summon-bell", check=False)
 
 
 def nodad(address):

@@ -4,8 +4,8 @@ import ipaddress
 import subprocess
 
 import pytest
-from harness import BACKEND, BUILD, MODE, Summond, wait_for
-from net import Here, Host, ip, sysctl
+from harness import wait_for
+from net import summond_with_guests, three_places
 
 NAME, OTHER = "www.example.test", "db.example.test"
 # One of them is outside the pool, and has a route of its own to the doorbell.
@@ -19,23 +19,14 @@ PLACES = ["host", "forwarded", "bridge"]
 
 @pytest.fixture(scope="module")
 def summond():
-    if BACKEND == "vmm" and subprocess.run([BUILD / "summon-vmm" / "summon-vmm", "--check", f"--mode={MODE}"],
-                                           stdout=subprocess.DEVNULL, check=False).returncode:
-        pytest.skip("KVM cannot run guests here")
-    with Summond(CONFIG).start() as daemon:
+    with summond_with_guests(CONFIG) as daemon:
         yield daemon
-    ip("link", "del", "summon-bell", check=False)
 
 
 @pytest.fixture(scope="module")
 def places(summond):
-    behind = Host("behind", ["192.168.50.2/24", "fd50::2/64"], gateways=["192.168.50.1/24", "fd50::1/64"])
-    sysctl("ipv4/conf/behind/forwarding", 1)
-    sysctl("ipv6/conf/all/forwarding", 1)
-    beside = Host("beside", ["10.77.200.1/16", "fd77::200:1/64"], bridge="summon0")
-    yield {"host": Here(), "forwarded": behind, "bridge": beside}
-    behind.close()
-    beside.close()
+    with three_places() as places:
+        yield places
 
 
 @pytest.fixture(autouse=True)

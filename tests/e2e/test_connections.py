@@ -2,12 +2,11 @@
 """A connection that is open and silent keeps its guest awake where the host tracks connections, and
 survives its guest's rest where the guest keeps its memory."""
 import socket
-import subprocess
 import time
 
 import pytest
-from harness import BACKEND, BUILD, HANG, Summond, wait_for
-from net import ip
+from harness import BACKEND, HANG, wait_for
+from net import summond_with_guests
 from track import track_connections
 
 CONFIG = """network { address6 = "fd77::1/64"; pool = "10.77.0.0/17"; pool6 = "fd77::/112" }
@@ -17,12 +16,8 @@ NAME, OTHER = "open.example.test", "other.example.test"
 
 @pytest.fixture(scope="module")
 def summond():
-    if BACKEND == "vmm" and subprocess.run([BUILD / "summon-vmm" / "summon-vmm", "--check"],
-                                           stdout=subprocess.DEVNULL, check=False).returncode:
-        pytest.skip("KVM cannot run guests here")
-    with Summond(CONFIG).start() as daemon:
+    with summond_with_guests(CONFIG) as daemon:
         yield daemon
-    ip("link", "del", "summon-bell", check=False)
 
 
 @pytest.fixture(autouse=True)

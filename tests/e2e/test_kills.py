@@ -12,8 +12,8 @@ import time
 from datetime import datetime
 
 import pytest
-from harness import BACKEND, BUILD, MODE, Summond, ask, wait_for
-from net import Here, Host, finish, ip, sysctl
+from harness import BACKEND, ask, wait_for
+from net import Here, finish, summond_with_guests, three_places
 from space import check_same, helpers, picture, settled, ways
 
 KILLS = int(os.environ.get("E2E_KILLS", "25"))
@@ -45,27 +45,16 @@ def add_services(summond):
 
 @pytest.fixture(scope="module")
 def summond():
-    if BACKEND == "vmm" and subprocess.run(
-            [BUILD / "summon-vmm" / "summon-vmm", "--check", f"--mode={MODE}"],
-            stdout=subprocess.DEVNULL, check=False).returncode:
-        pytest.skip(f"summon-vmm has no mode {MODE} here")
-    with Summond(CONFIG).start() as daemon:
+    with summond_with_guests(CONFIG) as daemon:
         yield daemon
         if "E2E_LOG" in os.environ:
             shutil.copy(daemon.log_path, os.environ["E2E_LOG"])
-    ip("link", "del", "summon-bell", check=False)
 
 
 @pytest.fixture(scope="module")
 def places(summond):
-    behind = Host("behind", ["192.168.50.2/24", "fd50::2/64"],
-                  gateways=["192.168.50.1/24", "fd50::1/64"])
-    sysctl("ipv4/conf/behind/forwarding", 1)
-    sysctl("ipv6/conf/all/forwarding", 1)
-    beside = Host("beside", ["10.77.200.1/16", "fd77::200:1/64"], bridge="summon0")
-    yield [Here(), behind, beside]
-    behind.close()
-    beside.close()
+    with three_places() as places:
+        yield list(places.values())
 
 
 def put_to_rest(summond, services):

@@ -5,8 +5,8 @@ import os
 import subprocess
 
 import pytest
-from harness import BACKEND, BUILD, Summond, wait_for
-from net import Here, Host, finish, ip, sysctl
+from harness import BACKEND, wait_for
+from net import Here, finish, summond_with_guests, three_places
 
 COUNT = int(os.environ.get("E2E_SOAK", "600" if BACKEND == "vmm" else "60"))
 SEED = int(os.environ.get("E2E_SEED", "1"))
@@ -19,24 +19,14 @@ IDLE = 0.3
 
 @pytest.fixture(scope="module")
 def summond():
-    if BACKEND == "vmm" and subprocess.run([BUILD / "summon-vmm" / "summon-vmm", "--check"],
-                                           stdout=subprocess.DEVNULL, check=False).returncode:
-        pytest.skip("KVM cannot run guests here")
-    with Summond(CONFIG).start() as daemon:
+    with summond_with_guests(CONFIG) as daemon:
         yield daemon
-    ip("link", "del", "summon-bell", check=False)
 
 
 @pytest.fixture(scope="module")
 def places(summond):
-    behind = Host("behind", ["192.168.50.2/24", "fd50::2/64"],
-                  gateways=["192.168.50.1/24", "fd50::1/64"])
-    sysctl("ipv4/conf/behind/forwarding", 1)
-    sysctl("ipv6/conf/all/forwarding", 1)
-    beside = Host("beside", ["10.77.200.1/16", "fd77::200:1/64"], bridge="summon0")
-    yield [Here(), behind, beside]
-    behind.close()
-    beside.close()
+    with three_places() as places:
+        yield list(places.values())
 
 
 def test_none_is_lost(summond, places):
