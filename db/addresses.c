@@ -92,8 +92,7 @@ static int check_address_is_free(struct store *store, const struct store_service
 	if (strcmp(owner, service->name) != 0)
 		return error_set(err, -EEXIST,
 			"address %s was %s's and stays reserved for that name, as clients may "
-			"still "
-			"hold it: choose another",
+			"still hold it: choose another",
 			text, owner);
 	return 0;
 }

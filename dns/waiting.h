@@ -26,8 +26,9 @@ struct waiting_query {
 	struct waiting_owner *owner;    /* NULL over UDP */
 	uint32_t generation;            /* 0: was never used */
 	bool used;
-	uint32_t service, answer_as;
-	uint64_t network; /* of the client */
+	uint32_t service;
+	uint32_t answer_as; /* as in dns_ask; the service itself: its own addresses */
+	uint64_t network;   /* of the client */
 	struct client client;
 	struct query query; /* its question points below */
 	struct tsig tsig;   /* where the query has one */
@@ -52,8 +53,8 @@ void waiting_finish(struct waiting *waiting);
 /* The id that the next waiting_put will give; WAITING_NONE where the table is full, or the client's
  * network has its share. */
 struct dns_query_id waiting_next(struct waiting *waiting, const struct client *client);
-/* Keeps a query, and a copy of its signature; requires that waiting_next found room. `owner` and `tsig`
- * may be NULL. */
+/* Keeps a query, and a copy of its signature, and returns what it keeps, which is answered as `service`
+ * unless told otherwise; requires that waiting_next found room. `owner` and `tsig` may be NULL. */
 struct waiting_query *waiting_put(struct waiting *waiting, const struct client *client,
 	const struct query *query, const struct tsig *tsig, uint32_t service,
 	struct waiting_owner *owner);

@@ -52,7 +52,6 @@ int xl_check_suspends(const char *path, struct error *err)
 	return can ? 0
 		   : error_set(err, -EINVAL,
 			     "image: %s cannot suspend itself (it has no Xen note SUSPEND_CANCEL), "
-			     "and "
-			     "its policy keeps it on disk: have it retire=suspend or destroy",
+			     "and its policy keeps it on disk: have it retire=suspend or destroy",
 			     path);
 }
