@@ -64,4 +64,13 @@ bool virtio_pci_find_network(struct virtio *virtio);
 bool virtio_negotiate(struct virtio *virtio, uint64_t wanted, uint64_t *agreed);
 void virtio_start(struct virtio *virtio);
 
+/* What transports whose registers lie in memory share. `select` chooses the lower or the upper half of
+ * `features`; both, and `at`, are offsets from the registers' base. */
+uint64_t virtio_read_features(struct virtio *virtio, uintptr_t select, uintptr_t features);
+void virtio_write_features(
+	struct virtio *virtio, uintptr_t select, uintptr_t features, uint64_t value);
+/* An address in two halves, the lower first. */
+void virtio_write_address(struct virtio *virtio, uintptr_t at, volatile void *address);
+uint8_t virtio_config_byte(struct virtio *virtio, unsigned offset);
+
 #endif

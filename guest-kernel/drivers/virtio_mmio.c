@@ -52,29 +52,12 @@ static void set_status(struct virtio *v, uint8_t status)
 
 static uint64_t get_features(struct virtio *v)
 {
-	mmio_write32(v->base + DEVICE_FEATURES_SELECT, 0);
-	uint64_t low = mmio_read32(v->base + DEVICE_FEATURES);
-	mmio_write32(v->base + DEVICE_FEATURES_SELECT, 1);
-	return low | (uint64_t)mmio_read32(v->base + DEVICE_FEATURES) << 32;
+	return virtio_read_features(v, DEVICE_FEATURES_SELECT, DEVICE_FEATURES);
 }
 
 static void set_features(struct virtio *v, uint64_t features)
 {
-	mmio_write32(v->base + DRIVER_FEATURES_SELECT, 0);
-	mmio_write32(v->base + DRIVER_FEATURES, (uint32_t)features);
-	mmio_write32(v->base + DRIVER_FEATURES_SELECT, 1);
-	mmio_write32(v->base + DRIVER_FEATURES, (uint32_t)(features >> 32));
-}
-
-static uint8_t config_byte(struct virtio *v, unsigned offset)
-{
-	return *(volatile uint8_t *)(v->config + offset);
-}
-
-static void write_address(struct virtio *v, uintptr_t at, volatile void *address)
-{
-	mmio_write32(v->base + at, (uint32_t)(uintptr_t)address);
-	mmio_write32(v->base + at + 4, (uint32_t)((uintptr_t)address >> 32));
+	virtio_write_features(v, DRIVER_FEATURES_SELECT, DRIVER_FEATURES, features);
 }
 
 static bool setup_queue(struct virtio *v, uint16_t index, struct virtqueue *queue)
@@ -87,9 +70,9 @@ static bool setup_queue(struct virtio *v, uint16_t index, struct virtqueue *queu
 		return false;
 	mmio_write32(v->base + QUEUE_SIZE, size);
 	if (v->modern) {
-		write_address(v, QUEUE_DESCRIPTORS, queue->descriptors);
-		write_address(v, QUEUE_AVAILABLE, queue->available_ring);
-		write_address(v, QUEUE_USED, queue->used_ring);
+		virtio_write_address(v, QUEUE_DESCRIPTORS, queue->descriptors);
+		virtio_write_address(v, QUEUE_AVAILABLE, queue->available_ring);
+		virtio_write_address(v, QUEUE_USED, queue->used_ring);
 		mmio_write32(v->base + QUEUE_READY, 1);
 	} else {
 		mmio_write32(v->base + LEGACY_QUEUE_ALIGN, PAGE_SIZE);
@@ -116,7 +99,7 @@ static const struct virtio_transport mmio_transport = {
 	.set_status = set_status,
 	.get_features = get_features,
 	.set_features = set_features,
-	.config_byte = config_byte,
+	.config_byte = virtio_config_byte,
 	.setup_queue = setup_queue,
 	.notify_queue = notify_queue,
 	.acknowledge = acknowledge,
