@@ -379,7 +379,9 @@ def test_the_pid_file_of_a_domain_that_is_no_more_is_swept(summond):
     """A daemon that is killed while it removes a domain leaves it."""
     put_site(summond)
     assert fetch(summond)[0] == 200
-    ours, = (summond.folder / "state/libvirt/libvirt/run/qemu").glob("summond-*.pid")
+    run = summond.folder / "state/libvirt/libvirt/run/qemu"
+    wait_for(lambda: len(list(run.glob("summond-*.pid"))) == 1, "guests of other tests to end")
+    ours, = run.glob("summond-*.pid")
     left = ours.with_name(ours.stem + "7.pid")
     foreign = ours.with_name("driver-7.pid")
     for file in (left, foreign):

@@ -13,6 +13,13 @@ static struct sockaddr_storage client(const char *text)
 	return storage;
 }
 
+/* With some secrets two networks of a test have one bucket, and empty it for each other. */
+static void set_up_limiter(struct limiter *limiter, uint32_t rate, uint32_t slip)
+{
+	assert_int_equal(limit_init(limiter, rate, slip), 0);
+	limiter->secret = 11;
+}
+
 static enum limit_verdict check(
 	struct limiter *limiter, const char *address, uint64_t kind, uint64_t now)
 {
@@ -34,7 +41,7 @@ static void a_network_has_its_rate(void **state)
 	(void)state;
 	struct limiter limiter;
 	uint64_t now = 1000 * NS_PER_S;
-	assert_int_equal(limit_init(&limiter, 10, 2), 0);
+	set_up_limiter(&limiter, 10, 2);
 	assert_int_equal(passed(&limiter, "192.0.2.1", 1, now, 100), 10);
 	/* Its neighbours count with it; other networks and other kinds do not. */
 	assert_int_equal(passed(&limiter, "192.0.2.254", 1, now, 100), 0);
@@ -56,7 +63,7 @@ static void all_kinds_have_a_rate(void **state)
 	struct limiter limiter;
 	uint64_t now = 1000 * NS_PER_S;
 	unsigned good = 0;
-	assert_int_equal(limit_init(&limiter, 10, 2), 0);
+	set_up_limiter(&limiter, 10, 2);
 	for (uint64_t kind = 1; kind <= 1000; kind++)
 		good += check(&limiter, "192.0.2.1", kind, now) == LIMIT_PASS;
 	assert_int_equal(good, 10 * LIMIT_KINDS);
@@ -70,7 +77,7 @@ static void some_slip_through(void **state)
 	for (uint32_t slip = 0; slip < 4; slip++) {
 		struct limiter limiter;
 		unsigned verdicts[3] = {0};
-		assert_int_equal(limit_init(&limiter, 1, slip), 0);
+		set_up_limiter(&limiter, 1, slip);
 		for (int i = 0; i < 1 + 120; i++)
 			verdicts[check(&limiter, "192.0.2.1", 1, NS_PER_S)]++;
 		assert_int_equal(verdicts[LIMIT_PASS], 1);
@@ -89,7 +96,7 @@ static void networks_may_be_exempt(void **state)
 	struct prefixes exempt;
 	assert_int_equal(ip_prefix_parse("192.0.2.1", &rule.prefix, NULL), 0);
 	assert_int_equal(prefixes_build(&rule, 1, false, ranges, &exempt, NULL), 0);
-	assert_int_equal(limit_init(&limiter, 3, 1), 0);
+	set_up_limiter(&limiter, 3, 1);
 	limiter.exempt = &exempt;
 	assert_int_equal(passed(&limiter, "192.0.2.1", 1, 5, 100), 100);
 	assert_int_equal(passed(&limiter, "192.0.2.2", 1, 5, 100), 0);
@@ -126,7 +133,7 @@ static void without_a_limit(void **state)
 {
 	(void)state;
 	struct limiter limiter;
-	assert_int_equal(limit_init(&limiter, 0, 2), 0);
+	set_up_limiter(&limiter, 0, 2);
 	assert_int_equal(passed(&limiter, "192.0.2.1", 1, 5, 1000), 1000);
 	limit_finish(&limiter);
 }
@@ -141,7 +148,7 @@ static void a_flood_is_cut_to_its_rate(void **state)
 	enum { RATE = 50 };
 	uint64_t begin = 7 * NS_PER_S, now = begin;
 	unsigned victim = 0;
-	assert_int_equal(limit_init(&limiter, RATE, 2), 0);
+	set_up_limiter(&limiter, RATE, 2);
 	limiter.secret =
 		11; /* with some, another network has the victim's bucket, and empties it */
 	while (now < begin + 10 * NS_PER_S) {
