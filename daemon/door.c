@@ -329,6 +329,16 @@ void door_ask(struct service *service)
 		&service->mac);
 }
 
+/* Unless another guest has it: that of a service of the same name, which was removed and made again
+ * before this guest had gone. */
+static void announce_host(const struct service *service, const struct ip_address *address)
+{
+	const struct service *owner = find(service->daemon, address);
+	if (owner && owner != service && owner->instance && owner->instance->open)
+		return;
+	doorbell_announce(service->daemon->doorbell, address, NULL);
+}
+
 void door_close(struct service *service)
 {
 	struct instance *instance = service->instance;
@@ -345,19 +355,18 @@ void door_close(struct service *service)
 			log_line(&daemon->log, LOG_WARNING,
 				(struct log_about){.service = service->def.name},
 				"its route stays: %s", err.message);
-		doorbell_announce(daemon->doorbell, &instance->addresses[i], NULL);
+		announce_host(service, &instance->addresses[i]);
 	}
 }
 
 void door_confirm(struct service *service)
 {
 	const struct instance *instance = service->instance;
-	struct doorbell *doorbell = service->daemon->doorbell;
-	if (!doorbell || !instance->tap[0] || instance->open)
+	if (!service->daemon->doorbell || !instance->tap[0] || instance->open)
 		return;
 	for (size_t i = 0; i < ADDRESSES_MAX; i++)
 		if (ip_address_is_set(&instance->addresses[i]))
-			doorbell_announce(doorbell, &instance->addresses[i], NULL);
+			announce_host(service, &instance->addresses[i]);
 }
 
 void door_refuse(struct service *service)

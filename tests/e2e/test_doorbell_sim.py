@@ -362,3 +362,28 @@ def test_the_host_wakes_nothing_by_itself(summond):
             udp.sendto(b"noise", (target, 5353))
     settle()
     assert summond.state(NAME) == "asleep"
+
+
+@pytest.mark.parametrize("key", ["ipv4", "ipv6"])
+def test_a_guest_that_goes_takes_nothing_from_its_successor(summond, places, guests, key):
+    """Its service was removed and made again, and is awake, when the old guest has gone at last."""
+    summond.policy("ring", ready="frame", ready_timeout="60s")
+    address = summond.add(NAME, policy="ring", cmdline="sim.stop_delay=2s")[key]
+    beside = places["bridge"]
+    client = beside.start("tcp", address, 80)
+    old = adopt_sim_guest(summond, NAME)
+    assert finish(client)["body"]
+    old.close()
+    gone = f"stopping -> asleep (exited) service={NAME}"
+    before = summond.log().count(gone)
+    summond.call("DELETE", f"/v1/services/{NAME}")
+    service = summond.add(NAME, policy="ring")
+    assert service[key] == address
+    client = beside.start("tcp", address, 80)
+    guests.append(adopt_sim_guest(summond, NAME))
+    assert finish(client)["body"]
+    wait_for(lambda: summond.log().count(gone) > before, "the old guest to be gone")
+    settle()
+    known = subprocess.run(beside.command("ip", "neigh", "show", address), capture_output=True,
+                           text=True, check=True).stdout
+    assert service["mac"] in known, known
