@@ -187,6 +187,8 @@ def test_they_change_with_the_definition(summond, places):
     ({"addresses": [f"10.77.1.{i}" for i in range(1, 6)]}, "addresses: 5. of the list: a service has at most 4 IPv4 addresses"),
     ({"addresses": [f"fd77::{i}" for i in range(2, 7)]}, "addresses: 5. of the list: a service has at most 4 IPv6 addresses"),
     ({"addresses": ["10.77.1.1", "10.99.0.1"]}, "10.99.0.1 is not in the guests' network 10.77.0.1/16"),
+    ({"addresses": ["10.77.255.255"]}, "10.77.255.255 is that of all hosts of 10.77.0.1/16"),
+    ({"ipv4": "10.77.0.0"}, "10.77.0.0 is that of all hosts of 10.77.0.1/16"),
     ({"addresses": ["10.77.1.1", "fd99::1"]}, "fd99::1 is not in the guests' network fd77::1/64"),
     ({"addresses": ["10.77.1.1", "10.77.0.1"]}, "address 10.77.0.1 belongs to (the gateway)"),
     ({"addresses": ["10.77.1.1", "10.77.2.2"]}, f"address 10.77.2.2 belongs to {OTHER}"),
