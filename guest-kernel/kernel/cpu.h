@@ -56,13 +56,6 @@ static inline uint64_t rdtsc(void)
 	return (uint64_t)high << 32 | low;
 }
 
-static inline uint64_t rdmsr(uint32_t index)
-{
-	uint32_t low, high;
-	__asm__ volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(index));
-	return (uint64_t)high << 32 | low;
-}
-
 static inline void wrmsr(uint32_t index, uint64_t value)
 {
 	__asm__ volatile("wrmsr"
