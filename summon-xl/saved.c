@@ -237,13 +237,16 @@ static void found(struct worker *worker, struct job *job, const char *path)
 	if (fd < 0)
 		return;
 	if (read_config(worker, fd, &head, &config, NULL) == 0) {
+		int size = snprintf(job->answer.text, sizeof(job->answer.text), "%s%c%s%c%c%s%c",
+			mark_of(&config, MARK_SERVICE), 0, mark_of(&config, MARK_DEVICE), 0, 0,
+			mark_of(&config, MARK_READY_KEY), 0);
 		job->answer.flags = XL_PAUSED | XL_HAS_RUN | XL_ON_DISK;
 		job->answer.code = 0;
 		job->answer.started_at = head.started_at;
-		job->answer_size = (size_t)snprintf(job->answer.text, sizeof(job->answer.text),
-			"%s%c%s%c%c%s%c", mark_of(&config, MARK_SERVICE), 0,
-			mark_of(&config, MARK_DEVICE), 0, 0, mark_of(&config, MARK_READY_KEY), 0);
-		job_answer(worker, job, XL_FOUND);
+		job->answer_size = (size_t)size;
+		/* What does not fit was not written by us. */
+		if (size > 0 && (size_t)size < sizeof(job->answer.text))
+			job_answer(worker, job, XL_FOUND);
 	}
 	libxl_domain_config_dispose(&config);
 }
