@@ -15,7 +15,7 @@ struct transfer;
 /* The type of a query for a transfer, AXFR or IXFR, whatever else is wrong with it; 0: it is none. */
 uint16_t transfer_asked(const uint8_t *bytes, size_t size);
 
-/* Writes the first message of the answer, or the refusal, into `out` (RESPOND_MAX_TCP bytes) and
+/* Writes the first message of the answer, or the refusal, into `message` (RESPOND_MAX_TCP bytes) and
  * returns its size; 0 for what must not be answered. *transfer is set where more messages follow, which
  * is never over UDP (ANSWER_MAX_UDP bytes). */
 size_t transfer_begin(struct responder *responder, const struct request *request,
