@@ -16,10 +16,10 @@ struct transfer;
 uint16_t transfer_asked(const uint8_t *bytes, size_t size);
 
 /* Writes the first message of the answer, or the refusal, into `message` (RESPOND_MAX_TCP bytes) and
- * returns its size; 0 for what must not be answered. *transfer is set where more messages follow, which
+ * returns its size; 0 for what must not be answered. *out is set where more messages follow, which
  * is never over UDP (ANSWER_MAX_UDP bytes). */
 size_t transfer_begin(struct responder *responder, const struct request *request,
-	struct transfer **transfer, uint8_t *out);
+	struct transfer **out, uint8_t *message);
 /* Writes the next message. *more is false behind the last one; 0: it failed, and the connection
  * must end. */
 size_t transfer_next(struct transfer *transfer, uint8_t *out, bool *more);
