@@ -7,6 +7,7 @@
 #include <ldns/ldns.h>
 
 #include "base/units.h"
+#include "dns/respond.h"
 #include "dns/transfer.h"
 #include "dns/wire.h"
 #include "tests/fuzz/cost.h"
@@ -33,7 +34,6 @@ struct scene {
 	struct dns_query_id id;
 	uint8_t mode;
 	bool asked;
-	bool transfer;              /* over UDP, where the reader of queries finds it malformed */
 	size_t tsig;                /* where the signature begins that was appended; 0: none */
 	uint8_t mac[TSIG_MAC_SIZE]; /* of it */
 };
@@ -56,11 +56,15 @@ static enum dns_reply reply_of_mode(uint8_t mode)
 static enum dns_reply answer_ask(void *ctx, const struct dns_ask *ask, struct dns_ede *ede)
 {
 	struct scene *scene = ctx;
-	must(ask->qtype == DNS_TYPE_A || ask->qtype == DNS_TYPE_AAAA, "only addresses are asked");
+	must(ask->qtype == DNS_TYPE_A || ask->qtype == DNS_TYPE_AAAA ||
+			(ask->qtype == DNS_TYPE_HTTPS && ask->service == 7),
+		"only what wakes is asked");
 	must(ask->service == 7 || ask->service == 8, "only services are asked");
 	scene->asked = true;
 	scene->id = ask->id;
 	if (scene->mode & MODE_EXPLAIN) {
+		if (ask->service == 7)
+			*ask->answer_as = 9;
 		ede->present = true;
 		ede->code = 22;
 		memset(ede->text, 'x', sizeof(ede->text) - 1);
@@ -68,24 +72,19 @@ static enum dns_reply answer_ask(void *ctx, const struct dns_ask *ask, struct dn
 	return reply_of_mode(scene->mode);
 }
 
-static const struct dns_tsig_key tsig_key = {
-	.name = "key", .secret = "0123456789abcdef", .secret_size = 16};
-
 static void use_zones(struct scene *scene)
 {
 	static const struct dns_name_server servers[] = {
 		{"ns1", {AF_INET, {192, 0, 2, 1}}, {AF_INET6, {0xfd, [15] = 1}}},
 		{"ns.other.net.", {0}, {0}},
 	};
+	static const char *const keys[] = {"key"};
 	struct dns_zone_config zones[] = {
-		{.origin = "example.test",
-			.servers = servers,
-			.server_count = 2,
-			.ttl = 60,
-			.transfer = &tsig_key.name,
-			.transfer_count = 1},
+		{.origin = "example.test", .servers = servers, .server_count = 2, .ttl = 60},
 		{.origin = "test", .servers = servers, .server_count = 2, .ttl = 30},
 	};
+	zones[0].transfer = zones[1].transfer = keys;
+	zones[0].transfer_count = zones[1].transfer_count = 1;
 	struct dns_key *key = NULL;
 	if (scene->mode & MODE_SIGNED) {
 		must(dns_key_create(&key, NULL) == 0, "a key");
@@ -97,6 +96,9 @@ static void use_zones(struct scene *scene)
 	if (key)
 		dns_key_release(key);
 }
+
+static const struct dns_tsig_key tsig_key = {
+	.name = "key", .secret = "0123456789abcdef", .secret_size = 16};
 
 /* Appends a good signature to the packet, as far as it is one. */
 static size_t sign(struct scene *scene, uint8_t *bytes, size_t size)
@@ -135,7 +137,11 @@ static void set_up(struct scene *scene)
 	must(responder_init(&scene->responder, &config, answer_ask, scene, NULL) == 0,
 		"there is memory");
 	must(tsig_keys_init(&names->tsig_keys, &tsig_key, 1, NULL) == 0, "a key for signatures");
-	must(names_put_service(names, 7, "www.example.test", &v4, 1, 5, NULL) == 0, "put");
+	must(names_put_service(names, 7, "www.example.test",
+		     (const struct ip_address[]){v4, {AF_INET, {10, 0, 0, 2}}}, 2, 5, NULL) == 0,
+		"put");
+	must(names_set_service_https(names, 7, "alpn=h2", 5, NULL) == 0, "HTTPS");
+	must(names_put_instance(names, 9, 7, &v6, 1, 5, NULL) == 0, "another machine");
 	must(names_put_service(
 		     names, 8, "a.b.c.test", (const struct ip_address[]){v4, v6}, 2, 5, NULL) == 0,
 		"put");
@@ -152,6 +158,26 @@ static bool is_right_rcode(
 	       (forged && (rcode == DNS_RCODE_NOTAUTH || rcode == DNS_RCODE_FORMERR));
 }
 
+/* A message of a transfer, or the word that there is none: over TCP, or IXFR over UDP, which is no query
+ * to the reader of packets. */
+static void check_transfer(
+	const struct scene *scene, const uint8_t *bytes, const uint8_t *out, size_t size)
+{
+	const int rcode = out[3] & 0x0f;
+	ldns_pkt *packet = NULL;
+	must(size <= (scene->mode & MODE_TCP ? RESPOND_MAX_TCP : ANSWER_MAX_UDP),
+		"the answer keeps its limit");
+	must(ldns_wire2pkt(&packet, out, size) == LDNS_STATUS_OK, "ldns reads the answer");
+	must(ldns_pkt_qr(packet) && ldns_pkt_id(packet) == wire_get16(bytes), "it is the answer");
+	must(rcode == DNS_RCODE_REFUSED || rcode == DNS_RCODE_NOTAUTH ||
+			rcode == DNS_RCODE_FORMERR || (rcode == 0 && scene->tsig > 0),
+		"a transfer, or why not");
+	must(ldns_pkt_ancount(packet) == 0 || (scene->tsig > 0 && ldns_pkt_tsig(packet)),
+		"nothing is given away");
+	must(ldns_pkt_size(packet) == size, "nothing behind the answer");
+	ldns_pkt_free(packet);
+}
+
 /* `asked`: the size of the query. */
 static void check_answer(const struct scene *scene, const struct query *query, int verdict,
 	size_t asked, const uint8_t *out, size_t size)
@@ -163,21 +189,12 @@ static void check_answer(const struct scene *scene, const struct query *query, i
 		limit += TSIG_MAX_SIZE;
 	else if (query->tsig > 0 && asked > limit)
 		limit = asked;
-	if (scene->transfer)
-		limit = 512;
 	must(size <= limit, "the answer keeps its limit");
 	must(ldns_wire2pkt(&packet, out, size) == LDNS_STATUS_OK, "ldns reads the answer");
-	const bool is_transfer = scene->transfer;
 	must(ldns_pkt_qr(packet) && !ldns_pkt_ra(packet), "QR and no RA");
 	must(ldns_pkt_id(packet) == query->id, "the id comes back");
 	must(out[2] << 8 >> 11 == (query->flags | DNS_FLAG_QR) >> 3, "the opcode comes back");
 	must(ldns_pkt_rd(packet) == (query->flags & DNS_FLAG_RD), "RD comes back");
-	/* IXFR, which the reader of ordinary queries does not know, is answered by itself. */
-	if (is_transfer) {
-		must(!ldns_pkt_edns(packet) && ldns_pkt_size(packet) == size, "nothing else");
-		ldns_pkt_free(packet);
-		return;
-	}
 	must(query->question_size == 0 ||
 			memcmp(out + DNS_HEADER_SIZE, query->question, query->question_size) == 0,
 		"the question comes back byte for byte");
@@ -197,6 +214,22 @@ static void check_answer(const struct scene *scene, const struct query *query, i
 	ldns_pkt_free(packet);
 }
 
+/* All of a transfer over TCP. */
+static void run_transfer(struct scene *scene, const struct request *request, uint8_t *out)
+{
+	struct transfer *transfer = NULL;
+	bool more = true;
+	size_t size = transfer_begin(&scene->responder, request, &transfer, out);
+	must(size > 0, "an answer");
+	check_transfer(scene, request->bytes, out, size);
+	for (int i = 0; transfer && more; i++) {
+		size = transfer_next(transfer, out, &more);
+		must(size > 0 && i < 10, "a small zone ends");
+		check_transfer(scene, request->bytes, out, size);
+	}
+	transfer_destroy(transfer);
+}
+
 static void run(struct scene *scene, const uint8_t *bytes, size_t size)
 {
 	static struct tcp_connection *const some = (struct tcp_connection *)(uintptr_t)8;
@@ -210,13 +243,16 @@ static void run(struct scene *scene, const uint8_t *bytes, size_t size)
 	struct query query = {0};
 	uint8_t *out = malloc(client.tcp ? RESPOND_MAX_TCP : ANSWER_MAX_UDP);
 	must(out != NULL, "there is memory");
+	if (client.tcp && transfer_asked(bytes, size)) {
+		run_transfer(scene, &request, out);
+		free(out);
+		return;
+	}
 	int verdict = packet_read(bytes, size, &query);
 	/* What we take for an ordinary query must be that to another reader too, and mean the
 	 * same. What a signature consists of is judged later. */
 	if (verdict == 0 && (query.tsig == 0 || query.tsig == scene->tsig))
 		must(!judge_query(bytes, size, &query), "ldns reads the same query");
-	scene->transfer =
-		verdict == DNS_RCODE_FORMERR && !client.tcp && transfer_asked(bytes, size);
 	struct cost before = cost_now();
 	size_t answer = respond(&scene->responder, &request, out);
 	cost_note(before);
@@ -229,7 +265,10 @@ static void run(struct scene *scene, const uint8_t *bytes, size_t size)
 			answer_limit(&entry->query, client.tcp), out);
 		waiting_release(&scene->responder.waiting, entry);
 	}
-	if (answer > 0)
+	if (answer > 0 && verdict == DNS_RCODE_FORMERR && !client.tcp &&
+		transfer_asked(bytes, size) == DNS_TYPE_IXFR)
+		check_transfer(scene, bytes, out, answer);
+	else if (answer > 0)
 		check_answer(scene, &query, verdict, size, out, answer);
 	free(out);
 }
