@@ -10,19 +10,12 @@
 
 #include "base/cleanup.h"
 #include "dns/dns.h"
+#include "dns/svcb.h"
 #include "dns/wire.h"
 
-#define FIXED               3 /* priority 1 and the root, which means the owner */
-#define KEY_MANDATORY       0 /* section 14.3.2 */
-#define KEY_ALPN            1
-#define KEY_NO_DEFAULT_ALPN 2
-#define KEY_PORT            3
-#define KEY_IPV4            4
-#define KEY_IPV6            6
-#define KEY_DOHPATH         7 /* RFC 9461 section 5: of DNS servers */
-#define KEY_INVALID         65535
-#define TEXT_MAX            255
-#define PARAMETERS          "write parameters as in zone files (RFC 9460), as in alpn=h2,h3 port=8443"
+#define FIXED      3 /* priority 1 and the root, which means the owner */
+#define TEXT_MAX   255
+#define PARAMETERS "write parameters as in zone files (RFC 9460), as in alpn=h2,h3 port=8443"
 
 CLEANUP_DEFINE(free_rr, ldns_rr *, ldns_rr_free)
 CLEANUP_DEFINE(free_list_buffer, ldns_buffer *, ldns_buffer_free)
@@ -36,29 +29,6 @@ static bool is_plain(const char *text)
 	return *text && strlen(text) <= TEXT_MAX;
 }
 
-/* `data` is of which each parameter lies within. */
-static bool has_key(const uint8_t *data, size_t size, uint16_t key)
-{
-	for (size_t at = FIXED; at + 4 <= size; at += 4u + wire_get16(data + at + 2))
-		if (wire_get16(data + at) == key)
-			return true;
-	return false;
-}
-
-/* Section 8: keys that are there, in ascending order, each once, and not this one. */
-static bool is_right_mandatory(
-	const uint8_t *data, size_t data_size, const uint8_t *value, size_t size)
-{
-	uint16_t last = KEY_MANDATORY;
-	for (size_t at = 0; at + 2 <= size; at += 2) {
-		const uint16_t key = wire_get16(value + at);
-		if (key <= last || !has_key(data, data_size, key))
-			return false;
-		last = key;
-	}
-	return size > 0 && size % 2 == 0;
-}
-
 /* The reader of zone files takes any number, modulo 65536. */
 static bool is_right_port(const char *text, unsigned port)
 {
@@ -69,49 +39,18 @@ static bool is_right_port(const char *text, unsigned port)
 	return port > 0 && *at >= '0' && *at <= '9' && strtoul(at, NULL, 10) == port;
 }
 
-/* What the reader of zone files lets pass: section 2.2 has keys in ascending order, each once; section 7
- * says what their values are. Whoever reads a wrong one takes the whole answer for malformed. */
-static bool is_right_value(
-	const char *text, uint16_t key, const uint8_t *value, size_t size, bool has_alpn)
+/* NULL, or what a service cannot have. Addresses in the place of those that a client is given are not
+ * known here: it may have a machine of its own. They come with the answer. */
+static const char *find_unfit(const char *text, const uint8_t *data, size_t size)
 {
-	size_t at = 0;
-	switch (key) {
-	case KEY_ALPN:
-		while (at < size && value[at] > 0)
-			at += 1u + value[at];
-		return size > 0 && at == size;
-	case KEY_NO_DEFAULT_ALPN:
-		return size == 0 && has_alpn;
-	case KEY_PORT:
-		return size == 2 && is_right_port(text, wire_get16(value));
-	case KEY_DOHPATH:
-	case KEY_INVALID:
-		return false;
-	default:
-		return true;
-	}
-}
-
-/* NULL, or what is wrong. Addresses in the place of those that a client is given are not known here: it
- * may have a machine of its own. They come with the answer. */
-static const char *find_fault(const char *text, const uint8_t *data, size_t size)
-{
-	bool has_alpn = false;
-	int last = -1;
-	for (size_t at = FIXED; at + 4 <= size; at += 4u + wire_get16(data + at + 2)) {
-		const uint16_t key = wire_get16(data + at), length = wire_get16(data + at + 2);
-		if (key == KEY_IPV4 || key == KEY_IPV6)
-			return "leave out ipv4hint and ipv6hint: the addresses come with the "
-			       "answer";
-		has_alpn = has_alpn || key == KEY_ALPN;
-		if (key <= last || length > size - at - 4 ||
-			!is_right_value(text, key, data + at + 4, length, has_alpn))
+	if (svcb_has(data, size, SVCB_IPV4) || svcb_has(data, size, SVCB_IPV6))
+		return "leave out ipv4hint and ipv6hint: the addresses come with the answer";
+	for (size_t at = 0; at < size; at += svcb_next(data, size, at)) {
+		const uint16_t key = wire_get16(data + at);
+		if (key == SVCB_DOHPATH ||
+			(key == SVCB_PORT && !is_right_port(text, wire_get16(data + at + 4))))
 			return PARAMETERS;
-		last = key;
 	}
-	if (has_key(data, size, KEY_MANDATORY) &&
-		!is_right_mandatory(data, size, data + FIXED + 4, wire_get16(data + FIXED + 2)))
-		return "mandatory= names other parameters that are there, each once";
 	return NULL;
 }
 
@@ -134,7 +73,11 @@ static int read_parameters(
 	if (size < head + FIXED || ldns_rr_get_type(rr) != LDNS_RR_TYPE_HTTPS)
 		return error_set(err, -EINVAL, PARAMETERS);
 	*data = wire + head;
-	const char *fault = find_fault(parameters, *data, size - head);
+	const uint8_t *parameter = *data + FIXED;
+	const size_t parameters_size = size - head - FIXED;
+	const char *fault = svcb_find_fault(parameter, parameters_size);
+	if (!fault)
+		fault = find_unfit(parameters, parameter, parameters_size);
 	return fault ? error_set(err, -EINVAL, "%s", fault) : (int)(size - head);
 }
 

@@ -180,6 +180,8 @@ static const char *print_type(uint16_t type, char text[RECORD_TYPE_TEXT])
 		{DNS_TYPE_NSEC3PARAM, "NSEC3PARAM"},
 		{DNS_TYPE_CDS, "CDS"},
 		{DNS_TYPE_CDNSKEY, "CDNSKEY"},
+		{DNS_TYPE_SVCB, "SVCB"},
+		{DNS_TYPE_HTTPS, "HTTPS"},
 	};
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
 		if (known[i].type == type) {

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "dns/svcb.h"
 #include "dns/wire.h"
 #include "dns/zone.h"
 
@@ -131,6 +132,28 @@ static int check_types(const struct checking *checking, const struct group *grou
 	return 0;
 }
 
+/* Of priority 0 they are ignored (RFC 9460 section 2.4.2). The data's names are whole: ldns wrote them. */
+static int check_svcb(const struct checking *checking, const struct group *group)
+{
+	for (size_t i = 0; i < group->count; i++) {
+		const struct record *record = group->item[i];
+		const uint8_t *data = record_data(record);
+		if (record->type != DNS_TYPE_SVCB && record->type != DNS_TYPE_HTTPS)
+			continue;
+		size_t at = 2;
+		while (at < record->data_size && data[at] > 0)
+			at += 1u + data[at];
+		if (at >= record->data_size)
+			return refuse(checking, record, "its target is cut short");
+		const char *fault = wire_get16(data) == 0 ? NULL
+							  : svcb_find_fault(data + at + 1,
+								    record->data_size - at - 1);
+		if (fault)
+			return refuse(checking, record, fault);
+	}
+	return 0;
+}
+
 static int check_group(struct checking *checking, const struct group *group)
 {
 	int rc = check_cname(checking, group);
@@ -140,6 +163,8 @@ static int check_group(struct checking *checking, const struct group *group)
 		rc = check_delegation(checking, group);
 	if (rc == 0)
 		rc = check_types(checking, group);
+	if (rc == 0)
+		rc = check_svcb(checking, group);
 	return rc == 0 ? check_ttls(checking, group) : rc;
 }
 
