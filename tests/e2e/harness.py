@@ -77,22 +77,16 @@ def ask(name, port, patience=HANG):
 
 def vmm_monitors(folder):
     """The pids of the summon-vmm processes with a guest. To ask them would take their connection
-    from the daemon; so it is told from their sockets, which lose the name that they were made with
-    when a shell becomes a guest."""
-    paths = {}
-    for line in Path("/proc/net/unix").read_text().splitlines()[1:]:
-        words = line.split()
-        if len(words) > 7 and words[7].startswith(f"{folder}/"):
-            paths[f"socket:[{words[6]}]"] = words[7]
+    from the daemon; so it is told from their sockets' files, which are named anew when a shell
+    becomes a guest."""
+    guests = {file.stat().st_ino for file in Path(folder).rglob("*.sock")
+              if "-shell-" not in file.name}
     found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            path = paths.get(os.readlink(process / "fd/3"), "")
-            ours = (process / "comm").read_text() == "summon-vmm\n"
-        except OSError:
-            continue
-        if ours and path and not os.path.exists(path):
-            found.append(int(process.name))
+    for line in subprocess.run(["ss", "-xlpeH"], capture_output=True, text=True,
+                               check=True).stdout.splitlines():
+        monitor = re.search(r'"summon-vmm",pid=(\d+).* ino:(\d+) ', line)
+        if monitor and int(monitor[2]) in guests:
+            found.append(int(monitor[1]))
     return found
 
 

@@ -348,22 +348,6 @@ def test_a_guest_that_goes_takes_no_clients_with_it(summond, places, guests, key
     assert answer["retransmissions"] <= summond.sent_again_in_time(NAME)
 
 
-def test_the_host_wakes_nothing_by_itself(summond):
-    """The last one: a bridge that was down has lost its IPv6 address."""
-    serve(summond, ring_tcp="any", ring_udp="any", ring_ping="yes")
-    ip("link", "set", "summon-bell", "down")
-    ip("link", "set", "summon-bell", "up")
-    ip("link", "set", "summon0", "down")
-    ip("link", "set", "summon0", "up")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        for target in ("255.255.255.255", "224.0.0.251"):
-            udp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"summon-bell")
-            udp.sendto(b"noise", (target, 5353))
-    settle()
-    assert summond.state(NAME) == "asleep"
-
-
 @pytest.mark.parametrize("key", ["ipv4", "ipv6"])
 def test_a_guest_that_goes_takes_nothing_from_its_successor(summond, places, guests, key):
     """Its service was removed and made again, and is awake, when the old guest has gone at last."""
@@ -387,3 +371,20 @@ def test_a_guest_that_goes_takes_nothing_from_its_successor(summond, places, gue
     known = subprocess.run(beside.command("ip", "neigh", "show", address), capture_output=True,
                            text=True, check=True).stdout
     assert service["mac"] in known, known
+
+
+def test_the_host_wakes_nothing_by_itself(summond):
+    """The last one: the kernel drops the routes of a device that goes down."""
+    """The last one: a bridge that was down has lost its IPv6 address."""
+    serve(summond, ring_tcp="any", ring_udp="any", ring_ping="yes")
+    ip("link", "set", "summon-bell", "down")
+    ip("link", "set", "summon-bell", "up")
+    ip("link", "set", "summon0", "down")
+    ip("link", "set", "summon0", "up")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for target in ("255.255.255.255", "224.0.0.251"):
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"summon-bell")
+            udp.sendto(b"noise", (target, 5353))
+    settle()
+    assert summond.state(NAME) == "asleep"
