@@ -250,6 +250,16 @@ static void put_look_up(struct put *put)
 	put->asked = backend_asked(&policy_by_name(&daemon->registry, put->def.policy)->policy);
 }
 
+/* Counted before, as the definition is the worker's from then on. */
+static int put_store(struct put *put, struct error *err)
+{
+	count_change(put, 1);
+	int rc = storage_run(put->control->daemon->storage, put_work, put_done, put, err);
+	if (rc < 0)
+		count_change(put, -1);
+	return rc;
+}
+
 static void put_go_on(struct put *put)
 {
 	struct daemon *daemon = put->control->daemon;
@@ -264,11 +274,9 @@ static void put_go_on(struct put *put)
 	if (rc >= 0 && put->def.image && put->ops->needs_image)
 		instance_image_path(daemon->config, put->def.image, put->image, sizeof(put->image));
 	if (rc >= 0)
-		rc = storage_run(daemon->storage, put_work, put_done, put, &err);
+		rc = put_store(put, &err);
 	if (rc < 0)
 		put_refuse(put, rc, &err);
-	else
-		count_change(put, 1);
 }
 
 void control_put_service(void *ctx, struct http_request *request)
