@@ -199,9 +199,10 @@ static void receive(struct udp_socket *udp)
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
+/* Queries that waited may be answered once the server has been told to end. */
 static void watch(uv_poll_t *poll, int events, bool wanted)
 {
-	if (wanted == uv_is_active((uv_handle_t *)poll))
+	if (wanted == uv_is_active((uv_handle_t *)poll) || uv_is_closing((uv_handle_t *)poll))
 		return;
 	if (wanted)
 		uv_poll_start(poll, events, on_ready);

@@ -40,6 +40,9 @@ void fixture_destroy(struct fixture *fixture)
 {
 	dns_server_destroy(fixture->server, on_closed, fixture);
 	assert_false(fixture->closed);
+	/* What the daemon still answers in the turn of its end. */
+	if (dns_query_waiting(fixture->server, fixture->daemon.asked.id))
+		dns_answer(fixture->server, fixture->daemon.asked.id, DNS_REPLY_SERVFAIL, NULL);
 	uv_run(&fixture->loop, UV_RUN_DEFAULT);
 	assert_true(fixture->closed);
 	assert_int_equal(uv_loop_close(&fixture->loop), 0);
