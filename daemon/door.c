@@ -255,8 +255,8 @@ void door_look(struct daemon *daemon)
 
 /* --- open and closed --- */
 
-/* Routes before packets: what a client sends in answer to the guest has one way only then, and nothing of it
- * overtakes another. Then what waits, in order; then what was on its way here meanwhile. */
+/* Routes before packets: what a client sends in answer to the guest has one way only then, and nothing
+ * of it overtakes another. Then what waits, in order; then what was on its way here meanwhile. */
 void door_open(struct service *service)
 {
 	struct error err = ERROR_INIT;

@@ -65,10 +65,10 @@ void store_service_finish(struct store_service *service);
 /* Deep copy; `to` is initialised. -ENOMEM. */
 int store_service_copy(struct store_service *to, const struct store_service *from);
 
-/* Inserts where service->id is 0 (and sets id and created_at), else replaces that row but for its
- * pin, which store_set_pinned() alone changes. -EEXIST for
- * a name (own or other) or address in use (an address of a removed service stays reserved for that name; the same
- * name may have it back), -ENOENT for a policy that does not exist. Durable on return. */
+/* Inserts where service->id is 0 (and sets id and created_at), else replaces that row but for its pin,
+ * which store_set_pinned() alone changes. -EEXIST for a name (own or other) or address in use (an
+ * address of a removed service stays reserved for that name; the same name may have it back), -ENOENT
+ * for a policy that does not exist. Durable on return, or with the whole of store_together. */
 int store_put_service(struct store *store, struct store_service *service, struct error *err);
 int store_remove_service(struct store *store, uint32_t id, struct error *err);
 /* Runs `work`, which puts and removes, as one change: where it fails, nothing has changed, and what it

@@ -135,8 +135,8 @@ int dns_server_create(uv_loop_t *loop, const struct dns_config *config, dns_ask_
 	struct dns_server **out, struct error *err);
 /* Port of the nth `listen` address. */
 uint16_t dns_server_port(const struct dns_server *server, size_t index);
-/* Closes all; waiting queries are forgotten. Memory is released and `closed` (may be NULL) called
- * in a later loop turn. */
+/* Closes all. Queries that wait over UDP may still be answered in this loop turn; then all are
+ * forgotten, memory is released and `closed` (may be NULL) called, in a later one. */
 void dns_server_destroy(struct dns_server *server, void (*closed)(void *ctx), void *ctx);
 
 struct dns_name_server {

@@ -245,7 +245,7 @@ static const struct rrset *find_type(struct search *search, const struct node *n
 	enum node_slot slot = slot_of(type);
 	const struct rrset *set = NULL;
 	const struct block *block = slot != NODE_SLOTS ? block_of(search, node, slot) : NULL;
-	if (block && !(slot == NODE_HTTPS && node_find_set(node, type))) {
+	if (block) {
 		if (slot != NODE_PTR)
 			search->out->service = node->service;
 		say(search, block);

@@ -52,12 +52,13 @@ const struct service *names_find_service(const struct names *names, uint32_t num
 	return find_service(names, number);
 }
 
+/* An HTTPS record of the zone's own goes before the policy's. */
 static void place_service(struct node *node, const struct service *service)
 {
 	node->service = service;
 	node->block[NODE_A] = service->block[0];
 	node->block[NODE_AAAA] = service->block[1];
-	node->block[NODE_HTTPS] = service->https;
+	node->block[NODE_HTTPS] = node_find_set(node, DNS_TYPE_HTTPS) ? NULL : service->https;
 }
 
 /* Takes a name away from the service; nothing where it is not the service's. */

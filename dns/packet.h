@@ -39,7 +39,8 @@ struct query {
 /*
  * Reads a datagram or a TCP frame, strictly: one question of class IN without compression, no
  * records but one OPT (RFC 6891) whose options fit and one TSIG (RFC 8945) as the last, nothing
- * behind them; and no RCODE, which a query cannot have. Other header bits and options of no meaning here are ignored (RFC 8906).
+ * behind them; and no RCODE, which a query cannot have. Other header bits and options of no meaning
+ * here are ignored (RFC 8906).
  * Returns 0 (an ordinary query, to be looked up), the RCODE to answer with, or PACKET_DROP for what
  * must not be answered at all: less than a header, or itself an answer (two servers would talk for
  * ever). *out is filled in the first two cases and points into `bytes`.

@@ -354,19 +354,24 @@ static size_t respond_signed(struct responder *responder, const struct request *
 	struct tsig tsig;
 	struct request signed_request = *request;
 	size_t limit = answer_limit(query, request->client->tcp);
-	int verdict = respond_verify(responder, request, query->tsig, request->client->tcp, &tsig);
+	int verdict = respond_verify(responder, request, query->tsig, &tsig);
 	if (verdict == DNS_RCODE_SERVFAIL && !request->client->tcp) {
 		responder->counters.limited++;
 		responder->counters.dropped++;
 		return 0;
 	}
-	if (verdict == DNS_RCODE_FORMERR || verdict == DNS_RCODE_SERVFAIL)
+	if (verdict == DNS_RCODE_SERVFAIL)
 		return respond_query(responder, request, query, verdict, limit, out);
-	signed_request.tsig = &tsig;
-	size_t size = respond_query(responder, &signed_request, query, verdict ? verdict : rcode,
-		limit_signed(&tsig, request->client, limit), out);
-	if (size > 0)
-		size = tsig_sign(&tsig, out, size, real_seconds());
+	size_t size;
+	if (verdict == DNS_RCODE_FORMERR) {
+		size = respond_query(responder, request, query, verdict, limit, out);
+	} else {
+		signed_request.tsig = &tsig;
+		size = respond_query(responder, &signed_request, query, verdict ? verdict : rcode,
+			limit_signed(&tsig, request->client, limit), out);
+		if (size > 0)
+			size = tsig_sign(&tsig, out, size, real_seconds());
+	}
 	tsig_forget(&tsig);
 	return size;
 }

@@ -86,7 +86,7 @@ bool responder_may_work(const struct responder *responder, struct limit_work *wo
 
 /* Verifies the signature that begins at `at` of a request, where the budget for that allows it. 0, or
  * the RCODE to answer with: those of tsig_verify, or SERVFAIL with no signature where it does not. */
-int respond_verify(struct responder *responder, const struct request *request, size_t at,
-	bool verified, struct tsig *tsig);
+int respond_verify(
+	struct responder *responder, const struct request *request, size_t at, struct tsig *tsig);
 
 #endif

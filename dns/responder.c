@@ -72,11 +72,11 @@ bool responder_may_work(const struct responder *responder, struct limit_work *wo
 	       limit_work_take(work, &client->source.any, verified, now);
 }
 
-int respond_verify(struct responder *responder, const struct request *request, size_t at,
-	bool verified, struct tsig *tsig)
+int respond_verify(
+	struct responder *responder, const struct request *request, size_t at, struct tsig *tsig)
 {
-	if (!responder_may_work(responder, &responder->verifying, request->client, verified,
-		    request->received_at))
+	if (!responder_may_work(responder, &responder->verifying, request->client,
+		    request->client->tcp, request->received_at))
 		return DNS_RCODE_SERVFAIL;
 	return tsig_verify(&responder->names.tsig_keys, request->bytes, request->size, at,
 		clock_real() / NS_PER_S, tsig);

@@ -217,7 +217,7 @@ static unsigned decide(struct responder *responder, const struct request *reques
 	struct zone *zone = find_zone(&responder->names, asked->question);
 	if (asked->tsig == 0)
 		return DNS_RCODE_REFUSED;
-	int rcode = respond_verify(responder, request, asked->tsig, transfer->tcp, &transfer->tsig);
+	int rcode = respond_verify(responder, request, asked->tsig, &transfer->tsig);
 	if (rcode != 0)
 		return (unsigned)rcode;
 	if (wire_get16(asked->question + asked->name_size + 2) != DNS_CLASS_IN || !zone)

@@ -10,8 +10,9 @@
  *
  * per-client: a client has a seat to itself for as long as anything of its machine is left, also at
  * rest. It gets a free one, the one that it had last if that is free, or else the one that was free
- * for the longest time. Where none is free, it gets the one that has been at rest for the longest
- * time, which begins anew; where none is at rest either, it gets none.
+ * for the longest time, of those whose starts do not fail if there are any. Where none is free, it
+ * gets the one that has been at rest for the longest time, which begins anew; where none is at rest
+ * either, it gets none.
  *
  * shared: a hash of the client's address puts the seats in an order of its own (rendezvous hashing),
  * and the client gets the first whose starts do not fail. So it keeps its seat whatever others do,

@@ -43,10 +43,10 @@ static struct fixture *create(void)
 								 .file = path,
 								 .transfer = &key_name,
 								 .transfer_count = 1}};
-	if (dns_zones_create(both, 2, &made, &err) < 0 ||
-		dns_use_rules(fixture->server, made, &rules, &err) < 0)
-		fail_msg("%s", err.message);
+	int rc = dns_zones_create(both, 2, &made, &err);
 	unlink(path);
+	if (rc < 0 || dns_use_rules(fixture->server, made, &rules, &err) < 0)
+		fail_msg("%s", err.message);
 	return fixture;
 }
 

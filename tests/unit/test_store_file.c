@@ -29,7 +29,6 @@ static void assert_refused(const struct scratch *scratch, int code, const char *
 	assert_contains(err.message, scratch->path);
 }
 
-/* Changes a closed database behind the store's back. */
 static void new_file(void **state)
 {
 	struct scratch *scratch = *state;
