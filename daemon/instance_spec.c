@@ -173,6 +173,8 @@ void instance_spec(
 		.bridge = config->network.bridge,
 		.tap_fd = instance->tap_fd,
 		.from_template = policy->start == POLICY_START_SNAPSHOT,
+		.expected = policy->shells,
+		.kin = service->policy,
 		.ready_key = policy->ready == POLICY_READY_KEY ? policy->ready_key : NULL,
 		.domain = {def->domain_name, def->uuid, def->nics, def->disks, def->rumprun_config},
 		.mac = service->mac,

@@ -94,6 +94,11 @@ struct guest_spec {
 	 * for addresses and name) was when it became ready; keep this one's state where there is
 	 * none. A backend that cannot does not look at it. */
 	bool from_template;
+	/* So many starts of guests of its kin may come at once: a backend with `expect` makes that much
+	 * ready for them in particular, what started last first. Kin is the same pointer, which is
+	 * looked at by nobody. 0: for anybody. */
+	unsigned expected;
+	const void *kin;
 	const char *ready_key; /* LAUNCHER_CAN_KEY: READY when it is there; NULL: nobody asks */
 	struct guest_domain domain;
 	struct mac_address mac;

@@ -54,8 +54,8 @@ const struct policy_option policy_options[] = {
 		"paused",
 		start_words),
 	OPTION(shells, KIND_NUMBER, "0", "a whole number from 0 to 64",
-		"How many empty machines are kept ready for its services together, where the "
-		"backend knows such (vmm)",
+		"How many machines without a guest are kept ready for its services together, "
+		"where the backend knows such (vmm)",
 		&shells_range),
 	OPTION(ready, KIND_WORD, "guest", "guest | console | frame | tcp | delay | key",
 		"How it is known that the guest can serve", ready_words),

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,15 +14,18 @@
 #include "base/cleanup.h"
 
 /*
- * Shells that have loaded what the next start is likely to begin with: its image, or its template. What
- * is likely is what the last starts began with. A shell that has loaded something else serves as well,
+ * Shells that have loaded what the next start is likely to begin with: its image, or its template. A
+ * policy that wants shells has as many of them for its services, what started last first; the others
+ * have what is likely by the last starts of all. A shell that has loaded something else serves as well,
  * but takes longer than one that has loaded nothing: so something has to be likely enough.
  */
 
-/* Of the last VMM_RECENT starts, so many began with it for each shell that has it. */
-#define LIKELY 2
+/* Of the last 8 starts, so many began with it for each shell that has it. */
+#define LIKELY     2
+/* As many as there can be shells. */
+#define REMEMBERED 64
 /* A file that was changed so lately could change again, and its times would not tell. */
-#define CALM_S 2
+#define CALM_S     2
 
 static bool is_same(const struct vmm_ahead *a, const struct vmm_ahead *b)
 {
@@ -34,6 +38,9 @@ bool vmm_ahead_of(const struct vmm *vmm, const struct guest_spec *spec, struct v
 {
 	struct stat about;
 	out->memory = spec->memory;
+	out->expected = spec->expected;
+	out->kin = spec->kin;
+	snprintf(out->service, sizeof(out->service), "%s", spec->service);
 	out->is_template = spec->from_template && vmm_recipe_read(spec, &out->recipe) == 0 &&
 			   vmm_template_path(vmm, &out->recipe, out->path);
 	if (out->is_template)
@@ -62,19 +69,77 @@ struct vmm_guest *vmm_ahead_find(const struct vmm *vmm, const struct vmm_ahead *
 	return shell;
 }
 
+/* ---- what starts began with ---- */
+
+static struct vmm_begun **find_begun(struct vmm *vmm, const struct vmm_ahead *ahead)
+{
+	struct vmm_begun **place = &vmm->begun;
+	while (*place && !is_same(&(*place)->with, ahead))
+		place = &(*place)->next;
+	return place;
+}
+
+/* What its service began with the last time. */
+static struct vmm_begun **find_last(struct vmm *vmm, const struct vmm_ahead *ahead)
+{
+	struct vmm_begun **place = &vmm->begun;
+	while (*place && strcmp((*place)->with.service, ahead->service) != 0)
+		place = &(*place)->next;
+	return place;
+}
+
+static struct vmm_begun *take_out(struct vmm_begun **place)
+{
+	struct vmm_begun *begun = *place;
+	if (begun)
+		*place = begun->next;
+	return begun;
+}
+
+static void forget_beyond(struct vmm *vmm, unsigned most)
+{
+	struct vmm_begun **place = &vmm->begun;
+	for (; *place && most > 0; most--)
+		place = &(*place)->next;
+	while (*place)
+		free(take_out(place));
+}
+
+/* What is wanted for one service stays so when another begins with the same, for which nothing is. */
+static bool is_of_another(const struct vmm_begun *begun, const struct vmm_ahead *ahead)
+{
+	return begun->with.expected > 0 && ahead->expected == 0 &&
+	       strcmp(begun->with.service, ahead->service) != 0;
+}
+
 void vmm_ahead_note(struct vmm *vmm, const struct vmm_ahead *ahead)
 {
-	vmm->recent[vmm->starts++ % VMM_RECENT] = *ahead;
+	struct vmm_begun *begun = take_out(find_begun(vmm, ahead));
+	free(take_out(find_last(vmm, ahead)));
+	if (!begun)
+		begun = calloc(1, sizeof(*begun));
+	for (struct vmm_begun *each = vmm->begun; each; each = each->next)
+		each->lately = (uint8_t)(each->lately << 1);
+	if (!begun)
+		return;
+	if (!is_of_another(begun, ahead))
+		begun->with = *ahead;
+	begun->lately = (uint8_t)(begun->lately << 1 | 1);
+	begun->next = vmm->begun;
+	vmm->begun = begun;
+	forget_beyond(vmm, REMEMBERED);
+}
+
+void vmm_ahead_finish(struct vmm *vmm)
+{
+	forget_beyond(vmm, 0);
 }
 
 /* ---- what is loaded ---- */
 
-static unsigned count_starts(const struct vmm *vmm, const struct vmm_ahead *ahead)
+static bool is_for_kin(const struct vmm_guest *shell)
 {
-	unsigned count = 0;
-	for (unsigned i = 0; i < VMM_RECENT && i < vmm->starts; i++)
-		count += is_same(&vmm->recent[i], ahead);
-	return count;
+	return shell->ahead && !shell->is_unfit && shell->ahead->expected > 0;
 }
 
 static unsigned count_shells(const struct vmm *vmm, const struct vmm_ahead *ahead)
@@ -85,15 +150,42 @@ static unsigned count_shells(const struct vmm *vmm, const struct vmm_ahead *ahea
 	return count;
 }
 
-static const struct vmm_ahead *choose(const struct vmm *vmm, uint64_t memory)
+static unsigned count_for_kin(const struct vmm *vmm, const void *kin)
 {
-	const struct vmm_ahead *best = NULL;
+	unsigned count = 0;
+	for (const struct vmm_guest *shell = vmm->shells; shell; shell = shell->next)
+		count += is_for_kin(shell) && (!kin || shell->ahead->kin == kin);
+	return count;
+}
+
+/* What a policy wants: of what its services began with, what no shell has yet, or else what started
+ * last. Policies that are gone want nothing: no more is loaded than is wanted now. */
+static struct vmm_begun *find_wanted(const struct vmm *vmm, uint64_t memory)
+{
+	struct vmm_begun *best = NULL;
+	if (count_for_kin(vmm, NULL) >= vmm->shells_expected)
+		return NULL;
+	for (struct vmm_begun *begun = vmm->begun; begun; begun = begun->next) {
+		const struct vmm_ahead *with = &begun->with;
+		if (with->memory > memory || count_for_kin(vmm, with->kin) >= with->expected)
+			continue;
+		if (count_shells(vmm, with) == 0)
+			return begun;
+		if (!best)
+			best = begun;
+	}
+	return best;
+}
+
+static struct vmm_begun *find_likely(const struct vmm *vmm, uint64_t memory)
+{
+	struct vmm_begun *best = NULL;
 	unsigned most = LIKELY - 1;
-	for (unsigned i = 0; i < VMM_RECENT && i < vmm->starts; i++) {
-		const struct vmm_ahead *ahead = &vmm->recent[i];
-		unsigned each = count_starts(vmm, ahead) / (1 + count_shells(vmm, ahead));
-		if (each > most && ahead->memory <= memory) {
-			best = ahead;
+	for (struct vmm_begun *begun = vmm->begun; begun; begun = begun->next) {
+		unsigned starts = (unsigned)__builtin_popcount(begun->lately);
+		unsigned each = starts / (1 + count_shells(vmm, &begun->with));
+		if (each > most && begun->with.memory <= memory) {
+			best = begun;
 			most = each;
 		}
 	}
@@ -124,18 +216,30 @@ static int send_load(const struct vmm_guest *shell, const struct vmm_ahead *ahea
 	return vmm_send(shell->socket, &message, sizeof(head) + size, &file, 1);
 }
 
+static int open_ahead(struct vmm *vmm, const struct vmm_ahead *ahead)
+{
+	return ahead->is_template ? vmm_template_open(vmm, &ahead->recipe) : open_image(ahead);
+}
+
 void vmm_ahead_load(struct vmm *vmm, struct vmm_guest *shell)
 {
-	const struct vmm_ahead *ahead = choose(vmm, shell->memory);
-	if (!ahead)
+	struct vmm_begun *begun = find_wanted(vmm, shell->memory);
+	bool is_wanted = begun;
+	if (!begun)
+		begun = find_likely(vmm, shell->memory);
+	if (!begun)
 		return;
-	CLEANUP(close)
-	int file = ahead->is_template ? vmm_template_open(vmm, &ahead->recipe) : open_image(ahead);
-	struct vmm_ahead *copy = file >= 0 ? malloc(sizeof(*copy)) : NULL;
+	CLEANUP(close) int file = open_ahead(vmm, &begun->with);
+	if (file < 0) { /* something else may serve the next one; a start brings it back */
+		free(take_out(find_begun(vmm, &begun->with)));
+		return;
+	}
+	struct vmm_ahead *copy = malloc(sizeof(*copy));
 	if (!copy)
 		return;
-	*copy = *ahead;
-	if (send_load(shell, ahead, file) < 0)
+	*copy = begun->with;
+	copy->expected = is_wanted ? copy->expected : 0;
+	if (send_load(shell, copy, file) < 0)
 		free(copy);
 	else
 		shell->ahead = copy;

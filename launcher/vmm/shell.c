@@ -50,16 +50,21 @@ static struct vmm_guest *create(struct vmm *vmm, uint64_t memory, struct error *
 	return shell;
 }
 
+/* One that has to forget what it loaded takes longer, and somebody waits for what a policy wanted. */
+static unsigned price(const struct vmm_guest *shell)
+{
+	return !shell->ahead ? 0 : shell->ahead->expected == 0 ? 1 : 2;
+}
+
 struct vmm_guest *vmm_shell_take(struct vmm *vmm, uint64_t memory, bool *ready, struct error *err)
 {
-	struct vmm_guest *oldest = NULL; /* the furthest on, */
-	for (struct vmm_guest *shell = vmm->shells; shell; shell = shell->next) {
-		bool is_better = !oldest || oldest->ahead || !shell->ahead;
-		if (!shell->is_unfit && shell->memory >= memory && is_better)
-			oldest = shell; /* and one that has not to forget something */
-	}
-	*ready = oldest;
-	return oldest ? oldest : create(vmm, memory, err);
+	struct vmm_guest *best = NULL; /* of the cheapest the oldest, which is the furthest on */
+	for (struct vmm_guest *shell = vmm->shells; shell; shell = shell->next)
+		if (!shell->is_unfit && shell->memory >= memory &&
+			(!best || price(shell) <= price(best)))
+			best = shell;
+	*ready = best;
+	return best ? best : create(vmm, memory, err);
 }
 
 /* Those that are too small for what is asked for now make room for others; those that nobody wants

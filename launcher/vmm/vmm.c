@@ -65,6 +65,7 @@ static void vmm_destroy(struct launcher *launcher, void (*closed)(void *ctx), vo
 	while (vmm->rests)
 		vmm_rest_forget(vmm->rests);
 	vmm_templates_forget(vmm);
+	vmm_ahead_finish(vmm);
 	vmm_shells_sweep(vmm, false);
 	vmm_probe_close(vmm);
 	uv_close((uv_handle_t *)&vmm->list_timer, timer_closed);
@@ -163,6 +164,7 @@ static void vmm_expect(struct launcher *launcher, unsigned starts, uint64_t memo
 {
 	struct vmm *vmm = (struct vmm *)launcher;
 	uint64_t most = starts < MOST_SHELLS ? starts : MOST_SHELLS;
+	vmm->shells_expected = most;
 	vmm->shells_wanted = most > vmm->shells_least ? most : vmm->shells_least;
 	if (memory > vmm->shell_memory)
 		vmm->shell_memory = memory;

@@ -41,6 +41,7 @@
 #define VMM_PATH  512
 #define VMM_KEY   256
 #define VMM_WORDS 4096
+#define VMM_NAME  256
 
 /* recipe.c: what a guest is made of. The words of the command line that are its own, and no other's, are
  * left out: it finds the new ones when it goes on (guest-kernel/include/summon_abi.h). */
@@ -56,9 +57,17 @@ struct vmm_ahead {
 	uint64_t memory;
 	char path[VMM_PATH];
 	struct vmm_recipe recipe; /* of an image: the key of its file alone */
+	unsigned expected;        /* as the last spec with it said, */
+	const void *kin;          /* likewise, */
+	char service[VMM_NAME];   /* and whose that was */
 };
 
-#define VMM_RECENT 8
+/* What starts began with, those of late first. */
+struct vmm_begun {
+	struct vmm_begun *next;
+	struct vmm_ahead with;
+	uint8_t lately; /* a bit for each of the last 8 starts, the last one's is the lowest */
+};
 
 struct vmm {
 	struct launcher launcher;
@@ -71,6 +80,7 @@ struct vmm {
 	struct vmm_guest
 		*spare; /* a shell to be: its socket, which takes 0.2 ms to make; or NULL */
 	uint64_t shells_least, shells_wanted; /* by the setting, and with what policies want */
+	uint64_t shells_expected;             /* what policies want alone */
 	uint64_t shell_memory;                /* as much as the largest guest so far */
 	struct vmm_rest *rests;
 	struct vmm_template *templates;
@@ -78,8 +88,7 @@ struct vmm {
 	char template_failure[640]; /* the last one, until one is made */
 	uint32_t shell_number;      /* of the next one */
 	uv_timer_t shell_timer;
-	struct vmm_ahead recent[VMM_RECENT]; /* what the last starts began with */
-	unsigned starts;
+	struct vmm_begun *begun;
 	struct vmm_guest *spawns; /* whose monitors wait to be started, the first one first */
 	unsigned in_flight;       /* monitors that are on their way, */
 	unsigned in_flight_most;  /* and as many as there may be */
@@ -311,6 +320,7 @@ bool vmm_ahead_any(const struct vmm *vmm);
 struct vmm_guest *vmm_ahead_find(const struct vmm *vmm, const struct vmm_ahead *ahead);
 /* A guest begins with it: others may. */
 void vmm_ahead_note(struct vmm *vmm, const struct vmm_ahead *ahead);
+void vmm_ahead_finish(struct vmm *vmm);
 /* Has a new shell load what is likely to be wanted, if anything is. */
 void vmm_ahead_load(struct vmm *vmm, struct vmm_guest *shell);
 

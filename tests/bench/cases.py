@@ -23,6 +23,7 @@ class Case:
     tier: str
     settings: dict = field(default_factory=dict)  # of the backend, beside its own
     cmdline: str = ""
+    policy: dict = field(default_factory=dict)  # beside the tier's
 
     def daemon(self):
         """Cases with the same one share a daemon."""
@@ -32,19 +33,20 @@ class Case:
 NO_SHELL = {"mode": "kvm", "shells": 0}
 KVM = {"mode": "kvm"}
 PROCESS = {"mode": "process"}
+SHELL = {"shells": "1"}  # which has loaded what the service begins with
 WORK = "work=500ms"  # what the guest does before it is ready
 
 CASES = {
     "cold": Case("summon-vmm under KVM, from nothing", "vmm", "cold", NO_SHELL),
-    "shell": Case("with shells kept ready", "vmm", "cold", KVM),
-    "snapshot": Case("from the snapshot of a ready guest", "vmm", "snapshot", KVM),
+    "shell": Case("with a shell kept ready for it", "vmm", "cold", KVM, policy=SHELL),
+    "snapshot": Case("from the snapshot of a ready guest, likewise", "vmm", "snapshot", KVM, policy=SHELL),
     "prepared": Case("created, never booted", "vmm", "prepared", KVM),
     "suspended": Case("booted, paused", "vmm", "suspended", KVM),
     "restored": Case("booted, its memory on disk", "vmm", "restored", KVM),
-    "working shell": Case("a guest that works 500 ms before it is ready", "vmm", "cold", KVM, WORK),
-    "working snapshot": Case("the same from its snapshot", "vmm", "snapshot", KVM, WORK),
+    "working shell": Case("a guest that works 500 ms before it is ready", "vmm", "cold", KVM, WORK, SHELL),
+    "working snapshot": Case("the same from its snapshot", "vmm", "snapshot", KVM, WORK, SHELL),
     "process cold": Case("without KVM, from nothing", "vmm", "cold", {**PROCESS, "shells": 0}),
-    "process shell": Case("without KVM, with shells", "vmm", "cold", PROCESS),
+    "process shell": Case("without KVM, with a shell kept ready for it", "vmm", "cold", PROCESS, policy=SHELL),
     "process prepared": Case("without KVM: created, never booted", "vmm", "prepared", PROCESS),
     "process suspended": Case("without KVM: booted, paused", "vmm", "suspended", PROCESS),
     "libvirt cold": Case("libvirt and QEMU", "libvirt", "cold"),

@@ -44,9 +44,9 @@ def register(summond, title, idle_after="1h"):
     case = CASES[title]
     name = title.replace(" ", "-") + ".example.test"
     policy, state = TIERS[case.tier]
-    summond.policy(case.tier, idle_after=idle_after, ttl="0", min_life="0", ring_tcp="80",
-                   ring_rate="none", activity="traffic", **policy)
-    put_site(summond, name, case.tier, case.cmdline)
+    summond.policy(name, idle_after=idle_after, ttl="0", min_life="0", ring_tcp="80",
+                   ring_rate="none", activity="traffic", **policy, **case.policy)
+    put_site(summond, name, name, case.cmdline)
     return name, summond.service(name)["ipv4"], policy["retire"], state
 
 
