@@ -98,52 +98,63 @@ static int set_option(
 	return policy_set(policy, key, number, err);
 }
 
+/* Which its guests will have: one that is there may be of a definition before. */
+static const struct backend *backend_of(const struct service *service)
+{
+	return backend_by_name(&service->daemon->backends, service->def.backend);
+}
+
 /* A time zone that this host lacks is refused, and needs that cannot be met; and a policy that a
  * service's backend cannot follow, with the service's name. */
 static int check_services(struct control *control, const struct policy *policy, struct error *err)
 {
-	int right = schedule_check_zone(policy->time_zone, err);
-	if (right >= 0 && dns_check_https(policy->https, err) < 0)
-		right = error_prefix(err, -EINVAL, "https");
-	if (right >= 0)
-		right = needs_check_policy(&control->daemon->registry, policy, err);
-	if (right < 0)
-		return right;
-	struct service *service, *next;
-	HASH_ITER(hh, control->daemon->registry.by_name, service, next)
-	{
-		if (strcmp(service->def.policy, policy->name) != 0)
+	const struct registry *registry = &control->daemon->registry;
+	const struct policy_entry *entry = policy_by_name(registry, policy->name);
+	int rc = schedule_check_zone(policy->time_zone, err);
+	if (rc >= 0 && dns_check_https(policy->https, err) < 0)
+		rc = error_prefix(err, -EINVAL, "https");
+	if (rc >= 0)
+		rc = needs_check_policy(registry, policy, err);
+	for (const struct service *user = entry ? entry->users : NULL; rc >= 0 && user;
+		user = user->user_next) {
+		if (user->removed)
 			continue;
-		int rc = backend_check_policy(service->backend, policy, err);
+		rc = backend_check_policy(backend_of(user), policy, err);
 		if (rc < 0)
-			return error_prefix(err, rc, "service %s", service->def.name);
+			error_prefix(err, rc, "service %s", user->def.name);
 	}
+	return rc;
+}
+
+static int note_follower(struct change *change, const struct service *service, struct error *err)
+{
+	struct follower *follower = calloc(1, sizeof(*follower));
+	if (!follower)
+		return error_set(err, -ENOMEM, "out of memory");
+	follower->next = change->followers;
+	change->followers = follower;
+	follower->ops = backend_of(service)->ops;
+	follower->vcpus = service->def.vcpus;
+	snprintf(follower->name, sizeof(follower->name), "%s", service->def.name);
+	instance_image_path(change->control->daemon->config, service->def.image, follower->image,
+		sizeof(follower->image));
 	return 0;
 }
 
-/* Their images are files, which are not for the loop to read. */
+/* Where the policy asks for more than before. Their images are files, which are not for the loop to
+ * read; that of a further machine is the first one's. */
 static int note_followers(struct change *change, struct error *err)
 {
-	struct daemon *daemon = change->control->daemon;
-	struct service *service, *next;
-	HASH_ITER(hh, daemon->registry.by_name, service, next)
-	{
-		const struct launcher_ops *ops = service->backend->ops;
-		if (strcmp(service->def.policy, change->policy.name) != 0 || !ops->check ||
-			!service->def.image)
-			continue;
-		struct follower *follower = calloc(1, sizeof(*follower));
-		if (!follower)
-			return error_set(err, -ENOMEM, "out of memory");
-		follower->next = change->followers;
-		change->followers = follower;
-		follower->ops = ops;
-		follower->vcpus = service->def.vcpus;
-		snprintf(follower->name, sizeof(follower->name), "%s", service->def.name);
-		instance_image_path(daemon->config, service->def.image, follower->image,
-			sizeof(follower->image));
-	}
-	return 0;
+	const struct policy_entry *entry =
+		policy_by_name(&change->control->daemon->registry, change->policy.name);
+	int rc = 0;
+	if (!entry || !(backend_asked(&change->policy) & ~backend_asked(&entry->policy)))
+		return 0;
+	for (const struct service *user = entry->users; rc >= 0 && user; user = user->user_next)
+		if (!user->removed && user->first == user && backend_of(user)->ops->check &&
+			user->def.image)
+			rc = note_follower(change, user, err);
+	return rc;
 }
 
 /* What is asked anew: an image that has gone is no fault of the policy's. */

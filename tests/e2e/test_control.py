@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from harness import HANG, SOURCE, Summond, UnixConnection, wait_for
+from harness import BACKENDS, HANG, SOURCE, Summond, UnixConnection, backend_settings, wait_for
 
 NAME = "www.example.test"
 
@@ -226,6 +226,21 @@ def test_a_policy_that_a_backend_cannot_follow_is_refused():
         summond.add(NAME)
         status, body = summond.call("PUT", "/v1/policies/default", {"retire": "suspend"})
         assert status == 400 and NAME in body["error"]
+
+
+def test_a_policy_is_for_the_backend_that_a_service_has_from_now_on():
+    config = 'backend "sim" { capabilities = "console" }\n' + backend_settings("vmm", BACKENDS["vmm"])
+    with Summond(config, backend="sim", network=False, port=5356).start() as summond:
+        summond.policy("s")
+        summond.add(NAME, policy="s", image="hello")
+        assert summond.call("POST", f"/v1/services/{NAME}/wake", {"wait": True})[0] == 200
+        summond.add(NAME, policy="s", image="hello", backend="vmm")
+        assert summond.state(NAME) == "awake", "the guest of the backend before is there"
+        status, body = summond.call("PATCH", "/v1/policies/s", {"retire": "suspend"})
+        assert status == 200, body
+        summond.add("other.example.test", policy="s", image="hello", backend="vmm")
+        status, body = summond.call("PUT", f"/v1/services/{NAME}", {"policy": "s", "image": "hello"})
+        assert status == 400 and "cannot do" in body["error"]
 
 
 def test_patches_at_the_same_time_all_count(summond):
