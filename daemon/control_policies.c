@@ -223,12 +223,9 @@ static int plan_services(struct change *change, struct error *err)
 	if (!change->families)
 		return error_set(err, -ENOMEM, "out of memory");
 	int rc = 0;
-	for (uint32_t id = 0; rc >= 0 && id < registry->id_limit; id++) {
-		const struct service *service = registry->by_id[id];
-		if (service && !service->removed && service->policy == entry &&
-			service->first == service)
-			rc = plan_service(change, service, err);
-	}
+	for (const struct service *user = entry->users; rc >= 0 && user; user = user->user_next)
+		if (!user->removed && user->first == user)
+			rc = plan_service(change, user, err);
 	return rc < 0 ? rc
 		      : family_check_room(
 				change->control->daemon, change->families, change->count, err);

@@ -103,11 +103,12 @@ int needs_check_policy(
 		return 0;
 	CLEANUP(free) uint8_t *searched = search.searched = calloc(registry->id_limit + 1u, 1);
 	int rc = searched ? 0 : error_set(err, -ENOMEM, "out of memory");
-	for (uint32_t id = 0; rc == 0 && id < registry->id_limit; id++) {
-		const struct service *service = registry->by_id[id];
-		if (!service || service->removed || strcmp(service->def.policy, policy->name) != 0)
+	const struct policy_entry *entry = policy_by_name(registry, policy->name);
+	for (const struct service *user = entry ? entry->users : NULL; rc == 0 && user;
+		user = user->user_next) {
+		if (user->removed || user->first != user)
 			continue;
-		search.start = service->def.name;
+		search.start = user->def.name;
 		rc = search_from(&search, search.start, err);
 	}
 	return rc;

@@ -7,17 +7,15 @@
 #define SOON (50 * NS_PER_MS)
 
 /* Whether a service of this backend has the policy; then *memory is at least what its guests need. */
-static bool is_used(const struct registry *registry, const struct policy_entry *policy,
-	const struct backend *backend, uint64_t *memory)
+static bool is_used(
+	const struct policy_entry *policy, const struct backend *backend, uint64_t *memory)
 {
 	bool used = false;
-	for (uint32_t id = 0; id < registry->id_limit; id++) {
-		const struct service *service = registry->by_id[id];
-		if (!service || service->removed || service->policy != policy ||
-			service->backend != backend)
+	for (const struct service *user = policy->users; user; user = user->user_next) {
+		if (user->removed || user->backend != backend)
 			continue;
-		uint64_t needed = service->def.memory ? service->def.memory
-						      : registry->daemon->config->guest.memory;
+		uint64_t needed =
+			user->def.memory ? user->def.memory : user->daemon->config->guest.memory;
 		used = true;
 		*memory = needed > *memory ? needed : *memory;
 	}
@@ -29,7 +27,7 @@ static void tell(const struct registry *registry, struct backend *backend)
 	uint64_t memory = 0;
 	unsigned count = 0;
 	for (const struct policy_entry *p = registry->policies; p; p = p->hh.next)
-		if (p->policy.shells > 0 && is_used(registry, p, backend, &memory))
+		if (p->policy.shells > 0 && is_used(p, backend, &memory))
 			count += p->policy.shells;
 	backend->ops->expect(backend->launcher, count, memory);
 }
