@@ -145,12 +145,7 @@ static int put_work(struct store *store, void *ctx, struct error *err)
 		rc = definition_check_files(&put->def, spec.kernel, put->memory, err);
 	if (rc >= 0 && put->ops->check)
 		rc = put->ops->check(&spec, put->asked, err);
-	const uint32_t id = put->def.id;
-	if (rc >= 0)
-		rc = store_together(store, put_all, put, err);
-	if (rc < 0)
-		put->def.id = id;
-	return rc;
+	return rc < 0 ? rc : store_together(store, put_all, put, err);
 }
 
 /* It is on its way to the store (1), or there or refused (-1). */
