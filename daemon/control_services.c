@@ -288,7 +288,17 @@ void control_put_service(void *ctx, struct http_request *request)
 		put_go_on(put);
 }
 
-/* Changes what is known, which a change that is on its way would be lost from. */
+/* What is known of it, to be changed: what is on its way to the store would be lost from that. */
+static int put_copy(struct put *put, const struct service *known, struct error *err)
+{
+	if (known->changes > 0)
+		return error_set(err, -EBUSY, "another change of %s is on its way: try again",
+			known->def.name);
+	if (store_service_copy(&put->def, &known->def) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
 void control_patch_service(void *ctx, struct http_request *request)
 {
 	struct control *control = ctx;
@@ -297,12 +307,7 @@ void control_patch_service(void *ctx, struct http_request *request)
 	struct put *put = known ? put_begin(control, request) : NULL;
 	if (!put)
 		return;
-	int rc = 0;
-	if (known->changes > 0)
-		rc = error_set(&err, -EBUSY, "another change of %s is on its way: try again",
-			known->def.name);
-	else if (store_service_copy(&put->def, &known->def) < 0)
-		rc = error_set(&err, -ENOMEM, "out of memory");
+	int rc = put_copy(put, known, &err);
 	if (rc >= 0)
 		rc = definition_change(http_body(request), &put->def, &err);
 	if (rc < 0)
@@ -313,17 +318,19 @@ void control_patch_service(void *ctx, struct http_request *request)
 
 /* --- a static site: an uploaded tar becomes the initrd of the website image --- */
 
+static int begin_website(struct put *put, struct error *err)
+{
+	json_t *json = json_pack("{s:s}", "image", "website");
+	int rc = definition_parse(put->control->daemon, json, &put->def, err);
+	json_decref(json);
+	return rc;
+}
+
 static int use_site(struct put *put, const struct service *known, struct error *err)
 {
-	if (known && store_service_copy(&put->def, &known->def) < 0)
-		return error_set(err, -ENOMEM, "out of memory");
-	if (!known) {
-		json_t *json = json_pack("{s:s}", "image", "website");
-		int rc = definition_parse(put->control->daemon, json, &put->def, err);
-		json_decref(json);
-		if (rc < 0)
-			return rc;
-	}
+	int rc = known ? put_copy(put, known, err) : begin_website(put, err);
+	if (rc < 0)
+		return rc;
 	char folder[SITE_FOLDER_MAX];
 	snprintf(put->upload, sizeof(put->upload), "%s", http_body_file(put->request));
 	/* A new file each time: the present one may be open in a guest's monitor. */

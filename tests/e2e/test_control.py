@@ -205,6 +205,43 @@ def test_memory_that_was_given_outlives_a_new_site(summond):
     summond.call("DELETE", f"/v1/services/{NAME}")
 
 
+class Call:
+    """A request whose answer is waited for later."""
+
+    def __init__(self, summond, method, path, body):
+        self.connection = UnixConnection(summond.socket)
+        self.connection.request(
+            method, path, body=body if isinstance(body, bytes) else json.dumps(body))
+
+    def answer(self):
+        response = self.connection.getresponse()
+        response.read()
+        self.connection.close()
+        return response.status
+
+
+def test_a_site_that_comes_while_another_change_is_on_its_way_undoes_nothing(summond):
+    changes = [("PATCH", "", {"cmdline": "sim.boot_delay=7ms"}), ("PUT", "/site", bytes(1 << 20))]
+    lost = []
+    for first, second in (changes, changes[::-1]):
+        for _ in range(10):
+            summond.add(NAME, image="website", cmdline="before")
+            busy = [Call(summond, "PUT", "/v1/policies/busy", {"ttl": f"{i}s"}) for i in range(30)]
+            under_way = [Call(summond, method, f"/v1/services/{NAME}{rest}", body)
+                         for method, rest, body in (first, second)]
+            statuses = {change[0]: call.answer() for change, call in
+                        zip((first, second), under_way)}
+            assert {call.answer() for call in busy} <= {200, 201}
+            assert set(statuses.values()) <= {200, 409}, statuses
+            service = summond.service(NAME)
+            assert ("initrd" in service) == (statuses["PUT"] == 200)
+            assert (service["cmdline"] != "before") == (statuses["PATCH"] == 200)
+            lost.append(409 in statuses.values())
+    assert any(lost), "none met another on its way"
+    summond.call("DELETE", f"/v1/services/{NAME}")
+    summond.call("DELETE", "/v1/policies/busy")
+
+
 def test_a_reason_that_was_cut_within_a_letter_is_still_told():
     env = {"SUMMOND_LOG_FORMAT": "json"}
     with Summond(backend="sim", network=False, port=5355, env=env).start() as summond:
