@@ -25,7 +25,7 @@ struct put {
 	unsigned asked;                 /* of that, by its policy */
 	char image[4096];               /* path, or "" */
 	char upload[4096], site[4096];  /* a site's tar: where it is, where it belongs */
-	char replaced[4096];            /* the initrd before it, or "" */
+	char replaced[4096];            /* the initrd before, of which the memory may be; or "" */
 	uint64_t memory;                /* the default */
 };
 
@@ -138,7 +138,7 @@ static int put_work(struct store *store, void *ctx, struct error *err)
 		.vcpus = put->def.vcpus,
 	};
 	int rc = put->upload[0] ? keep_site(put, err) : 0;
-	/* Memory that nobody gave is sized anew for the new tar. */
+	/* Memory that nobody gave is sized anew for the new one. */
 	if (put->replaced[0] && put->def.memory == definition_size_for(put->replaced, put->memory))
 		put->def.memory = 0;
 	if (rc >= 0)
@@ -299,6 +299,12 @@ static int put_copy(struct put *put, const struct service *known, struct error *
 	return 0;
 }
 
+static void note_replaced(struct put *put)
+{
+	if (put->def.initrd)
+		snprintf(put->replaced, sizeof(put->replaced), "%s", put->def.initrd);
+}
+
 void control_patch_service(void *ctx, struct http_request *request)
 {
 	struct control *control = ctx;
@@ -308,6 +314,9 @@ void control_patch_service(void *ctx, struct http_request *request)
 	if (!put)
 		return;
 	int rc = put_copy(put, known, &err);
+	if (rc >= 0 && json_object_get(http_body(request), "initrd") &&
+		!json_object_get(http_body(request), "memory"))
+		note_replaced(put);
 	if (rc >= 0)
 		rc = definition_change(http_body(request), &put->def, &err);
 	if (rc < 0)
@@ -338,8 +347,7 @@ static int use_site(struct put *put, const struct service *known, struct error *
 		    site_folder(put->control->daemon, folder), put->def.name,
 		    (unsigned long long)clock_real()) >= sizeof(put->site))
 		return error_set(err, -ENAMETOOLONG, "state_dir is too long a path");
-	snprintf(
-		put->replaced, sizeof(put->replaced), "%s", put->def.initrd ? put->def.initrd : "");
+	note_replaced(put);
 	free(put->def.initrd);
 	put->def.initrd = strdup(put->site);
 	return put->def.initrd ? 0 : error_set(err, -ENOMEM, "out of memory");

@@ -205,6 +205,28 @@ def test_memory_that_was_given_outlives_a_new_site(summond):
     summond.call("DELETE", f"/v1/services/{NAME}")
 
 
+def test_memory_that_nobody_gave_follows_a_new_initrd(summond):
+    files = {size: summond.folder / f"initrd{size}" for size in (1, 2, 40)}
+    for size, file in files.items():
+        file.write_bytes(bytes(size << 20))
+
+    def patch(size, **more):
+        status, service = summond.call("PATCH", f"/v1/services/{NAME}",
+                                       {"initrd": str(files[size]), **more})
+        assert status == 200, service
+        return int(service["memory"].removesuffix("MiB"))
+
+    base = int(summond.add(NAME, initrd=str(files[1]))["memory"].removesuffix("MiB")) - 1
+    assert patch(40) == base + 40
+    assert patch(2) == base + 2
+    assert patch(1, memory=f"{base + 1}MiB") == base + 1
+    assert patch(1, memory="200MiB") == 200
+    assert patch(2) == 200
+    status, answer = summond.call("PATCH", f"/v1/services/{NAME}", {"initrd": str(files[40]), "memory": "8MiB"})
+    assert status == 400 and "the initrd alone takes 40MiB" in answer["error"]
+    summond.call("DELETE", f"/v1/services/{NAME}")
+
+
 class Call:
     """A request whose answer is waited for later."""
 
