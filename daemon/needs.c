@@ -144,8 +144,7 @@ bool needs_are_met(const struct service *service)
 /* Its last starts have failed: who needs it does not have it started any sooner than clients do. */
 static bool backs_off(const struct service *service)
 {
-	uint64_t wait = decide_backoff(&service->policy->policy, service->load.failures);
-	return clock_monotonic() - service->load.failed_at < wait;
+	return clock_monotonic() < decide_retry_at(&service->policy->policy, &service->load);
 }
 
 void needs_wake(struct service *service)

@@ -189,13 +189,6 @@ void seats_sweep(struct daemon *daemon)
 
 /* --- who gets which --- */
 
-static bool is_failing(const struct service *machine, uint64_t now)
-{
-	const struct load *load = &machine->load;
-	const struct policy *policy = &machine->policy->policy;
-	return load->failures && now - load->failed_at < decide_backoff(policy, load->failures);
-}
-
 void seats_load(const struct service *machine, struct load *load)
 {
 	if (machine->tenant.ending)
@@ -210,11 +203,12 @@ static struct seat seat_of(const struct service *machine, uint64_t now)
 	seats_load(machine, &load);
 	struct seat seat = {
 		.state = load.state,
-		.failing = is_failing(machine, now),
-		.client = tenant->client,
-		.before = tenant->before,
-		.direct = tenant->direct,
-		.used_at = tenant->used_at > active_at ? tenant->used_at : active_at,
+		.failing = now<decide_retry_at(&machine->policy->policy, &load),
+				   .client = tenant->client, .before = tenant->before,
+				   .direct = tenant->direct, .used_at = tenant->used_at>
+					   active_at
+				   ? tenant->used_at
+				   : active_at,
 	};
 	if (is_gone(machine) && ip_address_is_set(&seat.client)) {
 		seat.before = seat.client;

@@ -321,10 +321,10 @@ void service_retire(struct service *service, enum policy_retire how)
 static uint64_t time_off(const struct service *service, uint64_t now)
 {
 	const struct policy *policy = &service->policy->policy;
-	uint64_t failed = decide_backoff(policy, service->load.failures);
+	uint64_t retry_at = decide_retry_at(policy, &service->load);
+	uint64_t failed = retry_at > now ? retry_at - now : 0;
 	uint64_t unasked = decide_backoff(policy, service->unasked);
-	uint64_t after_failure = now - service->load.failed_at, after = now - service->unasked_at;
-	failed = failed > after_failure ? failed - after_failure : 0;
+	uint64_t after = now - service->unasked_at;
 	unasked = unasked > after ? unasked - after : 0;
 	return failed > unasked ? failed : unasked;
 }

@@ -69,8 +69,7 @@ static void of_asleep(const struct service *service, uint64_t now, char text[WHY
 {
 	char left[DURATION_TEXT];
 	const struct load *load = &service->load;
-	const struct policy *policy = &service->policy->policy;
-	uint64_t retry = load->failed_at + decide_backoff(policy, load->failures);
+	uint64_t retry = decide_retry_at(&service->policy->policy, load);
 	uint64_t broken = breaker_open_until(&service->backend->breaker);
 	if (service->backend->failure[0])
 		snprintf(text, WHY_TEXT, "cannot be started: %s", service->backend->failure);

@@ -31,8 +31,7 @@ uint64_t decide_backoff(const struct policy *policy, unsigned failures)
 	return first << doublings;
 }
 
-/* When starts are admitted again after the last failure; 0 where none failed. */
-static uint64_t backoff_end(const struct policy *policy, const struct load *load)
+uint64_t decide_retry_at(const struct policy *policy, const struct load *load)
 {
 	return load->failures ? later(load->failed_at, decide_backoff(policy, load->failures)) : 0;
 }
@@ -48,7 +47,7 @@ static enum admission admit_down(
 		return ADMIT_NO_WAKE;
 	if (load->closed)
 		return ADMIT_CLOSED;
-	return now < backoff_end(policy, load) ? ADMIT_BACKOFF : ADMIT_WAKE;
+	return now < decide_retry_at(policy, load) ? ADMIT_BACKOFF : ADMIT_WAKE;
 }
 
 struct admit decide_admit(
@@ -70,7 +69,7 @@ struct admit decide_admit(
 	if (admit.verdict == ADMIT_JOIN || admit.verdict == ADMIT_WAKE)
 		admit.hold_until = later(now, policy->hold);
 	if (admit.verdict == ADMIT_BACKOFF)
-		admit.retry_at = backoff_end(policy, load);
+		admit.retry_at = decide_retry_at(policy, load);
 	return admit;
 }
 
@@ -125,7 +124,7 @@ struct tier decide_tier(
 
 enum ahead decide_ahead(const struct policy *policy, const struct load *load, uint64_t now)
 {
-	if (load->state != LOAD_ASLEEP || load->closed || now < backoff_end(policy, load))
+	if (load->state != LOAD_ASLEEP || load->closed || now < decide_retry_at(policy, load))
 		return AHEAD_NOTHING;
 	switch (policy->start) {
 	case POLICY_START_COLD:

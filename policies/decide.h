@@ -124,6 +124,8 @@ struct tier decide_tier(
 
 /* How long after failure number `failures` (1 is the first) starts are refused. */
 uint64_t decide_backoff(const struct policy *policy, unsigned failures);
+/* When starts are admitted again after the last one that failed; 0 where none did. */
+uint64_t decide_retry_at(const struct policy *policy, const struct load *load);
 
 enum ahead { AHEAD_NOTHING, AHEAD_PREPARE, AHEAD_WARM };
 

@@ -27,7 +27,6 @@ static enum ring_verdict judge_kind(
 static enum ring_verdict judge_start(
 	const struct policy *policy, const struct load *load, const struct ring *ring, uint64_t now)
 {
-	uint64_t retry = load->failed_at + decide_backoff(policy, load->failures);
 	enum ring_verdict verdict = judge_kind(policy, load, ring);
 	if (verdict != RING_WAKE)
 		return verdict;
@@ -35,7 +34,7 @@ static enum ring_verdict judge_start(
 		return RING_FROM;
 	if (load->closed)
 		return RING_CLOSED;
-	if (load->failures && now < retry)
+	if (now < decide_retry_at(policy, load))
 		return RING_BACKOFF;
 	return budget_has(&load->rung, &policy->ring_rate, now) ? RING_WAKE : RING_RATE;
 }

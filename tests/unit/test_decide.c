@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/units.h"
 #include "policies/decide.h"
@@ -77,6 +78,20 @@ static void backoff_doubles(void **state)
 	assert_int_equal(decide_backoff(&p, UINT32_MAX), 60 * S);
 	p.backoff_first = 0;
 	assert_int_equal(decide_backoff(&p, 7), 0);
+}
+
+static void retry_follows_the_last_failure(void **state)
+{
+	(void)state;
+	struct policy p = fresh();
+	struct load load = {.failed_at = 100 * S};
+	assert_int_equal(decide_retry_at(&p, &load), 0);
+	load.failures = 1;
+	assert_int_equal(decide_retry_at(&p, &load), 100 * S + p.backoff_first);
+	p.backoff_first = p.backoff_max = UINT64_MAX - 50 * S;
+	assert_int_equal(decide_retry_at(&p, &load), UINT64_MAX);
+	const struct ring syn = {RING_CONNECT, 80, {AF_INET, {10, 77, 0, 9}}};
+	assert_int_equal(decide_ring(&p, &load, &syn, 200 * S), RING_BACKOFF);
 }
 
 static void rest_by_idleness(void **state)
@@ -422,6 +437,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(admission_by_state),
 		cmocka_unit_test(backoff_doubles),
+		cmocka_unit_test(retry_follows_the_last_failure),
 		cmocka_unit_test(rest_by_idleness),
 		cmocka_unit_test(rest_by_age),
 		cmocka_unit_test(rest_by_its_own_word),
