@@ -42,7 +42,6 @@ void domain_remove(struct helper *helper, struct domain *domain)
 
 void domain_unwatch(struct helper *helper, struct domain *domain)
 {
-	domain_listen(helper, domain, true);
 	if (domain->death)
 		libxl_evdisable_domain_death(helper->ctx, domain->death);
 	key_forget(helper, domain);

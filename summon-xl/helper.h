@@ -70,7 +70,7 @@ struct domain *domain_find(const struct helper *helper, struct guest_id id);
 struct domain *domain_add(struct helper *helper, struct guest_id id);
 /* Forgets it, with its console and its events. */
 void domain_remove(struct helper *helper, struct domain *domain);
-/* Lets go of the domain, of which there is no more to be heard; its last words are passed on. */
+/* Lets go of the domain, of which there is no more to be heard. */
 void domain_unwatch(struct helper *helper, struct domain *domain);
 /* From now on its end is heard of, and its key. */
 int domain_watch(struct helper *helper, struct domain *domain, struct error *err);

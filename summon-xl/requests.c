@@ -153,6 +153,7 @@ static void save_done(
 {
 	domain->saving = false;
 	if (answer->type == XL_DONE) {
+		domain_listen(helper, domain, true);
 		domain_unwatch(helper, domain);
 		domain->on_disk = true;
 		answer->code = 0;
