@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "launcher/link/mac.h"
 #include "launcher/link/usage.h"
 
 enum {
@@ -54,15 +55,11 @@ struct found {
  * discovery of hosts. A jump says how many instructions are left out. */
 static int set_filter(int fd, const struct mac_address *mac)
 {
-	uint32_t upper;
-	uint16_t lower;
-	memcpy(&upper, mac->bytes, sizeof(upper));
-	memcpy(&lower, mac->bytes + sizeof(upper), sizeof(lower));
 	struct sock_filter code[] = {
 		/* 0 */ BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ETH_ALEN),
-		/* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohl(upper), 0, 11),
-		/* 2 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ETH_ALEN + sizeof(upper)),
-		/* 3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohs(lower), 0, 9),
+		/* 1 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mac_upper(mac), 0, 11),
+		/* 2 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ETH_ALEN + 4),
+		/* 3 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mac_lower(mac), 0, 9),
 		/* 4 */ BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 2 * ETH_ALEN),
 		/* 5 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 6, 0),
 		/* 6 */ BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 6),

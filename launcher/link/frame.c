@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "launcher/link/mac.h"
 #include "launcher/link/watcher.h"
 
 /* The first frame of a guest, seen through a packet socket (packet(7)). */
@@ -27,15 +28,11 @@ struct frame_watcher {
  * ever queued: classic BPF, the source MAC at byte 6 of an Ethernet frame. */
 static int set_filter(int fd, const struct mac_address *mac)
 {
-	uint32_t upper;
-	uint16_t lower;
-	memcpy(&upper, mac->bytes, sizeof(upper));
-	memcpy(&lower, mac->bytes + sizeof(upper), sizeof(lower));
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ETH_ALEN),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohl(upper), 0, 3),
-		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ETH_ALEN + sizeof(upper)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ntohs(lower), 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mac_upper(mac), 0, 3),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ETH_ALEN + 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mac_lower(mac), 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, ETH_HLEN),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};

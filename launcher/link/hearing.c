@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include "launcher/link/link.h"
+#include "launcher/link/mac.h"
 
 /*
  * What a guest hears. A bridge floods: whatever is said to all by one of a thousand guests, and what
@@ -78,9 +79,9 @@ static void end_part(struct program *program, unsigned begin)
 static void hear_own(struct program *program, const struct mac_address *mac)
 {
 	load(program, BPF_W, 0);
-	unsigned part = begin_part(program, word(mac->bytes));
+	unsigned part = begin_part(program, mac_upper(mac));
 	load(program, BPF_H, 4);
-	settle_if(program, (uint32_t)(mac->bytes[4] << 8 | mac->bytes[5]), true);
+	settle_if(program, mac_lower(mac), true);
 	end_part(program, part);
 	/* Of what is for one it hears no more. */
 	load(program, BPF_B, 0);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "launcher/link/mac.h"
 
 enum {
 	IPV6_NEXT = ETH_HLEN + 6,
@@ -26,26 +27,20 @@ enum {
  * neighbour discovery. A jump says how many instructions are left out. */
 static int set_filter(int fd, const struct mac_address *mac)
 {
-	uint32_t upper;
-	uint16_t lower;
-	memcpy(&upper, mac->bytes, sizeof(upper));
-	memcpy(&lower, mac->bytes + sizeof(upper), sizeof(lower));
-	upper = ntohl(upper);
-	lower = ntohs(lower);
 	struct sock_filter code[] = {
 		/* 0: to a group */
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
 		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 17, 0),
 		/* 2: to the MAC, */
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, upper, 0, 2),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mac_upper(mac), 0, 2),
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, lower, 4, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mac_lower(mac), 4, 0),
 		/* 6: or from it */
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ETH_ALEN),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, upper, 0, 11),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mac_upper(mac), 0, 11),
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, ETH_ALEN + 4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, lower, 0, 9),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, mac_lower(mac), 0, 9),
 		/* 10: what it is */
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 2 * ETH_ALEN),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 6, 0),
