@@ -127,7 +127,8 @@ static bool is_answer(const uint8_t *frame)
 	       memcmp(frame + ARP_SENDER, frame + ARP_TARGET, 4) != 0;
 }
 
-/* Until there are no more: the last one counts as much as the first. */
+/* What has come, however much of it is of one kind: the last frame counts as much as the first. The loop comes
+ * again for more than READ_MOST. */
 static struct found read_frames(const struct claims *claims)
 {
 	uint8_t frame[FRAME_END] = {0};
