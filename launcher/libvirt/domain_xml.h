@@ -27,7 +27,8 @@ struct domain_params {
 	uint64_t started_at;  /* real time */
 };
 
-/* *stream: its console is not the socket. *xml is for free(). -EINVAL names the line of a template that is no XML, or the placeholder. */
+/* *stream: its console is not the socket. *xml is for free(). -EINVAL names the line of a template that
+ * is no XML, or the placeholder. */
 int domain_xml_build(const struct guest_spec *spec, const struct domain_params *params,
 	bool *stream, char **xml, struct error *err);
 

@@ -7,8 +7,8 @@
 /*
  * What a guest that has ended would leave in our folders: its console's socket, the log that the
  * embedded driver writes for each domain, and its file on disk where libvirt wrote that for a daemon
- * that is gone, until after this one took the guest for awake. Every start has a name of its own, so that both would pile up.
- * Why a guest did not start, libvirt's error says.
+ * that is gone, until after this one took the guest for awake. Every start has a name of its own, so
+ * that they would pile up. Why a guest did not start, libvirt's error says.
  */
 void traces_remove(const struct instance *instance);
 /* Of those that ended while no daemon was there, or while it was killed, with their pid files: once the

@@ -11,7 +11,8 @@
 /*
  * <state_dir>/guests: one guest a line, fields separated by tabs, the command line last:
  *   slot generation paused booted started_at ran since identity service tap cmdline
- * paused: 0, 1, or 2 for a guest on disk. A string that could break a line is refused at `start`, so that nothing needs escapes.
+ * paused: 0, 1, or 2 for a guest on disk. A string that could break a line is refused at `start`, so
+ * that nothing needs escapes.
  */
 enum { NUMBERS = 7, STRINGS = 4 };
 

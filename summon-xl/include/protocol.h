@@ -6,10 +6,10 @@
  * What summon-xl and the daemon that started it say to each other, over a unix socket of type
  * SEQPACKET. One packet is one message; its text takes the rest of it and is not ended by NUL.
  *
- * summon-xl keeps nothing but what Xen or its folder of saved guests knows too: it may be killed at any
- * instant, and the next one finds the guests. So every request may be asked again of the next one, and is answered as if
- * it were new. A domain is known by its UUID (domain.h), which is the database's identity and the
- * instance's id.
+ * summon-xl keeps nothing but what Xen or its folder of saved guests knows too: it may be killed at
+ * any instant, and the next one finds the guests. So every request may be asked again of the next
+ * one, and is answered as if it were new. A domain is known by its UUID (identity.h), which is the
+ * database's identity and the instance's id.
  *
  * LIST is the first request of a connection. Requests on several instances are done at the same
  * time; those on one are to be sent one after the other's answer. Where the daemon closes the
