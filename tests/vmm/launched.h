@@ -23,7 +23,7 @@ int launched_init(struct launched *launched, const char *name);
 /* Closes the backend, if it is open, and the loop. The folder has to be empty. */
 int launched_finish(struct launched *launched);
 
-/* Opens the backend, with one more setting; `on_event` hears of LISTED once it is asked to list. */
+/* Opens the backend with these three settings. `on_event` hears of LISTED once the test asks for it. */
 int launched_create(struct launched *launched, const struct launcher_setting settings[3],
 	launcher_event_fn on_event, void *ctx, struct error *err);
 void launched_close(struct launched *launched);
