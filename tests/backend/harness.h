@@ -122,9 +122,9 @@ void stage_idle(struct stage *stage, unsigned ms);
 			stage_turn(stage);                                                         \
 	} while (0)
 
-/* Skips the case, by name and with the reason, where the backend or its guests cannot do it. */
 /* What the backend can, and the subject tries. */
 unsigned stage_capabilities(const struct stage *stage);
+/* Skips the case, by name and with the reason, where the backend or its guests cannot do it. */
 void stage_need(struct stage *stage, unsigned capability);
 void need_task(const struct subject *subject, enum task task);
 
