@@ -94,6 +94,12 @@ static const char *xen_absent(void)
 	return access("/proc/xen/privcmd", R_OK | W_OK) < 0 ? "this is no dom0 of Xen's" : NULL;
 }
 
+/* What is the same with guests on disk and without. */
+#define XL_PVH                                                                                     \
+	.backend = "libxl", SETTINGS(xl_here), .absent = xen_absent, .unable = nothing_unable,     \
+	.spec = run_spec, .murder = xl_murder, .prepare = xl_prepare, .service_start = xl_works,   \
+	.service_kill = xl_kill, .random_steps = 40, .crowd = 4, .kill_rounds = 3
+
 static const char *pv_unable(enum task task)
 {
 	return task == TASK_OBEY ? "its guests know nothing of xenstore" : NULL;
@@ -285,38 +291,9 @@ const struct subject subjects[] = {
 		.spec = sim_spec,
 		.random_steps = 200},
 #ifdef HAVE_LIBXL
-	{.name = "libxl",
-		.backend = "libxl",
-		SETTINGS(xl_here),
-		.absent = xen_absent,
-		.unable = nothing_unable,
-		.spec = run_spec,
-		.murder = xl_murder,
-		.prepare = xl_prepare,
-		.service_start = xl_works,
-		.service_kill = xl_kill,
-		.random_steps = 40,
-		.crowd = 4,
-		.kill_rounds = 3,
-		.kill_step_ms = 120,
-		.without = LAUNCHER_CAN_SNAPSHOT},
+	{.name = "libxl", XL_PVH, .kill_step_ms = 120, .without = LAUNCHER_CAN_SNAPSHOT},
 	/* Without hardware virtualisation a PVH domain takes 7 s to save. */
-	{.name = "libxl-disk",
-		.backend = "libxl",
-		SETTINGS(xl_here),
-		.absent = xen_absent,
-		.unable = nothing_unable,
-		.spec = run_spec,
-		.murder = xl_murder,
-		.prepare = xl_prepare,
-		.service_start = xl_works,
-		.service_kill = xl_kill,
-		.random_steps = 40,
-		.crowd = 4,
-		.kill_rounds = 3,
-		.kill_step_ms = 2500},
-#endif
-#ifdef HAVE_LIBXL
+	{.name = "libxl-disk", XL_PVH, .kill_step_ms = 2500},
 	{.name = "libxl-pv",
 		.backend = "libxl",
 		SETTINGS(xl_here),
