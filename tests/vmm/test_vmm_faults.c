@@ -431,8 +431,6 @@ static void survives_faults_with_a_template(void **state)
 /* Where a shell cannot be used, there is another way. */
 static void survives_faults_of_a_shell_that_has_loaded(void **state)
 {
-	static const struct fault here[] = {
-		{"open64", EMFILE}, {"rename", ENOSPC}, {"sendmsg", ENOBUFS}};
 	static const struct fault there[] = {{"getrandom", EAGAIN}, {"lseek64", EIO},
 		{"pread64", EIO}, {"recvmsg", ENOMEM}, {"send", ENOBUFS}};
 	struct world *world = *state;
@@ -443,7 +441,8 @@ static void survives_faults_of_a_shell_that_has_loaded(void **state)
 	for (unsigned i = 0; i < 2; i++) /* what is likely has to be seen */
 		assert_true(start(world, FAULT_NOWHERE));
 	world->kind = FROM_SHELL;
-	try_all(world, FAULT_LAUNCHER, here, sizeof(here) / sizeof(here[0]));
+	try_all(world, FAULT_LAUNCHER, of_files_here,
+		sizeof(of_files_here) / sizeof(of_files_here[0]));
 	try_all(world, FAULT_MONITOR, there, sizeof(there) / sizeof(there[0]));
 }
 
