@@ -4,13 +4,10 @@
 usage: as world.py says"""
 import errno
 import os
-import re
 
 import world as worlds
-from monitor import CREATED, EXITED, FAILED, KEPT, LOADED, READY
-from world import checks, line
-
-KEY = "made of this"
+from monitor import CREATED, EXITED, FAILED, LOADED, READY
+from world import KEY, checks, line, mac, tell
 
 
 def loaded(world, image, code=0, **more):
@@ -43,22 +40,14 @@ def check_paused(world):
         checks.expect(shell.console, "")
 
 
-def keep(world, memory=32 << 20):
-    with world.start_task("mine", key=KEY, memory=memory) as guest:
-        guest.wait_for_text("ready after")
-        guest.keep(world.file)
-        checks.expect(guest.wait_for(KEPT)[1], 0)
-
-
 def check_kept(world):
     """Each that begins from it is somebody else."""
-    keep(world)
+    world.make_kept()
     seeds = set()
     for number in (6, 7):
         with loaded(world, world.file, kept=True, key=KEY) as shell:
-            shell.boot(None, "guest.do=mine", mac=bytes([2, 0, 0, 0, 0, number]), kept=True, key=KEY)
-            shell.wait_for_text("guest.do=")
-            mine = dict(re.findall(r"^(\w+) ([0-9a-f]+)$", shell.console, re.M))
+            shell.boot(None, "guest.do=mine", mac=mac(number), kept=True, key=KEY)
+            mine = tell(shell)
             checks.expect((mine["lives"], mine["mac"]), ("0200000000000000", f"02000000000{number}"))
             seeds.add(mine["seed"])
     checks.expect(len(seeds), 2)
@@ -94,7 +83,7 @@ def check_other(world, archive):
         with loaded(world, world.guest, memory=24 << 20) as shell:
             begin(shell)
             shell.wait_for(READY)
-    keep(world)
+    world.make_kept()
     with loaded(world, world.app("website")) as shell:
         shell.boot(world.file, "guest.do=mine", kept=True, key=KEY)
         shell.wait_for_text("guest.do=")
@@ -110,7 +99,7 @@ def check_not_loaded(world):
         cut = file.read()[:5000]
     with open(bad, "wb") as file:
         file.write(cut)
-    keep(world)
+    world.make_kept()
     for path, code, more in ((bad, -errno.EINVAL, {}), (os.devnull, -errno.EINVAL, {}),
                              (world.guest, -errno.EINVAL, {"memory": 33 << 20}),
                              (world.guest, -errno.EINVAL, {"memory": 5000}),
@@ -122,7 +111,7 @@ def check_not_loaded(world):
 
 def check_refused(world):
     """To begin with what was not loaded is refused."""
-    keep(world)
+    world.make_kept()
     with world.shell().boot(None, "guest.do=ready") as shell:
         assert shell.wait_for(FAILED)[1] < 0
     for more in ({"memory": 16 << 20}, {"kept": True, "key": KEY}):

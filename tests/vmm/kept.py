@@ -4,7 +4,6 @@
 usage: as world.py says"""
 import errno
 import os
-import re
 import socket
 import struct
 import time
@@ -12,9 +11,8 @@ import time
 import world as worlds
 from monitor import (ASK, EXIT_SHUTDOWN, EXITED, FACTS, FAILED, HAS_RUN, IS_PAUSED, KEPT, PAUSE, PAUSED, READY, RESUME,
                      RESUMED, SHUTDOWN)
-from world import checks, line
+from world import KEY, checks, line, mac, tell
 
-KEY = "made of this"
 ETH_ALL = 3
 
 
@@ -26,22 +24,8 @@ def go_on(world, path=None, words="guest.do=mine", key=KEY, **more):
     return world.shell().boot(path or world.file, words, key=key, kept=True, **more)
 
 
-def make(world, task="mine"):
-    """A guest that is ready is in the file."""
-    with start_task(world, task) as guest:
-        guest.wait_for_text("ready after")
-        guest.keep(world.file)
-        checks.expect(guest.wait_for(KEPT)[1], 0)
-
-
-def tell(guest):
-    """What the guest says that is its own."""
-    guest.wait_for_text("guest.do=")
-    return dict(re.findall(r"^(\w+) ([0-9a-f]+)$", guest.console, re.M))
-
-
 def check_goes_on(world):
-    make(world)
+    world.make_kept()
     began = time.time_ns()
     with go_on(world, words="guest.do=mine name=other", mac=b"\2\0\0\0\0\7") as guest:
         mine = tell(guest)
@@ -53,7 +37,7 @@ def check_goes_on(world):
 
 def check_unique(world):
     """Many begin from one file, each with a seed of its own; and one from what has gone on."""
-    make(world)
+    world.make_kept()
     seeds = set()
     for life in range(4):
         with go_on(world) as guest:
@@ -162,7 +146,7 @@ def check_full_disk(world):
 
 
 def check_refused(world, why, change, **more):
-    make(world)
+    world.make_kept()
     with open(world.file, "rb") as file:
         content = bytearray(file.read())
     bent = os.path.join(world.folder, "bent")
@@ -195,10 +179,6 @@ def test_refusals(tap, world):
 
 
 # ---- our unikernels ----
-
-
-def mac(number):
-    return bytes([2, 0, 0, 0, 0, number])
 
 
 class Ear:
