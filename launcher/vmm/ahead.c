@@ -34,17 +34,19 @@ static bool is_same(const struct vmm_ahead *a, const struct vmm_ahead *b)
 	       strcmp(a->recipe.words, b->recipe.words) == 0;
 }
 
-bool vmm_ahead_of(const struct vmm *vmm, const struct guest_spec *spec, struct vmm_ahead *out)
+bool vmm_ahead_of(const struct vmm *vmm, const struct guest_spec *spec,
+	const struct vmm_recipe *recipe, struct vmm_ahead *out)
 {
 	struct stat about;
 	out->memory = spec->memory;
 	out->expected = spec->expected;
 	out->kin = spec->kin;
 	snprintf(out->service, sizeof(out->service), "%s", spec->service);
-	out->is_template = spec->from_template && vmm_recipe_read(spec, &out->recipe) == 0 &&
-			   vmm_template_path(vmm, &out->recipe, out->path);
-	if (out->is_template)
+	out->is_template = recipe && vmm_template_path(vmm, recipe, out->path);
+	if (out->is_template) {
+		out->recipe = *recipe;
 		return true;
+	}
 	size_t length = strlen(spec->kernel);
 	out->recipe.key[0] = out->recipe.words[0] = '\0';
 	if (length >= sizeof(out->path) || stat(spec->kernel, &about) < 0)

@@ -214,16 +214,14 @@ static int make_order(struct vmm *vmm, struct vmm_order *order, const struct gue
 }
 
 int vmm_template_order(struct vmm *vmm, struct vmm_order *order, uint32_t slot,
-	const struct guest_spec *spec, enum launcher_start how, struct error *err)
+	const struct guest_spec *spec, enum launcher_start how, const struct vmm_recipe *recipe,
+	struct error *err)
 {
-	struct vmm_recipe recipe;
-	if (vmm_recipe_read(spec, &recipe) < 0)
-		return vmm_order_new(order, spec, how, "", false, err);
-	int file = vmm_template_open(vmm, &recipe);
+	int file = vmm_template_open(vmm, recipe);
 	if (file < 0)
-		return make_order(vmm, order, spec, how, &recipe, err);
-	use(vmm, find(vmm, recipe.hash), slot);
-	return vmm_order_kept(order, spec, how, recipe.key, file, err);
+		return make_order(vmm, order, spec, how, recipe, err);
+	use(vmm, find(vmm, recipe->hash), slot);
+	return vmm_order_kept(order, spec, how, recipe->key, file, err);
 }
 
 int vmm_template_order_loaded(struct vmm *vmm, struct vmm_order *order, uint32_t slot,

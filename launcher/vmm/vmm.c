@@ -126,12 +126,12 @@ static int start_loaded(struct vmm *vmm, struct instance_id id, const struct gue
 }
 
 static int start_anew(struct vmm *vmm, struct instance_id id, const struct guest_spec *spec,
-	enum launcher_start how, struct error *err)
+	enum launcher_start how, const struct vmm_recipe *recipe, struct error *err)
 {
 	struct vmm_order order;
 	struct error why = ERROR_INIT;
-	int r = spec->from_template ? vmm_template_order(vmm, &order, id.slot, spec, how, err)
-				    : vmm_order_new(&order, spec, how, "", false, err);
+	int r = recipe ? vmm_template_order(vmm, &order, id.slot, spec, how, recipe, err)
+		       : vmm_order_new(&order, spec, how, "", false, err);
 	if (r < 0)
 		return r;
 	if (!vmm_boot(vmm, id, &order, &why))
@@ -145,16 +145,19 @@ static int vmm_start(struct launcher *launcher, struct instance_id id,
 {
 	struct vmm *vmm = (struct vmm *)launcher;
 	struct vmm_ahead ahead;
+	struct vmm_recipe made_of;
 	if (vmm_guest_find(vmm, id) || vmm_rest_find(vmm, id))
 		return error_set(err, -EEXIST, "instance %u.%u exists", id.slot, id.generation);
 	int r = check_spec(spec, err);
 	if (r < 0)
 		return r;
-	bool is_known = vmm_ahead_any(vmm) && vmm_ahead_of(vmm, spec, &ahead);
+	const struct vmm_recipe *recipe =
+		spec->from_template && vmm_recipe_read(spec, &made_of) == 0 ? &made_of : NULL;
+	bool is_known = vmm_ahead_any(vmm) && vmm_ahead_of(vmm, spec, recipe, &ahead);
 	r = is_known ? start_loaded(vmm, id, spec, how, &ahead, err) : -ENOENT;
 	if (r == -ENOENT)
-		r = start_anew(vmm, id, spec, how, err);
-	if (r == 0 && (is_known || vmm_ahead_of(vmm, spec, &ahead)))
+		r = start_anew(vmm, id, spec, how, recipe, err);
+	if (r == 0 && (is_known || vmm_ahead_of(vmm, spec, recipe, &ahead)))
 		vmm_ahead_note(vmm, &ahead);
 	vmm_shells_fill(vmm, SHELLS_LATER_MS);
 	return r;

@@ -295,7 +295,8 @@ void vmm_templates_describe(const struct vmm *vmm, char *text, size_t size);
 bool vmm_has_template(struct launcher *launcher, const struct guest_spec *spec);
 /* To begin from one, or to make one. */
 int vmm_template_order(struct vmm *vmm, struct vmm_order *order, uint32_t slot,
-	const struct guest_spec *spec, enum launcher_start how, struct error *err);
+	const struct guest_spec *spec, enum launcher_start how, const struct vmm_recipe *recipe,
+	struct error *err);
 /* The same, of one that is loaded already. */
 int vmm_template_order_loaded(struct vmm *vmm, struct vmm_order *order, uint32_t slot,
 	const struct guest_spec *spec, enum launcher_start how, const struct vmm_recipe *recipe,
@@ -313,8 +314,10 @@ int vmm_recipe_read(const struct guest_spec *spec, struct vmm_recipe *out);
 int vmm_key_add(char key[VMM_KEY], const struct stat *about);
 int vmm_copy_words(const char *line, char words[VMM_WORDS]);
 
-/* ahead.c: what a start begins with; false where that cannot be told. */
-bool vmm_ahead_of(const struct vmm *vmm, const struct guest_spec *spec, struct vmm_ahead *out);
+/* ahead.c: what a start begins with; false where that cannot be told. `recipe` is of one that may begin
+ * from a template, or NULL. */
+bool vmm_ahead_of(const struct vmm *vmm, const struct guest_spec *spec,
+	const struct vmm_recipe *recipe, struct vmm_ahead *out);
 /* Whether any shell has loaded something; one that has loaded this, or NULL. */
 bool vmm_ahead_any(const struct vmm *vmm);
 struct vmm_guest *vmm_ahead_find(const struct vmm *vmm, const struct vmm_ahead *ahead);

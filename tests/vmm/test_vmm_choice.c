@@ -58,7 +58,7 @@ static void start(struct world *world, const char *service, const char *image, c
 		.kin = kin,
 		.expected = expected};
 	struct vmm_ahead ahead;
-	assert_true(vmm_ahead_of(&world->vmm, &spec, &ahead));
+	assert_true(vmm_ahead_of(&world->vmm, &spec, NULL, &ahead));
 	vmm_ahead_note(&world->vmm, &ahead);
 }
 
