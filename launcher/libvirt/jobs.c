@@ -115,14 +115,13 @@ static void job_list(virConnectPtr connection, const struct job_context *context
  * can be busy for that long. */
 static virDomainPtr create(virConnectPtr connection, const char *xml, unsigned flags)
 {
-	virDomainPtr domain = NULL;
-	for (int tries = 0; tries < BUSY_TRIES && !domain; tries++) {
-		domain = virDomainCreateXML(connection, xml, flags);
-		const virError *last = domain ? NULL : virGetLastError();
-		if (!domain && !(last && last->code == VIR_ERR_SYSTEM_ERROR && last->int1 == EBUSY))
+	virDomainPtr domain = virDomainCreateXML(connection, xml, flags);
+	for (int tries = 1; tries < BUSY_TRIES && !domain; tries++) {
+		const virError *last = virGetLastError();
+		if (!last || last->code != VIR_ERR_SYSTEM_ERROR || last->int1 != EBUSY)
 			break;
-		if (!domain)
-			usleep(BUSY_STEP_US);
+		usleep(BUSY_STEP_US);
+		domain = virDomainCreateXML(connection, xml, flags);
 	}
 	return domain;
 }
