@@ -9,6 +9,7 @@
  * address, and gw= and gw6=. A word without a value says nothing: it stands for what a service has
  * not. */
 #define NET_ADDRESSES 4 /* of each family */
+_Static_assert(LWIP_IPV6_NUM_ADDRESSES == NET_ADDRESSES + 1, "and the link-local one (lwipopts.h)");
 
 struct net_addresses {
 	ip4_addr_t ip[NET_ADDRESSES];
