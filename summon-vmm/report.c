@@ -5,32 +5,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const char *const names[32] = {
-	[0] = "divide error",
-	[1] = "debug exception",
-	[3] = "breakpoint",
-	[4] = "overflow",
-	[5] = "bound range exceeded",
-	[6] = "invalid opcode",
-	[7] = "device not available",
-	[8] = "double fault",
-	[10] = "invalid task state",
-	[11] = "segment not present",
-	[12] = "stack fault",
-	[13] = "general protection fault",
-	[14] = "page fault",
-	[16] = "floating-point error",
-	[17] = "alignment check",
-	[18] = "machine check",
-	[19] = "SIMD floating-point error",
-};
+#include "guest-kernel/include/exceptions.h"
 
 void report_summarise(const struct summon_exception *e, struct error *err)
 {
-	const char *name = e->vector < 32 && names[e->vector] ? names[e->vector] : "exception";
 	error_set(err, -EFAULT,
-		"%s (vector %" PRIu64 ", code %#" PRIx64 ") at %#" PRIx64 ", cr2 %#" PRIx64, name,
-		e->vector, e->code, e->rip, e->cr2);
+		"%s (vector %" PRIu64 ", code %#" PRIx64 ") at %#" PRIx64 ", cr2 %#" PRIx64,
+		exception_name(e->vector), e->vector, e->code, e->rip, e->cr2);
 }
 
 void report_print(const struct summon_exception *e, char text[REPORT_TEXT])

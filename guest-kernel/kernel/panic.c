@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "guest-kernel/include/exceptions.h"
 #include "guest-kernel/kernel/console.h"
 #include "guest-kernel/kernel/symbols.h"
 #include "guest-kernel/platform/platform.h"
@@ -14,27 +15,6 @@
 #define BACKTRACE_DEPTH 24
 
 extern char text_start[], text_end[], kernel_end[];
-
-static const char *const exception_names[32] = {
-	[0] = "divide error",
-	[1] = "debug",
-	[2] = "non-maskable interrupt",
-	[3] = "breakpoint",
-	[4] = "overflow",
-	[5] = "bound range exceeded",
-	[6] = "invalid opcode",
-	[7] = "device not available",
-	[8] = "double fault",
-	[10] = "invalid task state",
-	[11] = "segment not present",
-	[12] = "stack fault",
-	[13] = "general protection fault",
-	[14] = "page fault",
-	[16] = "floating-point error",
-	[17] = "alignment check",
-	[18] = "machine check",
-	[19] = "SIMD floating-point error",
-};
 
 /* A panic within a panic (a smashed stack, say) must not go round in circles. */
 static void enter(void)
@@ -88,10 +68,9 @@ void panic(const char *format, ...)
 void panic_exception(const struct summon_exception *f)
 {
 	enter();
-	const char *name = f->vector < 32 ? exception_names[f->vector] : NULL;
 	console_line("panic: %s (vector %" PRIu64 ", code %#" PRIx64 ") at %#" PRIx64
 		     ", cr2 %#" PRIx64,
-		name ? name : "exception", f->vector, f->code, f->rip, f->cr2);
+		exception_name(f->vector), f->vector, f->code, f->rip, f->cr2);
 #define R "%016" PRIx64
 	console_line("panic: rax " R " rbx " R " rcx " R " rdx " R, f->rax, f->rbx, f->rcx, f->rdx);
 	console_line("panic: rsi " R " rdi " R " rbp " R " rsp " R, f->rsi, f->rdi, f->rbp, f->rsp);
