@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/units.h"
+#include "dns/edns.h"
 #include "dns/wire.h"
 
 #define RECORD_FIXED 10
@@ -21,6 +22,7 @@ struct transfer {
 	uint16_t type;
 	size_t next; /* record of the zone; its count: the SOA again */
 	bool only_soa, tcp;
+	struct query opt; /* what the request's OPT says, and nothing else */
 	uint16_t question_size;
 	uint8_t question[QUESTION_MAX_SIZE];
 };
@@ -41,6 +43,8 @@ struct asked {
 	size_t name_size, end; /* `end`: behind the question */
 	uint16_t type;
 	size_t tsig; /* where it begins; 0: there is none */
+	bool edns, dnssec_ok;
+	uint8_t version; /* of EDNS */
 	bool has_serial;
 	uint32_t serial; /* that an IXFR client has */
 };
@@ -85,10 +89,16 @@ static bool read_soa(const uint8_t *bytes, size_t size, size_t *at, struct asked
 	return true;
 }
 
+static void read_opt(const uint8_t *fixed, struct asked *out)
+{
+	out->edns = true;
+	out->version = fixed[5];
+	out->dnssec_ok = wire_get16(fixed + 6) & DNS_OPT_FLAG_DO;
+}
+
 /* One OPT, and TSIG as the last; nothing else. */
 static bool read_additional(const uint8_t *bytes, size_t size, size_t at, struct asked *out)
 {
-	bool edns = false;
 	for (unsigned left = wire_get16(bytes + 10); left > 0; left--) {
 		size_t owner = name_measure(bytes + at, size - at);
 		if (owner == 0 || size - at < owner + RECORD_FIXED)
@@ -97,11 +107,12 @@ static bool read_additional(const uint8_t *bytes, size_t size, size_t at, struct
 		uint16_t type = wire_get16(fixed);
 		size_t whole = owner + RECORD_FIXED + wire_get16(fixed + 8);
 		if (size - at < whole || (type == DNS_TYPE_TSIG && left > 1) ||
-			(type == DNS_TYPE_OPT ? owner != 1 || edns : type != DNS_TYPE_TSIG))
+			(type == DNS_TYPE_OPT ? owner != 1 || out->edns : type != DNS_TYPE_TSIG))
 			return false;
-		edns = edns || type == DNS_TYPE_OPT;
 		if (type == DNS_TYPE_TSIG)
 			out->tsig = at;
+		else
+			read_opt(fixed, out);
 		at += whole;
 	}
 	return at == size;
@@ -130,10 +141,21 @@ static size_t write_head(const struct transfer *transfer, unsigned rcode, uint8_
 	memset(out, 0, DNS_HEADER_SIZE);
 	wire_put16(out, transfer->id);
 	out[2] = DNS_FLAG_QR | (rcode ? 0 : DNS_FLAG_AA) | transfer->flags;
-	out[3] = (uint8_t)rcode;
+	out[3] = rcode & DNS_RCODE_MASK;
 	wire_put16(out + 4, transfer->question_size > 0);
 	memcpy(out + DNS_HEADER_SIZE, transfer->question, transfer->question_size);
 	return DNS_HEADER_SIZE + transfer->question_size;
+}
+
+/* The first message has an OPT where the request had one (RFC 5936 section 2.2.5). Returns its size. */
+static size_t write_opt(
+	const struct transfer *transfer, unsigned rcode, uint8_t *message, size_t size)
+{
+	const struct edns_reply nothing = {0};
+	if (!transfer->opt.edns)
+		return 0;
+	wire_put16(message + 10, 1);
+	return edns_write(&transfer->opt, (uint16_t)rcode, &nothing, DNS_OPT_SIZE, message + size);
 }
 
 /* The owner ends in a pointer to the question, which is the zone's name. 0: it does not fit. */
@@ -169,6 +191,8 @@ size_t transfer_next(struct transfer *transfer, uint8_t *out, bool *more)
 {
 	size_t limit = transfer->tcp ? ANSWER_MAX_TCP : UDP_MAX_SIZE - tsig_size(&transfer->tsig);
 	size_t size = write_head(transfer, 0, out);
+	bool is_first = transfer->next == 0;
+	limit -= is_first && transfer->opt.edns ? DNS_OPT_SIZE : 0;
 	size_t end = transfer->only_soa ? 1 : transfer->zone->records.count + 2;
 	uint16_t count = 0;
 	for (; transfer->next < end; transfer->next++) {
@@ -187,6 +211,7 @@ size_t transfer_next(struct transfer *transfer, uint8_t *out, bool *more)
 	if (count == 0 && transfer->tcp)
 		return 0;
 	out[2] |= count == 0 ? DNS_FLAG_TC : 0;
+	size += is_first ? write_opt(transfer, 0, out, size) : 0;
 	return tsig_sign(&transfer->tsig, out, size, now_seconds());
 }
 
@@ -215,6 +240,8 @@ static unsigned decide(struct responder *responder, const struct request *reques
 	const struct asked *asked, struct transfer *transfer)
 {
 	struct zone *zone = find_zone(&responder->names, asked->question);
+	if (asked->version != 0)
+		return DNS_RCODE_BADVERS;
 	if (asked->tsig == 0)
 		return DNS_RCODE_REFUSED;
 	int rcode = respond_verify(responder, request, asked->tsig, &transfer->tsig);
@@ -247,6 +274,7 @@ size_t transfer_begin(struct responder *responder, const struct request *request
 	struct transfer **out, uint8_t *message)
 {
 	struct asked asked;
+	size_t written;
 	CLEANUP(transfer_destroy) struct transfer *transfer = calloc(1, sizeof(*transfer));
 	if (!transfer || request->size < DNS_HEADER_SIZE)
 		return 0;
@@ -259,18 +287,20 @@ size_t transfer_begin(struct responder *responder, const struct request *request
 		transfer->question_size = (uint16_t)(asked.name_size + 4);
 		memcpy(transfer->question, asked.question, transfer->question_size);
 	}
+	transfer->opt = (struct query){.edns = asked.edns, .dnssec_ok = asked.dnssec_ok};
 	if (!whole) {
 		count(&responder->counters, DNS_RCODE_FORMERR);
-		return write_head(transfer, DNS_RCODE_FORMERR, message);
+		written = write_head(transfer, DNS_RCODE_FORMERR, message);
+		return written + write_opt(transfer, DNS_RCODE_FORMERR, message, written);
 	}
 	unsigned rcode = decide(responder, request, &asked, transfer);
 	bool more = false;
-	size_t written;
 	count(&responder->counters, rcode);
 	if (rcode == 0) {
 		written = transfer_next(transfer, message, &more);
 	} else {
 		written = write_head(transfer, rcode, message);
+		written += write_opt(transfer, rcode, message, written);
 		if (transfer->tsig.name_size > 0 && rcode != DNS_RCODE_FORMERR)
 			written = tsig_sign(&transfer->tsig, message, written, now_seconds());
 	}

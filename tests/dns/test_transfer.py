@@ -4,6 +4,8 @@ the key. Other programs try what it does not."""
 import base64
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import time
 
@@ -13,6 +15,7 @@ from judges import ZONES, Nsd, need
 
 dns = pytest.importorskip("dns", reason="python3-dnspython is not installed")
 import dns.exception  # noqa: E402
+import dns.flags  # noqa: E402
 import dns.message  # noqa: E402
 import dns.query  # noqa: E402
 import dns.rcode  # noqa: E402
@@ -131,6 +134,33 @@ def test_the_whole_zone_comes(summond):
     assert all(message.had_tsig for message in messages)
 
 
+def additional_counts(summond, message, count):
+    """ARCOUNT of the first messages that come."""
+    counts = []
+    wire = message.to_wire()
+    with socket.create_connection(("127.0.0.1", summond.port), timeout=20) as client:
+        client.sendall(struct.pack(">H", len(wire)) + wire)
+        while len(counts) < count:
+            size, = struct.unpack(">H", client.recv(2, socket.MSG_WAITALL))
+            counts += struct.unpack(">H", client.recv(size, socket.MSG_WAITALL)[10:12])
+    return counts
+
+
+def with_edns(message, version=0):
+    message.use_edns(version, dns.flags.DO, 4096)
+    return message
+
+
+def test_who_speaks_edns_is_answered_so(summond):
+    refused = (query("none.test"), query(key=None))
+    for message in (query(), ixfr(serial(summond.port)), *refused):
+        assert ask(summond, message).edns == -1
+        answer = ask(summond, with_edns(message))
+        assert (answer.edns, answer.ednsflags & dns.flags.DO) == (0, dns.flags.DO), answer
+    assert ask_udp(summond, with_edns(ixfr(1))).edns == 0
+    assert ask(summond, with_edns(query(), 1)).rcode() == dns.rcode.BADVERS
+
+
 def test_a_large_zone_comes_in_many_messages(summond):
     before = summond.file.read_text()
     lines = "".join(f"many{i} TXT {'x' * 200}\n" for i in range(20000))
@@ -138,6 +168,9 @@ def test_a_large_zone_comes_in_many_messages(summond):
     wait_for(lambda: serial(summond.port) == 2026010110, "the large zone")
     messages = transfer(summond)
     assert len(messages) > 100
+    # TSIG is in each, an OPT in the first alone.
+    assert additional_counts(summond, with_edns(query()), 3) == [2, 1, 1]
+    assert additional_counts(summond, query(), 2) == [1, 1]
     assert sum(len(rrset) for message in messages for rrset in message.answer) > 20000
     # A change in the middle of a transfer does not reach into it.
     stream = dns.query.xfr("127.0.0.1", ZONE, port=summond.port, timeout=20, relativize=False,
@@ -181,8 +214,6 @@ def test_who_has_no_right_is_refused(summond):
 def raw(summond, message):
     """The RCODE, and error, MAC and other data of the TSIG, of the answer to a signed query."""
     wire = message.to_wire()
-    import socket
-    import struct
     with socket.create_connection(("127.0.0.1", summond.port), timeout=20) as client:
         client.sendall(struct.pack(">H", len(wire)) + wire)
         size = struct.unpack(">H", client.recv(2, socket.MSG_WAITALL))[0]
@@ -282,8 +313,6 @@ def test_bad_transfer_queries_are_malformed(summond):
     message = query()
     wire = bytearray(message.to_wire())
     cases = [wire[:-1], wire + b"\0", wire[:6] + b"\0\1" + wire[8:]]
-    import socket
-    import struct
     for case in cases:
         with socket.create_connection(("127.0.0.1", summond.port), timeout=20) as client:
             client.sendall(struct.pack(">H", len(case)) + bytes(case))
