@@ -1,20 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 #include "daemon/seats.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/units.h"
 #include "daemon/daemon.h"
 #include "daemon/family.h"
 #include "daemon/idle.h"
 #include "daemon/instance.h"
+#include "daemon/marks.h"
 #include "policies/instances.h"
 
 static bool is_per_client(const struct service *machine)
@@ -24,60 +20,55 @@ static bool is_per_client(const struct service *machine)
 
 /* --- what outlives the daemon --- */
 
-#define PATH_SIZE 4200
-
 static const char nobody[] = "nobody", direct[] = "+direct";
 
-static void make_folder_path(const struct daemon *daemon, char path[PATH_SIZE])
+static struct marks marks_of(const struct daemon *daemon)
 {
-	snprintf(path, PATH_SIZE, "%.4000s/seats", daemon->config->state_dir);
+	return (struct marks){daemon->config->state_dir, "seats"};
 }
 
-static void make_path(const struct service *machine, char path[PATH_SIZE])
+static void make_name(const struct service *machine, char name[MARKS_NAME_SIZE])
 {
-	snprintf(path, PATH_SIZE, "%.4000s/seats/%u", machine->daemon->config->state_dir,
-		machine->def.id);
+	snprintf(name, MARKS_NAME_SIZE, "%u", machine->def.id);
 }
 
 static void forget(const struct service *machine)
 {
-	char path[PATH_SIZE];
-	make_path(machine, path);
-	unlink(path);
+	const struct marks marks = marks_of(machine->daemon);
+	char name[MARKS_NAME_SIZE];
+	make_name(machine, name);
+	marks_remove(&marks, name);
 }
 
-/* In the place of the old one at once; where it cannot be, the old one is not true any more. */
+/* Where it cannot be, the old one is not true any more. */
 static void keep(const struct service *machine)
 {
 	const struct tenant *tenant = &machine->tenant;
-	char path[PATH_SIZE], fresh[PATH_SIZE + 4], client[IP_ADDRESS_TEXT], text[80];
+	const struct marks marks = marks_of(machine->daemon);
+	char name[MARKS_NAME_SIZE], client[IP_ADDRESS_TEXT], text[80];
 	snprintf(text, sizeof(text), "%s%s",
 		ip_address_is_set(&tenant->client) ? ip_address_print(&tenant->client, client)
 						   : nobody,
 		tenant->direct ? direct : "");
-	make_folder_path(machine->daemon, path);
-	mkdir(path, 0755);
-	make_path(machine, path);
-	snprintf(fresh, sizeof(fresh), "%s.new", path);
-	unlink(fresh);
-	if (symlink(text, fresh) == 0 && rename(fresh, path) == 0)
+	make_name(machine, name);
+	int rc = marks_put(&marks, name, text);
+	if (rc >= 0)
 		return;
 	log_line(&machine->daemon->log, LOG_WARNING,
 		(struct log_about){.service = machine->def.name},
-		"whose it is cannot be kept, so a later life of summond ends it: %s: %s", path,
-		strerror(errno));
-	unlink(path);
+		"whose it is cannot be kept in %s/%s, so a later life of summond ends it: %s",
+		marks.parent, marks.folder, strerror(-rc));
+	forget(machine);
 }
 
 void seats_recall(struct service *machine)
 {
 	struct tenant *tenant = &machine->tenant;
-	char path[PATH_SIZE], text[80];
-	make_path(machine, path);
-	ssize_t length = readlink(path, text, sizeof(text) - 1);
-	if (length <= 0)
+	const struct marks marks = marks_of(machine->daemon);
+	char name[MARKS_NAME_SIZE], text[80];
+	make_name(machine, name);
+	if (!marks_get(&marks, name, text, sizeof(text)))
 		return;
-	text[length] = '\0';
 	char *mark = strchr(text, '+');
 	if (mark)
 		*mark = '\0';
@@ -174,17 +165,13 @@ static bool is_known(const struct daemon *daemon, const char *name)
 
 void seats_sweep(struct daemon *daemon)
 {
-	char path[PATH_SIZE];
+	const struct marks marks = marks_of(daemon);
 	for (uint32_t id = 0; id < daemon->registry.id_limit; id++) {
 		struct service *machine = daemon->registry.by_id[id];
 		if (machine && machine->state == STATE_ASLEEP && !machine->summon)
 			vacate(machine);
 	}
-	make_folder_path(daemon, path);
-	CLEANUP(closedir) DIR *folder = opendir(path);
-	for (struct dirent *entry; folder && (entry = readdir(folder));)
-		if (entry->d_name[0] != '.' && !is_known(daemon, entry->d_name))
-			unlinkat(dirfd(folder), entry->d_name, 0);
+	marks_sweep(&marks, daemon, is_known);
 }
 
 /* --- who gets which --- */

@@ -1,55 +1,46 @@
 /* SPDX-License-Identifier: ISC */
 #include "daemon/word.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
+#include "daemon/marks.h"
 
-#define PATH_SIZE 4200
-
-static void make_folder_path(const struct daemon *daemon, char path[PATH_SIZE])
+static struct marks marks_of(const struct daemon *daemon)
 {
-	snprintf(path, PATH_SIZE, "%.4000s/busy", daemon->config->run_dir);
+	return (struct marks){daemon->config->run_dir, "busy"};
 }
 
-static void make_path(const struct service *service, char path[PATH_SIZE])
+static void make_name(const struct service *service, char name[MARKS_NAME_SIZE])
 {
 	const struct instance_id id = service->instance->id;
-	snprintf(path, PATH_SIZE, "%.4000s/busy/%u-%u", service->daemon->config->run_dir, id.slot,
-		id.generation);
+	snprintf(name, MARKS_NAME_SIZE, "%u-%u", id.slot, id.generation);
 }
 
 void word_keep(const struct service *service, bool busy)
 {
-	char path[PATH_SIZE];
-	make_path(service, path);
+	const struct marks marks = marks_of(service->daemon);
+	char name[MARKS_NAME_SIZE];
+	make_name(service, name);
 	if (!busy) {
-		unlink(path);
+		marks_remove(&marks, name);
 		return;
 	}
-	if (symlink("busy", path) == 0 || errno != ENOENT)
-		return;
-	make_folder_path(service->daemon, path);
-	mkdir(path, 0755);
-	make_path(service, path);
-	if (symlink("busy", path) < 0)
+	int rc = marks_put(&marks, name, "busy");
+	if (rc < 0)
 		log_line(&service->daemon->log, LOG_DEBUG,
 			(struct log_about){.service = service->def.name},
-			"that it is busy cannot be kept: %s: %s", path, strerror(errno));
+			"that it is busy cannot be kept: %s", strerror(-rc));
 }
 
 bool word_is_busy(const struct service *service)
 {
-	char path[PATH_SIZE];
-	struct stat about;
-	make_path(service, path);
-	return lstat(path, &about) == 0;
+	const struct marks marks = marks_of(service->daemon);
+	char name[MARKS_NAME_SIZE], fact[8];
+	make_name(service, name);
+	return marks_get(&marks, name, fact, sizeof(fact));
 }
 
 static bool is_known(const struct daemon *daemon, const char *name)
@@ -63,10 +54,6 @@ static bool is_known(const struct daemon *daemon, const char *name)
 
 void word_sweep(const struct daemon *daemon)
 {
-	char path[PATH_SIZE];
-	make_folder_path(daemon, path);
-	CLEANUP(closedir) DIR *folder = opendir(path);
-	for (struct dirent *entry; folder && (entry = readdir(folder));)
-		if (entry->d_name[0] != '.' && !is_known(daemon, entry->d_name))
-			unlinkat(dirfd(folder), entry->d_name, 0);
+	const struct marks marks = marks_of(daemon);
+	marks_sweep(&marks, daemon, is_known);
 }
