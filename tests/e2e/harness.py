@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """A real summond for a test: started with its own folders, asked with dig, curl and summonctl."""
+import contextlib
 import http.client
 import json
 import os
@@ -75,12 +76,20 @@ def ask(name, port, patience=HANG):
     return socket.inet_ntoa(answer[-4:])
 
 
+def guest_sockets(folder):
+    """The inodes of the guests' sockets. Files and folders may go while one looks."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".sock") and "-shell-" not in name:
+                with contextlib.suppress(FileNotFoundError):
+                    yield os.stat(os.path.join(place, name)).st_ino
+
+
 def vmm_monitors(folder):
     """The pids of the summon-vmm processes with a guest. To ask them would take their connection
     from the daemon; so it is told from their sockets' files, which are named anew when a shell
     becomes a guest."""
-    guests = {file.stat().st_ino for file in Path(folder).rglob("*.sock")
-              if "-shell-" not in file.name}
+    guests = set(guest_sockets(folder))
     found = []
     for line in subprocess.run(["ss", "-xlpeH"], capture_output=True, text=True,
                                check=True).stdout.splitlines():

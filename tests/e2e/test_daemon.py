@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 import pytest
-from harness import BUILD, HANG, SUMMOND, Summond, wait_for
+from harness import BUILD, HANG, SUMMOND, Summond, guest_sockets, wait_for
 
 NAME = "www.example.test"
 
@@ -285,3 +285,13 @@ def test_vmm_says_at_once_what_it_cannot_run(words, key):
         assert status == 400 and key in answer["error"], answer
         assert summond.call("GET", f"/v1/services/{NAME}")[0] == 404
         assert summond.call("PUT", f"/v1/services/{NAME}", {"image": "website"})[0] == 201
+
+
+def test_a_socket_that_goes_is_not_told(tmp_path):
+    """Of the tests' own count of monitors: libvirt removes a guest's folder after its process has ended,
+    maybe between the look at the folder and that at its files. There a link to nothing looks the same."""
+    stays = tmp_path / "folder" / "stays.sock"
+    stays.parent.mkdir()
+    stays.touch()
+    (tmp_path / "goes.sock").symlink_to("nowhere")
+    assert list(guest_sockets(tmp_path)) == [stays.stat().st_ino]
