@@ -16,13 +16,17 @@ PROGRAMS = [
     ('part skipped', 'OK', 'ok 1 # SKIP', 0, ['', '<skipped/>'], (1, 0, 1)),
     ('all skipped', 'SKIP', '1..0 # SKIP why', 0, None, (0, 0, 1)),
     ('silent', 'SKIP', '', 0, None, (0, 1, 0)),
-    ('one failed', 'ERROR', 'not ok 2', 1, ['', '<failure/>'], (1, 1, 0)),
+    ('one failed', 'ERROR', 'ok 1\n# good\nnot ok 2\n# why', 1, ['', '<failure/>'], (1, 1, 0)),
     ('crashed', 'ERROR', 'ok 1', -11, ['', ''], (2, 1, 0)),
     ('crashed at once', 'ERROR', '', -11, None, (0, 1, 0)),
-    ('timed out', 'TIMEOUT', 'ok 1', -15, [''], (1, 1, 0)),
+    ('timed out', 'TIMEOUT', 'waits for it\n', -15, [''], (1, 1, 0)),
     ('plain', 'OK', '', 0, None, (1, 0, 0)),
     ('plain failed', 'FAIL', '', 1, None, (0, 1, 0)),
 ]
+
+
+# What the summary repeats of those that failed, and no more.
+REPEATED = {'one failed': (['not ok 2', '# why'], ['# good']), 'timed out': (['waits for it'], [])}
 
 
 def write_logs(folder, programs):
@@ -53,10 +57,15 @@ def check(summary, programs, expected):
             write_logs(folder, programs)
         run = subprocess.run([sys.executable, '-B', summary, folder], stdout=subprocess.PIPE,
                              text=True, check=False)
-    last = run.stdout.splitlines()[-1]
+    lines = run.stdout.splitlines()
+    last = lines[-1]
     wanted = '{} passed, {} failed, {} skipped'.format(*expected)
     if last != wanted or run.returncode != (1 if expected[1] else 0):
         return f'"{last}" with status {run.returncode}, and not "{wanted}"'
+    for name, *_ in programs:
+        there, not_there = REPEATED.get(name, ([], []))
+        if [line for line in there if line not in lines] + [line for line in not_there if line in lines]:
+            return f'of "{name}" it repeats "{run.stdout}"'
     return None
 
 
