@@ -115,6 +115,24 @@ bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_address 
 	return ((prefix->address.bytes[whole] ^ address->bytes[whole]) & mask) == 0;
 }
 
+static bool host_bits_are(
+	const struct ip_prefix *prefix, const struct ip_address *address, unsigned value)
+{
+	for (size_t bit = prefix->length; bit < ip_address_size(address) * 8; bit++)
+		if ((address->bytes[bit / 8] >> (7 - bit % 8) & 1u) != value)
+			return false;
+	return true;
+}
+
+bool ip_prefix_reserves(const struct ip_prefix *prefix, const struct ip_address *address)
+{
+	size_t bits = ip_address_size(address) * 8;
+	if (!ip_prefix_contains(prefix, address) || prefix->length + 1u >= bits)
+		return false;
+	return host_bits_are(prefix, address, 0) ||
+	       (address->family == AF_INET && host_bits_are(prefix, address, 1));
+}
+
 bool ip_prefix_nth(const struct ip_prefix *prefix, uint64_t index, struct ip_address *out)
 {
 	struct ip_address address = prefix->address;

@@ -54,6 +54,11 @@ size_t ip_address_size(const struct ip_address *address); /* 0, 4 or 16 */
 bool ip_address_equal(const struct ip_address *a, const struct ip_address *b);
 bool ip_prefix_contains(const struct ip_prefix *prefix, const struct ip_address *address);
 
+/* Whether no host of the network can have it: the first and the last address of an IPv4 network
+ * (RFC 1122, 3.2.1.3), but for the two of a link between two hosts (RFC 3021); the first of an IPv6
+ * network, which is that of its routers (RFC 4291, 2.6.1), likewise (RFC 6164). */
+bool ip_prefix_reserves(const struct ip_prefix *prefix, const struct ip_address *address);
+
 /* Whether one of the list is this address, which is not "none". */
 bool ip_address_listed(
 	const struct ip_address list[ADDRESSES_MAX], const struct ip_address *address);

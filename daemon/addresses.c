@@ -9,7 +9,7 @@
 
 void addresses_init(struct addresses *addresses, const struct ip_prefix *pool)
 {
-	*addresses = (struct addresses){.pool = *pool, .cursor = 1};
+	*addresses = (struct addresses){.pool = *pool};
 }
 
 void addresses_finish(struct addresses *addresses)
@@ -97,12 +97,6 @@ int addresses_claim(struct addresses *addresses, const struct ip_address *addres
 	return rc;
 }
 
-static bool is_broadcast(const struct ip_prefix *pool, uint64_t index)
-{
-	return pool->address.family == AF_INET && pool->length < 31 &&
-	       index == (1ull << (32 - pool->length)) - 1;
-}
-
 /* One that the name has or had and that is not in `but`; NULL: there is none. */
 static struct address_owner *find_own(const struct addresses *addresses, const char *name,
 	const struct ip_address but[ADDRESSES_MAX])
@@ -133,13 +127,14 @@ int addresses_give(struct addresses *addresses, const char *name,
 	}
 	for (;; addresses->cursor++) {
 		struct ip_address address;
-		if (!ip_prefix_nth(&addresses->pool, addresses->cursor, &address) ||
-			is_broadcast(&addresses->pool, addresses->cursor))
+		if (!ip_prefix_nth(&addresses->pool, addresses->cursor, &address))
 			return error_set(err, -ENOSPC,
 				"no address is left in %s: give one that is free, or make "
-				"network.pool larger",
-				ip_prefix_print(&addresses->pool, text));
-		if (find(addresses, &address) || ip_address_listed(but, &address))
+				"network.%s larger",
+				ip_prefix_print(&addresses->pool, text),
+				addresses->pool.address.family == AF_INET6 ? "pool6" : "pool");
+		if (ip_prefix_reserves(&addresses->pool, &address) || find(addresses, &address) ||
+			ip_address_listed(but, &address))
 			continue;
 		int rc = addresses_claim(addresses, &address, name, err);
 		if (rc >= 0)
@@ -180,5 +175,5 @@ void addresses_release(struct addresses *addresses, const struct ip_address *add
 	forget_name(addresses, owner);
 	HASH_DEL(addresses->owners, owner);
 	free(owner);
-	addresses->cursor = 1;
+	addresses->cursor = 0;
 }

@@ -42,7 +42,7 @@ int addresses_reserve(struct addresses *addresses, const struct ip_address *addr
 int addresses_claim(struct addresses *addresses, const struct ip_address *address, const char *name,
 	struct error *err);
 /* Of an address of the pool's family that this name has or had, else of a free one of the pool; of none
- * in `but`. The first and, for IPv4, the last of the pool are left out. -ENOSPC. */
+ * in `but`, and none that the pool reserves. -ENOSPC. */
 int addresses_give(struct addresses *addresses, const char *name,
 	const struct ip_address but[ADDRESSES_MAX], struct ip_address *out, struct error *err);
 /* It is in the store now. */

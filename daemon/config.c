@@ -313,10 +313,36 @@ static void check_gateway(
 	struct config_loader *loader, const char *path, const struct ip_prefix *prefix)
 {
 	struct ip_address first;
-	if (ip_prefix_nth(prefix, 0, &first) && ip_address_equal(&first, &prefix->address))
+	if (ip_prefix_reserves(prefix, &prefix->address) ||
+		(ip_prefix_nth(prefix, 0, &first) && ip_address_equal(&first, &prefix->address)))
 		config_problem(loader, NULL, path,
-			"is the address of the network itself: write the bridge's, as in "
+			"is an address of the network itself: write the bridge's, as in "
 			"10.77.0.1/16");
+}
+
+/* Guests elsewhere would have no way back. */
+static void check_pool(struct config_loader *loader, const char *path, const struct ip_prefix *pool,
+	const char *network_path, const struct ip_prefix *network)
+{
+	char text[IP_PREFIX_TEXT];
+	if (!pool->address.family)
+		return;
+	if (!network->address.family)
+		config_problem(loader, NULL, path, "needs %s", network_path);
+	else if (pool->length < network->length || !ip_prefix_contains(network, &pool->address))
+		config_problem(loader, NULL, path, "must be a part of %s, %s", network_path,
+			ip_prefix_print(network, text));
+}
+
+static void check_pools(struct config_loader *loader)
+{
+	const struct config *config = &loader->loaded->config;
+	if (!config->network.enabled || !config->network.address.address.family)
+		return;
+	check_pool(loader, "network.pool", &config->network.pool, "network.address",
+		&config->network.address);
+	check_pool(loader, "network.pool6", &config->network.pool6, "network.address6",
+		&config->network.address6);
 }
 
 static void check_together(struct config_loader *loader)
@@ -329,6 +355,7 @@ static void check_together(struct config_loader *loader)
 		check_gateway(loader, "network.address", &config->network.address);
 	if (config->network.address6.address.family)
 		check_gateway(loader, "network.address6", &config->network.address6);
+	check_pools(loader);
 }
 
 int config_load(const char *path, config_problem_fn problem, void *ctx, struct config **out,

@@ -303,10 +303,12 @@ const struct config_option config_options[] = {
 		.help = "the bridge's IPv6 address"},
 	{"network.pool", PREFIX(AF_INET), .shown = "the prefix of network.address",
 		AT(network.pool),
-		.help = "the prefix from which services are given IPv4 addresses"},
+		.help = "the prefix from which services are given IPv4 addresses, a part of "
+			"network.address"},
 	{"network.pool6", PREFIX(AF_INET6), .shown = "the prefix of network.address6",
 		AT(network.pool6),
-		.help = "the prefix from which services are given IPv6 addresses"},
+		.help = "the prefix from which services are given IPv6 addresses, a part of "
+			"network.address6"},
 	{"network.tap_prefix", TEXT, .min = 1, .max = 8, .value = "sm", AT(network.tap_prefix),
 		.help = "how the names of the guests' tap devices begin"},
 	{"network.spare_taps", NUMBER, .value = "8", .min = 1, .max = 1024, AT(network.spare_taps),

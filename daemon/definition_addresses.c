@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
 /* The addresses of a definition: as people write them, and whose they are. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -160,16 +159,6 @@ int definition_read_addresses(const json_t *json, struct store_service *def, str
 
 /* --- whose they are --- */
 
-/* The first and the last address of an IPv4 network (RFC 1122, 3.2.1.3), but for the two of a link
- * between two hosts (RFC 3021). */
-static bool is_of_all_hosts(const struct ip_prefix *network, const struct ip_address *address)
-{
-	uint32_t number, hosts = network->length < 31 ? UINT32_MAX >> network->length : 0;
-	memcpy(&number, address->bytes, sizeof(number));
-	number = ntohl(number) & hosts;
-	return address->family == AF_INET && hosts > 0 && (number == 0 || number == hosts);
-}
-
 /* An address outside the bridge's prefix has no way back from the guest. */
 static int check_reachable(
 	const struct daemon *daemon, const struct ip_address *address, struct error *err)
@@ -180,11 +169,12 @@ static int check_reachable(
 	char text[IP_ADDRESS_TEXT], prefix[IP_PREFIX_TEXT];
 	if (!daemon->link || !ip_address_is_set(address) || is_wish(address))
 		return 0;
-	bool inside = ip_prefix_contains(network, address);
-	if (inside && is_of_all_hosts(network, address))
-		return error_set(err, -EINVAL, "%s is that of all hosts of %s: take another",
-			ip_address_print(address, text), ip_prefix_print(network, prefix));
-	if (inside)
+	if (ip_prefix_reserves(network, address))
+		return error_set(err, -EINVAL, "%s is that of all %s of %s: take another",
+			ip_address_print(address, text),
+			address->family == AF_INET ? "hosts" : "routers",
+			ip_prefix_print(network, prefix));
+	if (ip_prefix_contains(network, address))
 		return 0;
 	if (!ip_address_is_set(&network->address))
 		return error_set(err, -EINVAL,

@@ -189,6 +189,7 @@ def test_they_change_with_the_definition(summond, places):
     ({"addresses": ["10.77.1.1", "10.99.0.1"]}, "10.99.0.1 is not in the guests' network 10.77.0.1/16"),
     ({"addresses": ["10.77.255.255"]}, "10.77.255.255 is that of all hosts of 10.77.0.1/16"),
     ({"ipv4": "10.77.0.0"}, "10.77.0.0 is that of all hosts of 10.77.0.1/16"),
+    ({"ipv6": "fd77::"}, "fd77:: is that of all routers of fd77::1/64"),
     ({"addresses": ["10.77.1.1", "fd99::1"]}, "fd99::1 is not in the guests' network fd77::1/64"),
     ({"addresses": ["10.77.1.1", "10.77.0.1"]}, "address 10.77.0.1 belongs to (the gateway)"),
     ({"addresses": ["10.77.1.1", "10.77.2.2"]}, f"address 10.77.2.2 belongs to {OTHER}"),

@@ -99,6 +99,33 @@ static void both_families(void **state)
 	addresses_finish(&addresses);
 }
 
+/* There are no two to leave out of one or two. */
+static void small_pools(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *pool, *first, *last;
+	} cases[] = {
+		{"10.0.0.4/31", "10.0.0.4", "10.0.0.5"},
+		{"10.0.0.4/30", "10.0.0.5", "10.0.0.6"},
+		{"10.0.0.9/32", "10.0.0.9", NULL},
+		{"fd00::4/127", "fd00::4", "fd00::5"},
+		{"fd00::9/128", "fd00::9", NULL},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct addresses addresses = make(cases[i].pool);
+		struct ip_address none;
+		struct error err = ERROR_INIT;
+		assert_given(&addresses, "a", cases[i].first);
+		if (cases[i].last)
+			assert_given(&addresses, "b", cases[i].last);
+		assert_int_equal(addresses_give(&addresses, "c", nothing, &none, &err), -ENOSPC);
+		assert_non_null(strstr(err.message,
+			strchr(cases[i].pool, ':') ? "network.pool6 " : "network.pool "));
+		addresses_finish(&addresses);
+	}
+}
+
 /* More than one for a name: what it has or had first, and each once. */
 static void several_are_given(void **state)
 {
@@ -144,6 +171,7 @@ int main(void)
 		cmocka_unit_test(addresses_are_given_once),
 		cmocka_unit_test(claims_are_counted),
 		cmocka_unit_test(both_families),
+		cmocka_unit_test(small_pools),
 		cmocka_unit_test(several_are_given),
 		cmocka_unit_test(what_is_asked_for_is_not_given),
 	};

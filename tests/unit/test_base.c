@@ -91,7 +91,12 @@ static void addresses(void **state)
 	assert_string_equal(ip_address_print(&b, text), "10.77.1.2");
 	assert_true(ip_prefix_nth(&p, 65535, &b));
 	assert_false(ip_prefix_nth(&p, 65536, &b));
+	assert_true(ip_prefix_reserves(&p, &b)); /* 10.77.255.255 */
+	assert_false(ip_prefix_reserves(&p, &a));
 	assert_int_equal(ip_prefix_parse("fd00::1/64", &p, NULL), 0);
+	assert_false(ip_prefix_reserves(&p, &b)); /* none of its own */
+	assert_true(ip_prefix_nth(&p, 0, &b) && ip_prefix_reserves(&p, &b));
+	assert_true(ip_prefix_nth(&p, UINT64_MAX, &b) && !ip_prefix_reserves(&p, &b));
 	assert_true(ip_prefix_nth(&p, 511, &b));
 	assert_string_equal(ip_address_print(&b, text), "fd00::1ff");
 	assert_int_equal(ip_prefix_parse("10.0.0.0/33", &p, NULL), -EINVAL);
