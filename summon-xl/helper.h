@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <xenstore.h>
 
+#include "summon-xl/found.h"
 #include "summon-xl/identity.h"
 #include "summon-xl/log.h"
 #include "summon-xl/outbox.h"
@@ -18,8 +19,6 @@
  * The main process: it alone reads the socket, knows the domains and hears of their ends. It never
  * waits for libxl but in its own poll().
  */
-#define KEY_MAX 255
-
 struct domain {
 	struct domain *next;
 	struct guest_id id;

@@ -44,8 +44,8 @@ void job_restore(struct worker *worker, struct job *job);
 bool saved_exists(const struct worker *worker, struct guest_id id);
 /* 0 too where there was none. */
 int saved_remove(const struct worker *worker, struct guest_id id, struct error *err);
-/* Answers FOUND for each, and clears away what was not finished. */
-void saved_list(struct worker *worker, struct job *job);
+/* Answers FOUND for each, and clears away what was not finished. `trouble` is of one that cannot be read. */
+void saved_list(struct worker *worker, struct job *job, struct error *trouble);
 /* What became of a domain while its summon-xl was killed at saving it: it runs on. */
 void saved_recover(struct worker *worker, uint32_t domid);
 

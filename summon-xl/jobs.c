@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "summon-xl/console.h"
+#include "summon-xl/found.h"
 #include "summon-xl/guest_config.h"
 #include "summon-xl/job.h"
 #include "summon-xl/vif.h"
@@ -220,7 +221,8 @@ static bool owns(struct worker *worker, const libxl_dominfo *info, struct guest_
 /* Fills the answer, where the domain is ours and whole. */
 static bool inspect(struct worker *worker, const libxl_dominfo *info, struct job *job)
 {
-	char started_at[24], service[256], device[16], key[256] = "", console[128] = "", ran[2];
+	char started_at[24], service[SERVICE_MAX + 1], device[DEVICE_MAX + 1];
+	char key[KEY_MAX + 1] = "", console[CONSOLE_MAX + 1] = "", ran[2];
 	struct guest_id id;
 	if (info->dying || !owns(worker, info, &id))
 		return false;
@@ -243,13 +245,14 @@ static bool inspect(struct worker *worker, const libxl_dominfo *info, struct job
 		info->cpu_time || job_domain_read(worker, info->domid, MARK_RAN, ran, sizeof(ran));
 	job->answer.flags = (info->paused ? XL_PAUSED : 0u) | (has_run ? XL_HAS_RUN : 0u);
 	job->answer.started_at = strtoull(started_at, NULL, 10);
-	job->answer_size = (size_t)snprintf(job->answer.text, sizeof(job->answer.text),
-		"%s%c%s%c%s%c%s%c", service, 0, device, 0, console, 0, key, 0);
+	const struct found_words words = {service, device, console, key};
+	job->answer_size = (size_t)found_text(&words, job->answer.text, NULL);
 	return true;
 }
 
 static void list(struct worker *worker, struct job *job)
 {
+	struct error trouble = ERROR_INIT;
 	int count = 0;
 	libxl_dominfo *all = libxl_list_domain(worker->ctx, &count);
 	if (!all) {
@@ -260,14 +263,15 @@ static void list(struct worker *worker, struct job *job)
 		if (inspect(worker, &all[i], job))
 			job_answer(worker, job, XL_FOUND);
 	libxl_dominfo_list_free(all, count);
-	saved_list(worker, job);
+	saved_list(worker, job, &trouble);
 	const libxl_version_info *version = libxl_get_version_info(worker->ctx);
 	job->answer.code = 0;
-	job->answer_size =
-		!version ? 0
-			 : (size_t)snprintf(job->answer.text, sizeof(job->answer.text),
-				   "Xen %d.%d%s", version->xen_version_major,
-				   version->xen_version_minor, version->xen_version_extra);
+	job->answer_size = !version
+				   ? 0
+				   : (size_t)snprintf(job->answer.text, sizeof(job->answer.text),
+					     "Xen %d.%d%s%s%s", version->xen_version_major,
+					     version->xen_version_minor, version->xen_version_extra,
+					     trouble.code ? "; " : "", trouble.message);
 }
 
 void job_run(struct worker *worker, const struct xl_message *request, size_t text_size)

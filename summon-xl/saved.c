@@ -11,17 +11,10 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "summon-xl/found.h"
 #include "summon-xl/guest_config.h"
 #include "summon-xl/job.h"
-
-/* A file is this head, libxl's configuration of the domain as JSON, and libxl's own stream. */
-struct saved_head {
-	char magic[16];
-	uint64_t started_at; /* nanoseconds of real time */
-	uint64_t config_size;
-};
-#define MAGIC      "summond xl 1\n"
-#define CONFIG_MAX (256 * 1024)
+#include "summon-xl/saved_file.h"
 
 /* Xen, docs/misc/xenstore-paths.pandoc: guests write "1" */
 #define SUSPENDS "control/feature-suspend"
@@ -35,8 +28,9 @@ struct saved_head {
 static void saved_path(
 	const struct worker *worker, struct guest_id id, const char *suffix, char path[PATH_SIZE])
 {
-	snprintf(path, PATH_SIZE, "%s/%016" PRIx64 "-%" PRIu32 "-%" PRIu32 "%s", worker->saved,
-		worker->identity, id.slot, id.generation, suffix);
+	char name[SAVED_NAME];
+	saved_file_name(worker->identity, id, name);
+	snprintf(path, PATH_SIZE, "%s/%s%s", worker->saved, name, suffix);
 }
 
 bool saved_exists(const struct worker *worker, struct guest_id id)
@@ -55,32 +49,16 @@ int saved_remove(const struct worker *worker, struct guest_id id, struct error *
 		       : error_set(err, -errno, "%s: %s", path, strerror(errno));
 }
 
-static int write_all(int fd, const void *data, size_t size)
-{
-	for (const char *at = data; size > 0;) {
-		ssize_t done = write(fd, at, size);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		at += done;
-		size -= (size_t)done;
-	}
-	return 0;
-}
-
 /* Its configuration, for libxl_domain_config_dispose() in any case; the file is then at the stream. */
-static int read_config(struct worker *worker, int fd, struct saved_head *head,
+static int read_config(struct worker *worker, int fd, uint64_t *started_at,
 	libxl_domain_config *config, struct error *err)
 {
+	CLEANUP(free) char *json = NULL;
 	libxl_domain_config_init(config);
-	bool right = read(fd, head, sizeof(*head)) == (ssize_t)sizeof(*head) &&
-		     strncmp(head->magic, MAGIC, sizeof(head->magic)) == 0 &&
-		     head->config_size <= CONFIG_MAX;
-	CLEANUP(free) char *json = right ? calloc(1, head->config_size + 1) : NULL;
-	right = json && read(fd, json, head->config_size) == (ssize_t)head->config_size &&
-		libxl_domain_config_from_json(worker->ctx, config, json) == 0;
-	return right ? 0 : error_set(err, -EINVAL, "what was kept of the guest cannot be read");
+	int r = saved_file_read(fd, started_at, &json, err);
+	if (r == 0 && libxl_domain_config_from_json(worker->ctx, config, json) != 0)
+		r = error_set(err, -EINVAL, "its configuration is none of libxl's");
+	return r < 0 ? error_prefix(err, r, "what was kept of the guest cannot be read") : 0;
 }
 
 /* A mark of the domain's in its configuration (guest_config.h); "" for none. */
@@ -104,7 +82,6 @@ static uint64_t started_at(struct worker *worker, uint32_t domid)
 
 static int write_head(struct worker *worker, struct job *job, int fd)
 {
-	struct saved_head head = {.magic = MAGIC, .started_at = started_at(worker, job->domid)};
 	libxl_domain_config config;
 	libxl_domain_config_init(&config);
 	int rc = libxl_retrieve_domain_configuration(worker->ctx, job->domid, &config, NULL);
@@ -113,11 +90,8 @@ static int write_head(struct worker *worker, struct job *job, int fd)
 	libxl_domain_config_dispose(&config);
 	if (!json)
 		return xl_log_error(&worker->log, &job->error, -EIO, "its configuration", rc);
-	head.config_size = strlen(json);
-	int r = write_all(fd, &head, sizeof(head));
-	if (r == 0)
-		r = write_all(fd, json, head.config_size);
-	return r < 0 ? error_set(&job->error, r, "its file: %s", strerror(-r)) : 0;
+	int r = saved_file_write(fd, started_at(worker, job->domid), json, &job->error);
+	return r < 0 ? error_prefix(&job->error, r, "its file") : 0;
 }
 
 /* Only Xen's way is there: the guest is asked to suspend itself. One that was not told of, or does
@@ -166,7 +140,7 @@ void job_save(struct worker *worker, struct job *job)
 	char path[PATH_SIZE], final[PATH_SIZE];
 	if (check_able(worker, job) < 0)
 		return;
-	saved_path(worker, job->id, ".new", path);
+	saved_path(worker, job->id, SAVED_NEW, path);
 	saved_path(worker, job->id, "", final);
 	CLEANUP(close) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0) {
@@ -203,7 +177,7 @@ static int create(struct worker *worker, struct job *job, libxl_domain_config *c
 void job_restore(struct worker *worker, struct job *job)
 {
 	char path[PATH_SIZE];
-	struct saved_head head;
+	uint64_t started_at;
 	libxl_domain_config config;
 	saved_path(worker, job->id, "", path);
 	CLEANUP(close) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -211,15 +185,15 @@ void job_restore(struct worker *worker, struct job *job)
 		error_set(&job->error, -errno, "%s: %s", path, strerror(errno));
 		return;
 	}
-	int r = read_config(worker, fd, &head, &config, &job->error);
+	int r = read_config(worker, fd, &started_at, &config, &job->error);
 	if (r == 0 && (r = create(worker, job, &config, fd)) == 0) {
 		/* It has said so, and Linux does not say it again. */
 		r = job_domain_write(worker, job->domid, SUSPENDS, "1", &job->error);
 		if (r == 0)
 			r = job_domain_write(worker, job->domid, MARK_RAN, "1", &job->error);
 		if (r == 0)
-			r = job_furnish(worker, job, &config, mark_of(&config, MARK_DEVICE),
-				head.started_at);
+			r = job_furnish(
+				worker, job, &config, mark_of(&config, MARK_DEVICE), started_at);
 		if (r < 0)
 			libxl_domain_destroy(worker->ctx, job->domid, NULL);
 	}
@@ -229,45 +203,63 @@ void job_restore(struct worker *worker, struct job *job)
 
 /* ---- after a life of ours ---- */
 
-static void found(struct worker *worker, struct job *job, const char *path)
+static int found(struct worker *worker, struct job *job, const char *path, struct error *err)
 {
-	struct saved_head head;
+	uint64_t started_at;
 	libxl_domain_config config;
 	CLEANUP(close) int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return;
-	if (read_config(worker, fd, &head, &config, NULL) == 0) {
-		int size = snprintf(job->answer.text, sizeof(job->answer.text), "%s%c%s%c%c%s%c",
-			mark_of(&config, MARK_SERVICE), 0, mark_of(&config, MARK_DEVICE), 0, 0,
-			mark_of(&config, MARK_READY_KEY), 0);
-		job->answer.flags = XL_PAUSED | XL_HAS_RUN | XL_ON_DISK;
-		job->answer.code = 0;
-		job->answer.started_at = head.started_at;
-		job->answer_size = (size_t)size;
-		/* What does not fit was not written by us. */
-		if (size > 0 && (size_t)size < sizeof(job->answer.text))
-			job_answer(worker, job, XL_FOUND);
+		return error_set(err, -errno, "%s", strerror(errno));
+	int r = read_config(worker, fd, &started_at, &config, err);
+	if (r == 0) {
+		const struct found_words words = {.service = mark_of(&config, MARK_SERVICE),
+			.device = mark_of(&config, MARK_DEVICE),
+			.console = "",
+			.key = mark_of(&config, MARK_READY_KEY)};
+		r = found_text(&words, job->answer.text, err);
 	}
 	libxl_domain_config_dispose(&config);
+	if (r < 0)
+		return r;
+	job->answer_size = (size_t)r;
+	job->answer.flags = XL_PAUSED | XL_HAS_RUN | XL_ON_DISK;
+	job->answer.code = 0;
+	job->answer.started_at = started_at;
+	job_answer(worker, job, XL_FOUND);
+	return 0;
 }
 
-void saved_list(struct worker *worker, struct job *job)
+/* What is wrong in it stays wrong, and nobody would ask for it again: its guest begins anew. What only
+ * could not be read now is left where it is. */
+static void list_one(
+	struct worker *worker, struct job *job, struct guest_id id, struct error *trouble)
 {
 	char path[PATH_SIZE];
+	struct error why = ERROR_INIT;
+	saved_path(worker, id, "", path);
+	job->answer.slot = id.slot;
+	job->answer.generation = id.generation;
+	int r = found(worker, job, path, &why);
+	if (r == 0)
+		return;
+	bool removed = r == -EINVAL && unlink(path) == 0;
+	error_set(trouble, r, "%s: %s%s", path, why.message, removed ? " (removed)" : "");
+}
+
+void saved_list(struct worker *worker, struct job *job, struct error *trouble)
+{
+	char path[PATH_SIZE];
+	struct guest_id id;
 	struct dirent *entry;
 	CLEANUP(closedir) DIR *folder = opendir(worker->saved);
 	while (folder && (entry = readdir(folder))) {
-		uint64_t identity;
-		int end = 0;
-		if (sscanf(entry->d_name, "%16" SCNx64 "-%" SCNu32 "-%" SCNu32 "%n", &identity,
-			    &job->answer.slot, &job->answer.generation, &end) != 3 ||
-			identity != worker->identity)
-			continue;
-		snprintf(path, sizeof(path), "%s/%s", worker->saved, entry->d_name);
-		if (entry->d_name[end] == '\0')
-			found(worker, job, path);
-		else
+		enum saved_name which = saved_file_which(entry->d_name, worker->identity, &id);
+		if (which == SAVED_WHOLE) {
+			list_one(worker, job, id, trouble);
+		} else if (which == SAVED_UNFINISHED) {
+			saved_path(worker, id, SAVED_NEW, path);
 			unlink(path);
+		}
 	}
 	job->answer.slot = job->answer.generation = 0;
 	job->answer.flags = job->answer.started_at = 0;

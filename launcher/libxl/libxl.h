@@ -63,7 +63,7 @@ struct xl {
 	uv_timer_t again;
 	uint64_t pause_ms; /* before the next helper is started */
 	bool list_asked, listed, flowing, lost, closing;
-	char facts[160];
+	char facts[400];
 	struct error trouble;  /* why there is no helper */
 	unsigned open_handles; /* the timer, and the helpers' lives */
 	void (*closed)(void *ctx);

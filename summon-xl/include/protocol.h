@@ -42,7 +42,8 @@ enum xl_type {
 	XL_EXITED, /* code: enum xl_exit; text: why, where it crashed; the domain is no more */
 	XL_FOUND,  /* flags, started_at; text: service, NUL, network device ("": none), NUL */
 	XL_READY,  /* the key that START named is there */
-	XL_LISTED, /* code, text: 0 and facts about the host, or an error */
+	XL_LISTED, /* code, text: 0 and facts about the host and about guests on disk that cannot be
+		    * read, or an error */
 };
 
 enum xl_exit { XL_EXIT_SHUTDOWN, XL_EXIT_DESTROYED, XL_EXIT_CRASHED };
