@@ -1,57 +1,24 @@
 # SPDX-License-Identifier: ISC
 """Other people's servers as secondaries of a zone: each takes it with a TSIG key, hears of changes, and
 looks by itself as often as the zone's SOA says."""
-import shutil
 import sqlite3
 import subprocess
-import tempfile
 from pathlib import Path
 
-from harness import HANG, wait_for
+from harness import HANG
+from judges import Judge, nsd_configuration
 
 SCHEMA = Path("/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql")
 
 
-class Secondary:
-    """One server in the foreground on 127.0.0.1 at `port`, with all of `zones` from `primary`; `key` is
-    a name and a secret. A subclass writes its configuration and says what is run."""
-    program = None
+class Secondary(Judge):
+    """Of all `zones`, from `primary`; `key` is a name and a secret."""
     looks = True  # by itself, as often as the SOA says
 
     def __init__(self, port, zones, primary, key):
-        self.folder = Path(tempfile.mkdtemp(prefix="summond-secondary-"))
-        self.port, self.zones, self.primary = port, zones, primary
+        self.zones, self.primary = zones, primary
         self.key, self.secret = key
-        self.log = open(self.folder / "log", "wb")
-        self.process = subprocess.Popen(self.command(), cwd=self.folder, stdin=subprocess.DEVNULL,
-                                        stdout=self.log, stderr=self.log)
-        wait_for(self.is_up, f"{self.program} to answer")
-
-    def command(self):
-        raise NotImplementedError
-
-    def write(self, text):
-        (self.folder / "conf").write_text(text)
-        return self.folder / "conf"
-
-    def text(self):
-        return (self.folder / "log").read_text(errors="replace")
-
-    def is_up(self):
-        assert self.process.poll() is None, self.text()
-        done = subprocess.run(["dig", "@127.0.0.1", "-p", str(self.port), "+tries=1", "+time=1",
-                               "version.bind", "CH", "TXT"], capture_output=True, check=False)
-        return done.returncode == 0
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(HANG)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self.log.close()
-        shutil.rmtree(self.folder)
+        super().__init__(port)
 
 
 class Bind(Secondary):
@@ -132,26 +99,12 @@ zone:
     request-xfr: {self.over} 127.0.0.1@{self.primary} {self.key}
     allow-notify: 127.0.0.1 NOKEY
 """ for zone in self.zones)
-        return ["nsd", "-d", "-c", self.write(f"""
-server:
-    ip-address: 127.0.0.1@{self.port}
-    server-count: 1
-    username: ""
-    chroot: ""
-    zonesdir: "{self.folder}"
-    database: ""
-    pidfile: "{self.folder}/pid"
-    xfrdfile: "{self.folder}/xfrd"
-    xfrdir: "{self.folder}"
-    zonelistfile: "{self.folder}/zonelist"
-    verbosity: 2
-remote-control:
-    control-enable: no
+        return ["nsd", "-d", "-c", self.write(nsd_configuration(self, f"""
 key:
     name: {self.key}
     algorithm: hmac-sha256
     secret: {self.secret}
-{zones}""")]
+{zones}"""))]
 
 
 class NsdOverUdp(Nsd):
