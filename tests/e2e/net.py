@@ -197,8 +197,7 @@ class SimGuest:
         wait_for(lambda: "state UP" in subprocess.run(
             self.command("ip", "link", "show", "dev", "eth0"), capture_output=True, text=True,
             check=True).stdout, "the guest's link to be up")
-        self.lag = 0  # seconds that a frame waits for the guest to run; and how many have
-        self.taken = 0
+        self.lag = 0  # seconds that a frame waits for the guest to run
         self.ending = threading.Event()
         self.thread = threading.Thread(target=self.carry, daemon=True)
         self.thread.start()
@@ -223,7 +222,6 @@ class SimGuest:
         try:
             while frame := os.read(self.tap, 70000):
                 os.write(self.inner, frame[len(VNET_HEADER):])
-                self.taken += 1
         except BlockingIOError:
             pass
 
