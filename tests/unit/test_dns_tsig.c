@@ -166,7 +166,7 @@ static void malformed_transfers(void **state)
 	static const char malformed[] = "1234 8101 0001 0000 0000 0000" EXAMPLE "00fb 0001";
 	expect(world, "1234 0101 0001 0000 0001 0000" EXAMPLE "00fb 0001" IXFR_SOA, malformed);
 	expect(world, "1234 0100 0001 0000 0001 0002" EXAMPLE "00fb 0001" IXFR_SOA OPT OPT,
-		malformed);
+		"1234 8101 0001 0000 0000 0001" EXAMPLE "00fb 0001" OPT);
 	expect(world, "1234 0100 0001 0000 0001 0000" EXAMPLE "00fb 0001" IXFR_SOA "00", malformed);
 }
 
