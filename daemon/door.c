@@ -223,20 +223,6 @@ static bool is_known(void *ctx, const struct ip_address *address)
 	return find(ctx, address);
 }
 
-/* Of guests that were found at rest: who put them there may have died before it could tell. */
-static void announce_resting(struct daemon *daemon)
-{
-	for (uint32_t id = 0; id < daemon->registry.id_limit; id++) {
-		const struct service *service = daemon->registry.by_id[id];
-		const struct instance *instance = service ? service->instance : NULL;
-		if (!instance || instance->open)
-			continue;
-		for (size_t i = 0; i < ADDRESSES_MAX; i++)
-			if (ip_address_is_set(&instance->addresses[i]))
-				doorbell_announce(daemon->doorbell, &instance->addresses[i], NULL);
-	}
-}
-
 void door_settle(struct daemon *daemon)
 {
 	struct error err = ERROR_INIT;
@@ -244,7 +230,12 @@ void door_settle(struct daemon *daemon)
 		return;
 	if (doorbell_prune(daemon->doorbell, is_known, daemon, &err) < 0)
 		log_line(&daemon->log, LOG_WARNING, LOG_ABOUT_NOTHING, "%s", err.message);
-	announce_resting(daemon);
+	/* Of guests that were found at rest: who put them there may have died before it could tell. */
+	for (uint32_t id = 0; id < daemon->registry.id_limit; id++) {
+		struct service *service = daemon->registry.by_id[id];
+		if (service && service->instance)
+			door_confirm(service);
+	}
 }
 
 void door_look(struct daemon *daemon)
