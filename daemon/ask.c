@@ -51,7 +51,7 @@ static void describe_cause(
 	struct ip_address address = ip_address_from_sockaddr(ask->source);
 	if (ask->question)
 		dns_question_text(ask->question, text);
-	bool other = text[0] && strcmp(text, service->def.name) != 0;
+	bool other = text[0] && strcmp(text, service->first->def.name) != 0;
 	snprintf(cause, SUMMON_CAUSE_MAX + 1, "query %s %s%s%s", types[find_type(ask->qtype)].name,
 		ip_address_print(&address, client), other ? " for " : "", other ? text : "");
 }
