@@ -13,7 +13,7 @@
 
 #define SUFFIX_MAX 3 /* "#64" */
 
-void family_name(const char *first, unsigned number, char name[STORE_NAME_MAX + 1])
+static void make_name(const char *first, unsigned number, char name[STORE_NAME_MAX + 1])
 {
 	snprintf(name, STORE_NAME_MAX + 1, "%s#%u", first, number);
 }
@@ -121,7 +121,7 @@ static int claim(struct daemon *daemon, const struct store_service *first,
 static void begin(const struct registry *registry, const struct store_service *first,
 	unsigned number, struct store_service *further)
 {
-	family_name(first->name, number, further->name);
+	make_name(first->name, number, further->name);
 	const struct service *known = service_by_name(registry, further->name);
 	if (!known)
 		return;
@@ -159,12 +159,13 @@ int family_plan(struct daemon *daemon, const struct store_service *def, const st
 	const struct registry *registry = &daemon->registry;
 	size_t count = policy->instances.count - 1;
 	*family = (struct family){.count = 0};
-	if (count > 0 || policy->instances.how != POLICY_ONE) {
-		int rc = check_alone(def, policy, err);
-		family->further = calloc(count + 1, sizeof(*family->further));
-		family->claimed = calloc(count + 1, sizeof(*family->claimed));
-		if (rc < 0)
-			return rc;
+	/* Also where there is one: clients that come one after the other have several. */
+	int rc = policy->instances.how == POLICY_ONE ? 0 : check_alone(def, policy, err);
+	if (rc < 0)
+		return rc;
+	if (count > 0) {
+		family->further = calloc(count, sizeof(*family->further));
+		family->claimed = calloc(count, sizeof(*family->claimed));
 		if (!family->further || !family->claimed)
 			return error_set(err, -ENOMEM, "out of memory");
 	}
@@ -172,7 +173,7 @@ int family_plan(struct daemon *daemon, const struct store_service *def, const st
 		struct store_service *further = &family->further[i];
 		begin(registry, def, (unsigned)i + 2, further);
 		family->count++;
-		int rc = claim(daemon, def, further, &family->claimed[i], err);
+		rc = claim(daemon, def, further, &family->claimed[i], err);
 		if (rc < 0)
 			return rc;
 	}

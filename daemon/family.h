@@ -17,8 +17,7 @@
 struct daemon;
 struct service;
 
-/* "NAME#7" and 7 for number 7; the number of a name, 1 for a service's own. */
-void family_name(const char *first, unsigned number, char name[STORE_NAME_MAX + 1]);
+/* 7 for "NAME#7", 1 for a service's own name. */
 unsigned family_number(const char *name);
 
 /* A service that has come into the registry, and one that leaves it: whose machine it is, or which
