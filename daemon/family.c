@@ -13,9 +13,11 @@
 
 #define SUFFIX_MAX 3 /* "#64" */
 
+/* Of a name that check_alone() has passed. */
 static void make_name(const char *first, unsigned number, char name[STORE_NAME_MAX + 1])
 {
-	snprintf(name, STORE_NAME_MAX + 1, "%s#%u", first, number);
+	snprintf(name, STORE_NAME_MAX + 1, "%.*s#%u", STORE_NAME_MAX - SUFFIX_MAX, first,
+		number % 100);
 }
 
 unsigned family_number(const char *name)
