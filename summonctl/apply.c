@@ -308,8 +308,9 @@ static int put_service(struct apply *apply, const struct config_node *node,
 			    : EXIT_OK;
 	if (rc != EXIT_OK || !site)
 		return rc;
-	long status = site_upload(apply->context, node->key, archive, &answer);
-	return refused(node, "service", status, answer);
+	long status = 0;
+	rc = site_upload(apply->context, node->key, archive, &status, &answer);
+	return rc != EXIT_OK ? rc : refused(node, "service", status, answer);
 }
 
 static int apply_wanted(

@@ -238,27 +238,24 @@ FILE *site_open(const char *folder, struct error *err)
 	return file;
 }
 
-long site_upload(struct context *context, const char *service, FILE *site, json_t **answer)
+int site_upload(
+	struct context *context, const char *service, FILE *site, long *status, json_t **answer)
 {
 	struct error err = ERROR_INIT;
 	struct client_reply reply = {0};
 	CLEANUP(free) char *escaped = client_escape(context->client, service);
 	CLEANUP(free) char *path = NULL;
-	if (!escaped || asprintf(&path, "/v1/services/%s/site", escaped) < 0) {
-		fail("no memory");
-		return 0;
-	}
+	if (!escaped || asprintf(&path, "/v1/services/%s/site", escaped) < 0)
+		return fail("no memory");
 	int rc = client_upload(context->client, path, "application/x-tar", site, &reply, &err);
-	if (rc == -ECONNREFUSED)
-		fail_unreachable(context, &err);
-	else if (rc < 0)
-		fail("the site was not taken: %s", err.message);
-	if (rc < 0)
-		return 0;
-	long status = reply.status;
+	*status = reply.status;
 	*answer = json_incref(reply.body);
 	client_reply_finish(&reply);
-	return status;
+	if (rc == -ECONNREFUSED)
+		return fail_unreachable(context, &err);
+	if (rc < 0)
+		fail("the site was not taken: %s", err.message);
+	return rc == -EPIPE ? EXIT_UNREACHABLE : rc < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 bool site_is_same(const char *folder, const char *path)

@@ -69,7 +69,8 @@ static bool has_family(const json_t *list, bool six)
 	json_t *value;
 	json_array_foreach(list, i, value)
 	{
-		if (address_is_six(json_string_value(value)) == six)
+		const char *text = json_string_value(value);
+		if (text && address_is_six(text) == six)
 			return true;
 	}
 	return false;

@@ -59,9 +59,10 @@ int run_add(struct context *context, const struct arguments *arguments)
 	}
 	if (site) {
 		json_decref(STEAL_POINTER(answer));
-		long uploaded = site_upload(context, name, archive, &answer);
-		if (uploaded == 0 || uploaded >= 400)
-			return uploaded ? say_error(uploaded, answer) : EXIT_UNREACHABLE;
+		long uploaded = 0;
+		rc = site_upload(context, name, archive, &uploaded, &answer);
+		if (rc != EXIT_OK || uploaded >= 400)
+			return rc != EXIT_OK ? rc : say_error(uploaded, answer);
 		status = status ? status : uploaded;
 	}
 	if (print_json(context, answer))

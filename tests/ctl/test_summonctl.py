@@ -145,7 +145,9 @@ def waking(case):
 
 def unreachable(case):
     gone = f"{case.dir}/gone"
-    for command in (["list"], ["add", "a"], ["watch"], ["logs", "a"], ["logs", "-f", "a"], ["status"]):
+    case.write("site/index.html", "hello")
+    site = ["add", "a", "--site", f"{case.dir}/site"]
+    for command in (["list"], ["add", "a"], site, ["watch"], ["logs", "a"], ["logs", "-f", "a"], ["status"]):
         has(case.run(*command, "--socket", gone, code=4), "summonctl: the daemon is not reachable", gone)
     has(case.run("check", "--socket", gone, code=4), "error", "is not running", "systemctl start")
     checks = json.loads(case.run("check", "--json", "--socket", gone, code=4))["checks"]
