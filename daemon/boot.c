@@ -241,6 +241,15 @@ static void start_serving(struct daemon *daemon)
 	}
 }
 
+/* Without their further machines. */
+static unsigned count_services(const struct registry *registry)
+{
+	unsigned count = 0;
+	for (const struct service *s = registry->by_name; s; s = s->hh.next)
+		count += s->first == s;
+	return count;
+}
+
 static void on_listed(struct daemon *daemon)
 {
 	settle_link(daemon);
@@ -249,7 +258,7 @@ static void on_listed(struct daemon *daemon)
 	start_serving(daemon);
 	log_line(&daemon->log, LOG_INFO, LOG_ABOUT_NOTHING,
 		"serving %u services in %zu zones; control socket %s",
-		(unsigned)HASH_COUNT(daemon->registry.by_name), daemon->config->zone_count,
+		count_services(&daemon->registry), daemon->config->zone_count,
 		daemon->config->control.socket);
 	sd_notify(0, "READY=1");
 }

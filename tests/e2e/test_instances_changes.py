@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Changes of services with several machines that are on their way to the store at the same time."""
 import json
+import re
 import time
 
 import pytest
@@ -55,6 +56,7 @@ def is_whole(summond):
     assert len(names) == (1 if instances == "one" else int(instances.split(":")[1]))
     restart(summond)
     assert "is not served" not in summond.log()
+    assert re.findall(r"serving (\d+) services", summond.log())[-1] == "1", "machines are no services"
     assert [machine["name"] for machine in machines(summond)] == names
 
 
