@@ -32,6 +32,7 @@ struct rehearsal {
 	struct daemon daemon; /* whose address finds the rehearsal again */
 	char folder[4096];    /* its state, or "" */
 	bool https;           /* names have HTTPS records */
+	uint64_t as_of;       /* ns since 1970: when its services were as they are in the scene */
 	struct actor *actors; /* by the service's number */
 	uint32_t actor_count;
 	struct figures total; /* its spreads and refusals; the rest is summed up at the end */

@@ -13,6 +13,7 @@
 #include "daemon/definition.h"
 #include "daemon/family.h"
 #include "rehearse/rehearsal.h"
+#include "rehearse/when.h"
 
 /* From what is to be rehearsed to a daemon that is about to do it. */
 
@@ -132,6 +133,23 @@ static json_t *definition_of(const json_t *service)
 	return definition;
 }
 
+/* A pin that ends by itself has as long to go here as it had when the daemon was asked. */
+static int read_pin(const struct rehearsal *rehearsal, const json_t *json,
+	struct store_service *def, struct error *err)
+{
+	uint64_t until;
+	const char *text = json_string_value(json_object_get(json, "pinned_until"));
+	def->pinned = json_is_true(json_object_get(json, "pinned"));
+	if (!def->pinned || !text)
+		return 0;
+	int rc = when_parse(text, &until, err);
+	if (rc < 0)
+		return error_prefix(err, rc, "pinned_until");
+	def->pinned = until > rehearsal->as_of;
+	def->pinned_until = def->pinned ? clock_real() + (until - rehearsal->as_of) : 0;
+	return 0;
+}
+
 CLEANUP_DEFINE(json_decref, json_t *, json_decref)
 
 static int read_service(struct rehearsal *rehearsal, const json_t *json, struct store_service *def,
@@ -141,8 +159,9 @@ static int read_service(struct rehearsal *rehearsal, const json_t *json, struct 
 	CLEANUP(json_decref) json_t *definition = definition_of(json);
 	unsigned claimed = 0;
 	int rc = definition_parse(daemon, definition, def, err);
-	def->pinned = json_is_true(json_object_get(json, "pinned"));
 	strcpy(def->backend, "sim");
+	if (rc >= 0)
+		rc = read_pin(rehearsal, json, def, err);
 	if (rc >= 0)
 		rc = definition_check(daemon, def, err);
 	if (rc >= 0)
@@ -267,8 +286,11 @@ int rehearsal_init(
 	struct config *config = NULL;
 	unsetenv("NOTIFY_SOCKET"); /* that of whoever runs this */
 	allow_descriptors();
+	const char *as_of = json_string_value(json_object_get(scene, "as_of"));
 	rehearsal->https = json_is_true(json_object_get(scene, "https"));
-	int rc = make_folder(rehearsal, err);
+	int rc = as_of ? when_parse(as_of, &rehearsal->as_of, err) : 0;
+	if (rc >= 0)
+		rc = make_folder(rehearsal, err);
 	if (rc >= 0)
 		rc = make_config(rehearsal, path, scene, &config, err);
 	if (rc < 0) {

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 #include "summonctl/scene.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/config_syntax.h"
+#include "base/units.h"
 #include "summonctl/definition.h"
 
 CLEANUP_DEFINE(json_decref, json_t *, json_decref)
@@ -16,7 +18,9 @@ int scene_of_daemon(struct context *context, json_t **out)
 	static const struct {
 		const char *path, *key;
 	} parts[] = {{"/v1/policies", "policies"}, {"/v1/services", "services"}};
-	CLEANUP(json_decref) json_t *scene = json_object();
+	char now[32];
+	snprintf(now, sizeof(now), "%.3f", (double)clock_real() / NS_PER_S);
+	CLEANUP(json_decref) json_t *scene = json_pack("{s:s}", "as_of", now);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		CLEANUP(json_decref) json_t *answer = NULL;
 		int rc = call(context, "GET", parts[i].path, NULL, NULL, &answer);
@@ -99,7 +103,7 @@ static void keep_addresses(const json_t *before, json_t *definition)
  * on its own account. */
 static void put_service(json_t *list, const char *name, json_t *definition)
 {
-	static const char *const kept[] = {"memory", "pinned"};
+	static const char *const kept[] = {"memory", "pinned", "pinned_until"};
 	const json_t *before = json_array_get(list, find(list, name));
 	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
 		json_t *value = json_object_get(before, kept[i]);

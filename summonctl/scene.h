@@ -8,7 +8,7 @@
 
 /*
  * What is rehearsed, as summond-rehearse takes it: {"policies", "services"}, as the API gives them,
- * {"sim"}, the settings of its backend, "tail" and "https". Each of these returns an enum exit_code
+ * when they were so ("as_of", seconds), {"sim"}, the settings of its backend, "tail" and "https". Each of these returns an enum exit_code
  * and has said what is wrong.
  */
 

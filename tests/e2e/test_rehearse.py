@@ -416,6 +416,14 @@ def test_what_a_daemon_remembers():
                            .stdout)["now"]
         assert total["total"]["starts"]["all"] == 1 and total["total"]["queries"]["refused"] == 0
         assert total["total"]["seconds"]["awake"] == pytest.approx(total["seconds"] - 0.3, abs=0.1)
+        # One that ends by itself has as long to go in the trace as it has had when it was asked for.
+        summond.ctl("pin", NAME, "--for", "30min")
+        for more in ([], ["--policy", summond.folder / "same.conf"]):
+            (summond.folder / "same.conf").write_text(f'service "{NAME}" {{ policy = p }}')
+            total = json.loads(summond.ctl("--json", "rehearse", "--trace", trace, "--boot", "1s",
+                                           "--tail", "3h", *more).stdout)
+            total = total["with" if more else "now"]["total"]
+            assert 1800 - HANG < total["seconds"]["awake"] < 1800 + 1, total["seconds"]
         summond.ctl("unpin", NAME)
         summond.wait_state(NAME, "asleep")
         wait_for(lambda: len(summond.summons(NAME)) == 3, "the journal")
