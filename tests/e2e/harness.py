@@ -240,6 +240,12 @@ journal {{ flush = 20ms }}
     def add(self, name, **definition):
         return self.put(f"/v1/services/{name}", definition)
 
+    def remove_all(self):
+        """All services, and with them all guests."""
+        for service in self.get("/v1/services")["services"]:
+            self.call("DELETE", f"/v1/services/{service['name']}")
+        wait_for(lambda: not self.get("/v1/instances")["instances"], "guests to end")
+
     def ctl(self, *words, check=True):
         done = subprocess.run([SUMMONCTL, "--socket", self.socket, *map(str, words)],
                               capture_output=True, text=True, timeout=HANG, check=False)

@@ -114,13 +114,13 @@ def three_places():
 
 
 @contextlib.contextmanager
-def summond_with_guests(config):
+def summond_with_guests(config, backend=BACKEND, **options):
     """The daemon, where its backend can run guests; without it nothing of its network is left."""
     mode = [] if MODE == "auto" else [f"--mode={MODE}"]
-    if BACKEND == "vmm" and subprocess.run([BUILD / "summon-vmm" / "summon-vmm", "--check", *mode],
+    if backend == "vmm" and subprocess.run([BUILD / "summon-vmm" / "summon-vmm", "--check", *mode],
                                            stdout=subprocess.DEVNULL, check=False).returncode:
         pytest.skip(f"summon-vmm has no mode {MODE} here")
-    with Summond(config).start() as daemon:
+    with Summond(config, backend=backend, **options).start() as daemon:
         yield daemon
     ip("link", "del", "summon-bell", check=False)
 

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from harness import wait_for
-from net import summond_with_guests, three_places
+from net import summond_with_guests
 
 NAME, OTHER = "www.example.test", "db.example.test"
 # One of them is outside the pool, and has a route of its own to the doorbell.
@@ -15,26 +15,13 @@ wake { per_source = none; per_service = none; total = none }
 zone "77.10.in-addr.arpa" { ns "ns1.example.test" {} }
 zone "ip6.arpa" { ns "ns1.example.test" {} }"""
 PLACES = ["host", "forwarded", "bridge"]
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 @pytest.fixture(scope="module")
 def summond():
     with summond_with_guests(CONFIG) as daemon:
         yield daemon
-
-
-@pytest.fixture(scope="module")
-def places(summond):
-    with three_places() as places:
-        yield places
-
-
-@pytest.fixture(autouse=True)
-def clean(summond):
-    yield
-    for service in summond.get("/v1/services")["services"]:
-        summond.call("DELETE", f"/v1/services/{service['name']}")
-    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
 
 
 def serve(summond, addresses=ALL, **options):

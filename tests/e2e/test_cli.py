@@ -8,19 +8,13 @@ import pytest
 from harness import HANG, SUMMONCTL, Summond, wait_for
 
 NAME = "www.example.test"
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 @pytest.fixture(scope="module")
 def summond():
     with Summond(backend="sim", network=False).start() as daemon:
         yield daemon
-
-
-@pytest.fixture(autouse=True)
-def clean(summond):
-    yield
-    for service in summond.get("/v1/services")["services"]:
-        summond.call("DELETE", f"/v1/services/{service['name']}")
 
 
 def test_the_life_of_a_service(summond):

@@ -12,20 +12,13 @@ from track import track_connections
 CONFIG = """network { address6 = "fd77::1/64"; pool = "10.77.0.0/17"; pool6 = "fd77::/112" }
 wake { per_source = none; per_service = none; total = none }"""
 NAME, OTHER = "open.example.test", "other.example.test"
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 @pytest.fixture(scope="module")
 def summond():
     with summond_with_guests(CONFIG) as daemon:
         yield daemon
-
-
-@pytest.fixture(autouse=True)
-def clean(summond):
-    yield
-    for service in summond.get("/v1/services")["services"]:
-        summond.call("DELETE", f"/v1/services/{service['name']}")
-    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
 
 
 class Connection:

@@ -4,33 +4,20 @@ address that sleeps, and no SYN is sent twice."""
 
 import pytest
 from harness import wait_for
-from net import summond_with_guests, three_places
+from net import summond_with_guests
 
 NAME = "www.example.test"
 # The bridge has hosts of its own, outside the pool.
 CONFIG = """network { address6 = "fd77::1/64"; pool = "10.77.0.0/17"; pool6 = "fd77::/112" }
 wake { per_source = none; per_service = none; total = none }"""
 PLACES = ["host", "forwarded", "bridge"]
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 @pytest.fixture(scope="module")
 def summond():
     with summond_with_guests(CONFIG) as daemon:
         yield daemon
-
-
-@pytest.fixture(scope="module")
-def places(summond):
-    with three_places() as places:
-        yield places
-
-
-@pytest.fixture(autouse=True)
-def clean(summond):
-    yield
-    for service in summond.get("/v1/services")["services"]:
-        summond.call("DELETE", f"/v1/services/{service['name']}")
-    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
 
 
 def serve(summond, image="hello", **options):

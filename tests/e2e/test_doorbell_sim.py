@@ -9,8 +9,8 @@ import struct
 import subprocess
 
 import pytest
-from harness import Summond, wait_for
-from net import Here, Host, adopt_sim_guest, finish, ip, settle, sysctl
+from harness import wait_for
+from net import Here, adopt_sim_guest, finish, ip, settle, summond_with_guests
 
 NAME, OTHER = "www.example.test", "db.example.test"
 CONFIG = """
@@ -23,21 +23,8 @@ wake { per_source = none; per_service = none; total = none }
 
 @pytest.fixture(scope="module")
 def summond():
-    with Summond(CONFIG, backend="sim").start() as daemon:
+    with summond_with_guests(CONFIG, backend="sim") as daemon:
         yield daemon
-    ip("link", "del", "summon-bell", check=False)
-
-
-@pytest.fixture(scope="module")
-def places(summond):
-    behind = Host("behind", ["192.168.50.2/24", "fd50::2/64"],
-                  gateways=["192.168.50.1/24", "fd50::1/64"])
-    sysctl("ipv4/conf/behind/forwarding", 1)
-    sysctl("ipv6/conf/all/forwarding", 1)
-    beside = Host("beside", ["10.77.200.1/16", "fd77::200:1/64"], bridge="summon0")
-    yield {"host": Here(), "forwarded": behind, "bridge": beside}
-    behind.close()
-    beside.close()
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +32,7 @@ def guests(summond):
     """Stacks of guests; what a test starts ends with it."""
     made = []
     yield made
-    for service in summond.get("/v1/services")["services"]:
-        summond.call("DELETE", f"/v1/services/{service['name']}")
-    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
+    summond.remove_all()
     for guest in made:
         guest.close()
 

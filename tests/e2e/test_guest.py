@@ -6,11 +6,11 @@ import os
 import signal
 import socket
 import struct
-import subprocess
 import tarfile
 
 import pytest
-from harness import BACKEND, BUILD, HANG, IMAGES, MODE, Summond, ask, curl, wait_for
+from harness import BACKEND, BUILD, HANG, IMAGES, ask, curl, wait_for
+from net import summond_with_guests
 
 NAME = "www.example.test"
 # One client asks for more than any client should.
@@ -21,12 +21,7 @@ STARTS = int(os.environ.get("E2E_STARTS", "100" if BACKEND == "vmm" else "2"))
 
 @pytest.fixture(scope="module")
 def summond():
-    if BACKEND == "vmm" and subprocess.run(
-            [BUILD / "summon-vmm" / "summon-vmm", "--check",
-             *([f"--mode={MODE}"] if MODE != "auto" else [])],
-            stdout=subprocess.DEVNULL, check=False).returncode:
-        pytest.skip(f"summon-vmm (mode {MODE}) cannot run guests here")
-    with Summond(WITHOUT_BUDGETS).start() as daemon:
+    with summond_with_guests(WITHOUT_BUDGETS) as daemon:
         yield daemon
 
 
@@ -35,9 +30,7 @@ def clean(summond):
     yield
     if summond.process.poll() is not None:
         summond.start()
-    for service in summond.get("/v1/services")["services"]:
-        summond.call("DELETE", f"/v1/services/{service['name']}")
-    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
+    summond.remove_all()
 
 
 PAGES = {"index.html": b"<h1>it works</h1>", "a/b.css": b"p { color: red }",

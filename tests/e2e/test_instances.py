@@ -40,9 +40,7 @@ def summond(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def clean(summond):
     yield
-    for service in summond.get("/v1/services")["services"]:
-        summond.call("DELETE", f"/v1/services/{service['name']}")
-    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
+    summond.remove_all()
     assert not rows(summond), "nothing is left"
     seats = summond.folder / "state" / "seats"
     wait_for(lambda: not list(seats.glob("*")), "nothing to be known of whose they were")

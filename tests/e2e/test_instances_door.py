@@ -4,8 +4,8 @@ import errno
 import subprocess
 
 import pytest
-from harness import HANG, Summond, wait_for
-from net import Host, adopt_sim_guest, finish, ip, sysctl
+from harness import HANG, wait_for
+from net import Host, adopt_sim_guest, finish, summond_with_guests, sysctl
 
 NAME = "www.example.test"
 NEXT = NAME + "#2"
@@ -19,9 +19,8 @@ wake { per_source = none; per_service = none; total = none }
 
 @pytest.fixture(scope="module")
 def summond():
-    with Summond(CONFIG, backend="sim").start() as daemon:
+    with summond_with_guests(CONFIG, backend="sim") as daemon:
         yield daemon
-    ip("link", "del", "summon-bell", check=False)
 
 
 @pytest.fixture(scope="module")
@@ -38,9 +37,7 @@ def places(summond):
 def guests(summond):
     made = []
     yield made
-    for service in summond.get("/v1/services")["services"]:
-        summond.call("DELETE", f"/v1/services/{service['name']}")
-    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
+    summond.remove_all()
     for guest in made:
         guest.close()
 

@@ -10,19 +10,13 @@ NAME = "www.example.test"
 ADDRESS = "10.77.0.5"
 REVERSE_NAME = "5.0.77.10.in-addr.arpa"
 REVERSE = 'zone "77.10.in-addr.arpa" { ns "ns1.example.test" {} }'
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 @pytest.fixture(scope="module")
 def summond():
     with Summond(REVERSE, backend="sim", network=False, settings={"persist": "yes"}).start() as daemon:
         yield daemon
-
-
-@pytest.fixture(autouse=True)
-def clean(summond):
-    yield
-    for service in summond.get("/v1/services")["services"]:
-        summond.call("DELETE", f"/v1/services/{service['name']}")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from datetime import datetime
 
 import pytest
 from harness import BACKEND, ask, wait_for
-from net import Here, finish, summond_with_guests, three_places
+from net import Here, finish, summond_with_guests
 from space import check_same, helpers, picture, settled, ways
 
 KILLS = int(os.environ.get("E2E_KILLS", "25"))
@@ -51,9 +51,8 @@ def summond():
 
 
 @pytest.fixture(scope="module")
-def places(summond):
-    with three_places() as places:
-        yield list(places.values())
+def places(places):
+    return list(places.values())
 
 
 def put_to_rest(summond, services):
@@ -62,12 +61,6 @@ def put_to_rest(summond, services):
         summond.call("POST", f"/v1/services/{service['name']}/retire", {"how": "destroy"})
     wait_for(lambda: {summond.state(service["name"]) for service in services} <= AT_REST,
              "all to rest")
-
-
-def remove_all(summond, services):
-    for service in services:
-        summond.call("DELETE", f"/v1/services/{service['name']}")
-    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
 
 
 class Killer:
@@ -174,7 +167,7 @@ def test_kills(summond, places):
     print(f"E2E_SEED={SEED} E2E_KILLS={KILLS}")
     services = add_services(summond)
     visit_all(summond, services)  # so that what is made at first is there
-    remove_all(summond, services)
+    summond.remove_all()
     empty = settled(lambda: picture(summond, others=CABLES))
     summond.kill(signal.SIGTERM)
     stopped = settled(lambda: picture(summond, others=CABLES))
@@ -194,7 +187,7 @@ def test_kills(summond, places):
     put_to_rest(summond, services)
     check_same(lambda: ways(others=CABLES), resting, "routes are not as before")
     visit_all(summond, services)
-    remove_all(summond, services)
+    summond.remove_all()
     check_same(lambda: picture(summond, others=CABLES), empty, "left over, or lost")
     summond.kill(signal.SIGTERM)
     check_same(lambda: picture(summond, others=CABLES), stopped, "left over, or lost, by the end")
@@ -218,4 +211,4 @@ def test_who_boots_while_the_daemon_is_killed_is_waited_for(summond, places, key
     answers = [finish(client) for client in clients]
     assert [answer["error"] for answer in answers] == [0, 0, 0], answers
     assert "asleep -> booting (found-booting)" in summond.log()
-    remove_all(summond, [{"name": name}])
+    summond.remove_all()

@@ -10,9 +10,9 @@ import threading
 import time
 
 import pytest
-from harness import Summond, ask, wait_for
+from harness import ask, wait_for
 from libvirtd import Libvirtd, is_installed
-from net import Here, ip
+from net import Here, summond_with_guests
 from space import helpers, picture, settled
 
 KILLS = int(os.environ.get("E2E_KILLS", "4"))
@@ -22,6 +22,7 @@ wake { per_source = none; per_service = none; total = none }
 limits { breaker = 0 }"""
 WAYS = [("cold", "destroy"), ("prepared", "shutdown"), ("suspended", "suspend"), ("cold", "snapshot")]
 SETTLED = {"asleep", "prepared", "suspended", "awake"}
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +40,8 @@ def libvirtd():
 @pytest.fixture(scope="module")
 def summond(libvirtd):
     settings = {"uri": libvirtd.uri, "domain_type": "qemu"}
-    with Summond(CONFIG, backend="libvirt", settings=settings).start() as daemon:
+    with summond_with_guests(CONFIG, backend="libvirt", settings=settings) as daemon:
         yield daemon
-    ip("link", "del", "summon-bell", check=False)
 
 
 def add_services(summond):
@@ -53,18 +53,6 @@ def add_services(summond):
                        backoff_max="10ms", shutdown_grace="1s", hold="5s", at_deadline="servfail")
         services.append(summond.add(f"{name}.example.test", image="echo", policy=name))
     return services
-
-
-def remove_all(summond):
-    for service in summond.get("/v1/services")["services"]:
-        summond.call("DELETE", f"/v1/services/{service['name']}")
-    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
-
-
-@pytest.fixture(autouse=True)
-def clean(summond):
-    yield
-    remove_all(summond)
 
 
 def is_usable(summond):
@@ -155,7 +143,7 @@ def test_kills(summond, libvirtd):
     rng = random.Random(SEED)
     for service in add_services(summond):  # so that what is made at first is there
         wait_for(lambda its=service: serves(its), "it to be served")
-    remove_all(summond)
+    summond.remove_all()
     empty = settled(lambda: picture(summond))
     services = add_services(summond)
     names = [service["name"] for service in services]
@@ -178,5 +166,5 @@ def test_kills(summond, libvirtd):
     for service in services:
         wait_for(lambda name=service["name"]: is_found(summond, name), "its name to recover")
         wait_for(lambda its=service: serves(its), "it to be served again")
-    remove_all(summond)
+    summond.remove_all()
     wait_for(lambda: not left_over(summond, empty), "nothing to be left over", 30)

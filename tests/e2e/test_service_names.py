@@ -14,6 +14,7 @@ to-other 60 IN CNAME shop
 sub 60 IN NS ns.elsewhere.test.
 bound 60 IN HTTPS 1 . alpn=h2
 """
+pytestmark = pytest.mark.usefixtures("clean")
 
 
 @pytest.fixture(scope="module")
@@ -26,13 +27,6 @@ zone "77.10.in-addr.arpa" {{ ns "ns1.example.test" {{}} }}
 """
     with Summond(config, backend="sim", network=False).start() as daemon:
         yield daemon
-
-
-@pytest.fixture(autouse=True)
-def clean(summond):
-    yield
-    for service in summond.get("/v1/services")["services"]:
-        summond.call("DELETE", f"/v1/services/{service['name']}")
 
 
 def patch(summond, name, status=200, **changes):
