@@ -209,7 +209,7 @@ static bool keep_route(void *ctx, const struct ip_address *address)
 			return true;
 	}
 	/* Its guest ended while nobody looked; neighbours may still have its MAC. */
-	doorbell_announce(daemon->doorbell, address, NULL);
+	doorbell_announce_soon(daemon->doorbell, address, NULL);
 	return false;
 }
 

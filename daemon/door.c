@@ -275,7 +275,7 @@ void door_announce(struct service *service)
 	const struct instance *instance = service->instance;
 	for (size_t i = 0; instance->open && i < ADDRESSES_MAX; i++)
 		if (ip_address_is_set(&instance->addresses[i]))
-			doorbell_announce(
+			doorbell_announce_soon(
 				service->daemon->doorbell, &instance->addresses[i], &service->mac);
 }
 
@@ -320,16 +320,22 @@ void door_ask(struct service *service)
 		&service->mac);
 }
 
+typedef void (*announce_fn)(
+	struct doorbell *doorbell, const struct ip_address *address, const struct mac_address *mac);
+
 /* Unless another guest has it: that of a service of the same name, which was removed and made again
  * before this guest had gone. */
-static void announce_host(const struct service *service, const struct ip_address *address)
+static void announce_host(
+	const struct service *service, const struct ip_address *address, announce_fn announce)
 {
 	const struct service *owner = find(service->daemon, address);
 	if (owner && owner != service && owner->instance && owner->instance->open)
 		return;
-	doorbell_announce(service->daemon->doorbell, address, NULL);
+	announce(service->daemon->doorbell, address, NULL);
 }
 
+/* What neighbours send to the guest after the last look would be lost: so they are told before that
+ * begins, and not soon. */
 void door_close(struct service *service)
 {
 	struct instance *instance = service->instance;
@@ -346,7 +352,7 @@ void door_close(struct service *service)
 			log_line(&daemon->log, LOG_WARNING,
 				(struct log_about){.service = service->def.name},
 				"its route stays: %s", err.message);
-		announce_host(service, &instance->addresses[i]);
+		announce_host(service, &instance->addresses[i], doorbell_announce);
 	}
 }
 
@@ -357,7 +363,7 @@ void door_confirm(struct service *service)
 		return;
 	for (size_t i = 0; i < ADDRESSES_MAX; i++)
 		if (ip_address_is_set(&instance->addresses[i]))
-			announce_host(service, &instance->addresses[i]);
+			announce_host(service, &instance->addresses[i], doorbell_announce_soon);
 }
 
 void door_refuse(struct service *service)

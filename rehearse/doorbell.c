@@ -238,6 +238,14 @@ void doorbell_announce(
 	(void)mac;
 }
 
+void doorbell_announce_soon(
+	struct doorbell *doorbell, const struct ip_address *address, const struct mac_address *mac)
+{
+	(void)doorbell;
+	(void)address;
+	(void)mac;
+}
+
 /* Guests that are quick and say nothing of themselves. */
 int doorbell_hear(struct doorbell *doorbell, const char *tap, const struct mac_address *mac,
 	claims_fn heard, void *ctx, struct claims **out, struct error *err)

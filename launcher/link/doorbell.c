@@ -171,6 +171,12 @@ void doorbell_announce(
 	neighbour_announce(doorbell->neighbour, address, mac);
 }
 
+void doorbell_announce_soon(
+	struct doorbell *doorbell, const struct ip_address *address, const struct mac_address *mac)
+{
+	neighbour_announce_soon(doorbell->neighbour, address, mac);
+}
+
 int doorbell_hear(struct doorbell *doorbell, const char *tap, const struct mac_address *mac,
 	claims_fn heard, void *ctx, struct claims **out, struct error *err)
 {

@@ -75,6 +75,10 @@ void doorbell_clear(struct doorbell *doorbell, struct parking_lot *lot);
 void doorbell_announce(
 	struct doorbell *doorbell, const struct ip_address *address, const struct mac_address *mac);
 
+/* The same, soon, without the time that it takes (announcer.h). */
+void doorbell_announce_soon(
+	struct doorbell *doorbell, const struct ip_address *address, const struct mac_address *mac);
+
 /* While the address is the host's and its guest still lives: tells what the guest says of where it is
  * (claims.h), which has neighbours send to it again. *out is NULL where nobody holds the tap. */
 int doorbell_hear(struct doorbell *doorbell, const char *tap, const struct mac_address *mac,

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "launcher/link/announcer.h"
 
 enum {
 	IPV6_HEADER = 40,
@@ -33,6 +34,7 @@ enum {
 struct neighbour {
 	uv_poll_t poll;
 	struct bridge bridge;
+	struct announcer *announcer; /* whose thread reads the bridge and sends, too */
 	int send_fd;
 	int listen_fd; /* solicitations; -1 without IPv6 */
 	neighbour_fn is_ours;
@@ -165,9 +167,10 @@ static void announce6(struct neighbour *neighbour, const struct ip_address *addr
 			all_nodes, 0, &all_nodes_mac);
 }
 
-void neighbour_announce(struct neighbour *neighbour, const struct ip_address *address,
-	const struct mac_address *mac)
+/* From any thread. */
+static void announce(void *ctx, const struct ip_address *address, const struct mac_address *mac)
 {
+	struct neighbour *neighbour = ctx;
 	struct mac_address own;
 	if (!mac && !own_mac(neighbour, &own))
 		return;
@@ -175,6 +178,18 @@ void neighbour_announce(struct neighbour *neighbour, const struct ip_address *ad
 		announce4(neighbour, address, mac ? mac : &own);
 	else
 		announce6(neighbour, address, mac ? mac : &own, mac);
+}
+
+void neighbour_announce(struct neighbour *neighbour, const struct ip_address *address,
+	const struct mac_address *mac)
+{
+	announcer_say(neighbour->announcer, address, mac);
+}
+
+void neighbour_announce_soon(struct neighbour *neighbour, const struct ip_address *address,
+	const struct mac_address *mac)
+{
+	announcer_put(neighbour->announcer, address, mac);
 }
 
 void neighbour_ask(struct neighbour *neighbour, const struct ip_address *address,
@@ -302,6 +317,13 @@ static int open_sockets(struct neighbour *neighbour)
 	return neighbour->listen_fd < -1 ? neighbour->listen_fd : 0;
 }
 
+static void stop(struct neighbour *neighbour)
+{
+	announcer_destroy(neighbour->announcer);
+	cleanup_close(&neighbour->send_fd);
+	cleanup_close(&neighbour->listen_fd);
+}
+
 int neighbour_create(uv_loop_t *loop, const struct bridge *bridge, neighbour_fn is_ours, void *ctx,
 	struct neighbour **out, struct error *err)
 {
@@ -312,16 +334,20 @@ int neighbour_create(uv_loop_t *loop, const struct bridge *bridge, neighbour_fn 
 	neighbour->is_ours = is_ours;
 	neighbour->ctx = ctx;
 	int rc = open_sockets(neighbour);
-	/* The handle needs a socket to be about; the one that is only sent by is never polled. */
-	if (rc >= 0)
-		rc = uv_poll_init(loop, &neighbour->poll,
-			neighbour->listen_fd >= 0 ? neighbour->listen_fd : neighbour->send_fd);
-	if (rc < 0) {
-		cleanup_close(&neighbour->send_fd);
-		cleanup_close(&neighbour->listen_fd);
-		free(neighbour);
-		return error_set(err, rc, "cannot open a packet socket on '%s': %s%s", bridge->name,
+	if (rc < 0)
+		error_set(err, rc, "cannot open a packet socket on '%s': %s%s", bridge->name,
 			strerror(-rc), rc == -EPERM ? "; run as root or with CAP_NET_RAW" : "");
+	else
+		rc = announcer_create(announce, neighbour, &neighbour->announcer, err);
+	/* The handle needs a socket to be about; the one that is only sent by is never polled. */
+	if (rc >= 0 && (rc = uv_poll_init(loop, &neighbour->poll,
+				neighbour->listen_fd >= 0 ? neighbour->listen_fd
+							  : neighbour->send_fd)) < 0)
+		error_set(err, rc, "cannot watch the neighbours: %s", uv_strerror(rc));
+	if (rc < 0) {
+		stop(neighbour);
+		free(neighbour);
+		return rc;
 	}
 	neighbour->poll.data = neighbour;
 	if (neighbour->listen_fd >= 0)
@@ -335,8 +361,7 @@ void neighbour_destroy(struct neighbour *neighbour)
 	if (!neighbour)
 		return;
 	uv_close((uv_handle_t *)&neighbour->poll, release);
-	cleanup_close(&neighbour->send_fd);
-	cleanup_close(&neighbour->listen_fd);
+	stop(neighbour);
 }
 
 uint64_t neighbour_answered(const struct neighbour *neighbour)

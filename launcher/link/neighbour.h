@@ -30,6 +30,11 @@ void neighbour_destroy(struct neighbour *neighbour);
 void neighbour_announce(struct neighbour *neighbour, const struct ip_address *address,
 	const struct mac_address *mac);
 
+/* The same from another thread (announcer.h): one after the other, and of what is to be told of an
+ * address the newest only. */
+void neighbour_announce_soon(struct neighbour *neighbour, const struct ip_address *address,
+	const struct mac_address *mac);
+
 /* Asks the guest of that MAC for its own address, by ARP or neighbour discovery, which every guest
  * answers; it goes where packets go, and so after all that were sent before. */
 void neighbour_ask(struct neighbour *neighbour, const struct ip_address *address,

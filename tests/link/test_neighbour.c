@@ -178,6 +178,9 @@ static void arp_is_answered_while_it_sleeps(void **state)
 	doorbell_announce(scene->bell, &guest, NULL);
 	await_frame(scene, &answer);
 	assert_memory_equal(answer.frame + 22, own, 6);
+	doorbell_announce_soon(scene->bell, &guest, &mac);
+	await_frame(scene, &answer);
+	assert_memory_equal(answer.frame + 22, mac.bytes, 6);
 	close(answer.fd);
 }
 
