@@ -12,7 +12,6 @@
 #include "daemon/daemon.h"
 #include "daemon/idle.h"
 #include "daemon/instance.h"
-#include "policies/hours.h"
 
 #define ZONES  "/usr/share/zoneinfo"
 #define MINUTE (60 * NS_PER_S)
@@ -30,8 +29,23 @@ int schedule_check_zone(const char *zone, struct error *err)
 		path);
 }
 
-void schedule_clock(
-	struct schedule *schedule, const char *zone, int64_t at, unsigned *day, unsigned *minute)
+static struct hours_day day_of(const struct tm *time)
+{
+	return (struct hours_day){.day = (unsigned)(time->tm_wday + 6) % 7,
+		.month = (unsigned)time->tm_mon,
+		.date = (unsigned)time->tm_mday};
+}
+
+/* By the calendar alone: there may be no such time in the zone. */
+static struct hours_day day_before(const struct tm *time)
+{
+	struct tm before = {
+		.tm_year = time->tm_year, .tm_mon = time->tm_mon, .tm_mday = time->tm_mday - 1};
+	timegm(&before);
+	return day_of(&before);
+}
+
+void schedule_clock(struct schedule *schedule, const char *zone, int64_t at, struct hours_time *out)
 {
 	time_t seconds = at;
 	struct tm now;
@@ -41,8 +55,9 @@ void schedule_clock(
 	schedule->is_set = true;
 	tzset();
 	localtime_r(&seconds, &now);
-	*day = (unsigned)(now.tm_wday + 6) % 7;
-	*minute = (unsigned)(now.tm_hour * 60 + now.tm_min);
+	out->today = day_of(&now);
+	out->yesterday = day_before(&now);
+	out->minute = (unsigned)(now.tm_hour * 60 + now.tm_min);
 }
 
 static bool has_hours(const struct policy *policy)
@@ -53,15 +68,15 @@ static bool has_hours(const struct policy *policy)
 static void look_up(struct daemon *daemon, struct policy_entry *entry)
 {
 	const struct policy *policy = &entry->policy;
-	unsigned day, minute;
+	struct hours_time now;
 	entry->hours = HOURS_FREE;
 	if (!has_hours(policy))
 		return;
-	schedule_clock(&daemon->schedule, policy->time_zone, (int64_t)(clock_real() / NS_PER_S),
-		&day, &minute);
-	if (hours_contain(&policy->keep_awake, day, minute))
+	schedule_clock(
+		&daemon->schedule, policy->time_zone, (int64_t)(clock_real() / NS_PER_S), &now);
+	if (hours_contain(&policy->keep_awake, &now))
 		entry->hours = HOURS_AWAKE;
-	else if (hours_contain(&policy->keep_asleep, day, minute))
+	else if (hours_contain(&policy->keep_asleep, &now))
 		entry->hours = HOURS_ASLEEP;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "policies/decide.h"
+#include "policies/hours.h"
 #include "policies/policy.h"
 
 /*
@@ -27,10 +28,9 @@ struct schedule {
 	bool is_set;
 };
 
-/* What a clock on the wall shows there at that time (seconds since 1970): the day of the week, 0 for
- * Monday, and the minute of the day. */
+/* What a clock and a calendar on the wall show there at that time (seconds since 1970). */
 void schedule_clock(
-	struct schedule *schedule, const char *zone, int64_t at, unsigned *day, unsigned *minute);
+	struct schedule *schedule, const char *zone, int64_t at, struct hours_time *out);
 /* Whether the C library has the zone. */
 int schedule_check_zone(const char *zone, struct error *err);
 

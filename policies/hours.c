@@ -6,34 +6,73 @@
 #include <strings.h>
 
 #define SEPARATORS " \t,"
-#define EVERY_DAY  0x7fu
 #define DAY        (24u * 60)
 
-static const char *const days[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
+static const char *const day_names[] = {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"};
+static const char *const month_names[] = {
+	"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const unsigned month_days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+/* What a span can be limited to. The order is that in which it is printed. */
+enum { MONTHS, DATES, DAYS, LIMITS };
+static const struct limit {
+	const char *const *names; /* NULL: numbers */
+	unsigned first, count;
+} limits[LIMITS] = {
+	[MONTHS] = {month_names, 0, 12},
+	[DATES] = {NULL, 1, 31},
+	[DAYS] = {day_names, 0, 7},
+};
+
+static uint32_t all_of(const struct limit *limit)
+{
+	return (uint32_t)(((1ull << limit->count) - 1) << limit->first);
+}
 
 /* --- from text --- */
 
-static unsigned find_day(const char *text)
+/* How many letters name one, whose number is written to *out; 0: none do. */
+static size_t one_parse(const struct limit *limit, const char *text, unsigned *out)
 {
-	unsigned day = 0;
-	while (day < 7 && strncasecmp(text, days[day], 3) != 0)
-		day++;
-	return day;
+	if (!limit->names) {
+		size_t digits = strspn(text, "0123456789");
+		*out = 0;
+		for (size_t i = 0; i < digits && i < 3; i++)
+			*out = *out * 10 + (unsigned)(text[i] - '0');
+		return digits <= 2 && *out >= limit->first && *out <= limit->count ? digits : 0;
+	}
+	for (*out = 0; *out < limit->count; (*out)++)
+		if (strncasecmp(text, limit->names[*out], 3) == 0)
+			return 3;
+	return 0;
 }
 
 /* "Mon" or "Fri-Mon" of `length` letters. */
-static bool days_parse(const char *text, size_t length, unsigned *mask)
+static bool range_parse(const struct limit *limit, const char *text, size_t length, uint32_t *mask)
 {
-	if (length != 3 && !(length == 7 && text[3] == '-'))
+	unsigned first, last;
+	size_t used = one_parse(limit, text, &first);
+	last = first;
+	if (used > 0 && text[used] == '-') {
+		size_t more = one_parse(limit, text + used + 1, &last);
+		used = more ? used + 1 + more : 0;
+	}
+	if (used == 0 || used != length)
 		return false;
-	unsigned first = find_day(text), last = length == 7 ? find_day(text + 4) : first;
-	if (first == 7 || last == 7)
-		return false;
-	for (unsigned day = first;; day = (day + 1) % 7) {
-		*mask |= 1u << day;
-		if (day == last)
+	for (unsigned at = first;;
+		at = at + 1 == limit->first + limit->count ? limit->first : at + 1) {
+		*mask |= 1u << at;
+		if (at == last)
 			return true;
 	}
+}
+
+static bool limit_parse(const char *text, size_t length, uint32_t masks[LIMITS])
+{
+	for (unsigned i = 0; i < LIMITS; i++)
+		if (range_parse(&limits[i], text, length, &masks[i]))
+			return true;
+	return false;
 }
 
 static bool clock_parse(const char *text, uint16_t *minute)
@@ -54,29 +93,51 @@ static bool span_parse(const char *text, size_t length, uint16_t *from, uint16_t
 	       clock_parse(text + 6, to) && *from < DAY && *from != *to;
 }
 
+/* There is no 31 June. */
+static bool ever_comes(const struct policy_span *span)
+{
+	for (unsigned month = 0; month < 12; month++)
+		if (span->months & 1u << month && span->dates & ((2ull << month_days[month]) - 1))
+			return true;
+	return false;
+}
+
+static bool span_add(
+	struct policy_hours *hours, const char *text, size_t length, const uint32_t masks[LIMITS])
+{
+	uint32_t each[LIMITS];
+	struct policy_span *span = &hours->list[hours->count];
+	if (hours->count == POLICY_HOURS_MAX)
+		return false;
+	for (unsigned i = 0; i < LIMITS; i++)
+		each[i] = masks[i] ? masks[i] : all_of(&limits[i]);
+	span->months = (uint16_t)each[MONTHS];
+	span->dates = each[DATES];
+	span->days = (uint8_t)each[DAYS];
+	hours->count++;
+	return span_parse(text, length, &span->from, &span->to) && ever_comes(span);
+}
+
 bool hours_parse(const char *text, struct policy_hours *out)
 {
 	struct policy_hours hours;
-	unsigned mask = 0;
+	uint32_t masks[LIMITS] = {0};
+	bool is_limited = false;
 	memset(&hours, 0, sizeof(hours));
 	text += strspn(text, SEPARATORS);
 	bool none = strncasecmp(text, "none", 4) == 0 && !text[4 + strspn(text + 4, SEPARATORS)];
 	for (; *text && !none; text += strspn(text, SEPARATORS)) {
 		size_t length = strcspn(text, SEPARATORS);
-		uint16_t from, to;
-		if (!days_parse(text, length, &mask)) {
-			if (!span_parse(text, length, &from, &to) ||
-				hours.count == POLICY_HOURS_MAX)
+		is_limited = limit_parse(text, length, masks);
+		if (!is_limited) {
+			if (!span_add(&hours, text, length, masks))
 				return false;
-			hours.list[hours.count].days = (uint8_t)(mask ? mask : EVERY_DAY);
-			hours.list[hours.count].from = from;
-			hours.list[hours.count++].to = to;
-			mask = 0;
+			memset(masks, 0, sizeof(masks));
 		}
 		text += length;
 	}
 	char printed[POLICY_VALUE_MAX + 1];
-	if (mask || !hours_print(&hours, printed))
+	if (is_limited || !hours_print(&hours, printed))
 		return false;
 	*out = hours;
 	return true;
@@ -98,22 +159,51 @@ static void put(struct writer *writer, const char *separator, const char *word)
 	writer->used += writer->full ? 0 : (size_t)length;
 }
 
-/* Three and more in a row as a range. */
-static void put_days(struct writer *writer, unsigned mask)
+static void put_one(
+	struct writer *writer, const char *separator, const struct limit *limit, unsigned number)
 {
-	for (unsigned day = 0; day < 7; day++) {
-		unsigned last = day;
-		if (!(mask & (1u << day)))
+	char text[16];
+	snprintf(text, sizeof(text), "%u", number);
+	put(writer, separator, limit->names ? limit->names[number] : text);
+}
+
+/* Three and more in a row as a range. */
+static void put_limit(struct writer *writer, const struct limit *limit, uint32_t mask)
+{
+	const unsigned end = limit->first + limit->count;
+	if (mask == all_of(limit))
+		return;
+	for (unsigned at = limit->first; at < end; at++) {
+		unsigned last = at;
+		if (!(mask & (1u << at)))
 			continue;
-		while (last < 6 && mask & (1u << (last + 1)))
+		while (last + 1 < end && mask & (1u << (last + 1)))
 			last++;
-		put(writer, "", days[day]);
-		if (last >= day + 2) {
-			put(writer, "-", days[last]);
-			day = last;
+		put_one(writer, "", limit, at);
+		if (last >= at + 2) {
+			put_one(writer, "-", limit, last);
+			at = last;
 		}
 		put(writer, " ", "");
 	}
+}
+
+static bool span_print(const struct policy_span *span, struct writer *writer)
+{
+	const uint32_t masks[LIMITS] = {
+		[MONTHS] = span->months, [DATES] = span->dates, [DAYS] = span->days};
+	char text[32];
+	if (span->from >= DAY || span->to > DAY || span->from == span->to)
+		return false;
+	for (unsigned i = 0; i < LIMITS; i++) {
+		if (masks[i] == 0 || masks[i] & ~all_of(&limits[i]))
+			return false;
+		put_limit(writer, &limits[i], masks[i]);
+	}
+	snprintf(text, sizeof(text), "%02u:%02u-%02u:%02u", span->from / 60, span->from % 60,
+		span->to / 60, span->to % 60);
+	put(writer, "", text);
+	return true;
 }
 
 bool hours_print(const struct policy_hours *hours, char text[POLICY_VALUE_MAX + 1])
@@ -123,44 +213,84 @@ bool hours_print(const struct policy_hours *hours, char text[POLICY_VALUE_MAX + 
 		return false;
 	strcpy(text, "none");
 	for (unsigned i = 0; i < hours->count; i++) {
-		unsigned from = hours->list[i].from, to = hours->list[i].to;
-		unsigned mask = hours->list[i].days;
-		char span[32];
-		if (mask == 0 || mask > EVERY_DAY || from >= DAY || to > DAY || from == to)
-			return false;
 		put(&writer, i ? ", " : "", "");
-		if (mask != EVERY_DAY)
-			put_days(&writer, mask);
-		snprintf(span, sizeof(span), "%02u:%02u-%02u:%02u", from / 60, from % 60, to / 60,
-			to % 60);
-		put(&writer, "", span);
+		if (!span_print(&hours->list[i], &writer))
+			return false;
 	}
 	return !writer.full;
 }
 
 /* --- what time it is --- */
 
-bool hours_contain(const struct policy_hours *hours, unsigned day, unsigned minute)
+static bool begins_on(const struct policy_span *span, const struct hours_day *day)
+{
+	return span->days & 1u << day->day && span->months & 1u << day->month &&
+	       span->dates & 1u << day->date;
+}
+
+bool hours_contain(const struct policy_hours *hours, const struct hours_time *now)
 {
 	for (unsigned i = 0; i < hours->count; i++) {
-		unsigned from = hours->list[i].from, to = hours->list[i].to;
-		bool today = hours->list[i].days & (1u << day);
-		bool yesterday = hours->list[i].days & (1u << (day + 6) % 7);
-		if (from < to ? today && minute >= from && minute < to
-			      : (today && minute >= from) || (yesterday && minute < to))
+		const struct policy_span *span = &hours->list[i];
+		bool over_night = span->from > span->to;
+		bool today = begins_on(span, &now->today) && now->minute >= span->from &&
+			     (over_night || now->minute < span->to);
+		bool yesterday =
+			over_night && begins_on(span, &now->yesterday) && now->minute < span->to;
+		if (today || yesterday)
 			return true;
 	}
 	return false;
 }
 
+/* In as many years each date has been each day of the week, also in leap years. */
+#define YEARS 28
+
+static bool next_day(struct hours_day *day, unsigned *year)
+{
+	bool is_leap = *year % 4 == 0;
+	unsigned last = day->month == 1 && !is_leap ? 28 : month_days[day->month];
+	day->day = (day->day + 1) % 7;
+	if (day->date++ < last)
+		return true;
+	day->date = 1;
+	day->month = (day->month + 1) % 12;
+	*year += day->month == 0;
+	return *year < YEARS;
+}
+
+/* Whether a day on which `a` begins ever is, or comes just before, one on which `b` does. */
+static bool ever_meet(const struct policy_span *a, const struct policy_span *b, bool before)
+{
+	struct hours_day day = {.date = 1}, last = {.day = 6, .month = 11, .date = 31};
+	unsigned year = 0;
+	do {
+		if (begins_on(a, before ? &last : &day) && begins_on(b, &day))
+			return true;
+		last = day;
+	} while (next_day(&day, &year));
+	return false;
+}
+
+static unsigned end_of(const struct policy_span *span)
+{
+	return span->to + (span->from > span->to ? DAY : 0);
+}
+
+static bool spans_overlap(const struct policy_span *a, const struct policy_span *b)
+{
+	return (a->from < end_of(b) && b->from < end_of(a) && ever_meet(a, b, false)) ||
+	       (b->from + DAY < end_of(a) && ever_meet(a, b, true)) ||
+	       (a->from + DAY < end_of(b) && ever_meet(b, a, true));
+}
+
 bool hours_overlap(const struct policy_hours *a, const struct policy_hours *b)
 {
-	bool both = false;
-	if (a->count == 0 || b->count == 0)
-		return false;
-	for (unsigned at = 0; at < 7 * DAY && !both; at++)
-		both = hours_contain(a, at / DAY, at % DAY) && hours_contain(b, at / DAY, at % DAY);
-	return both;
+	for (unsigned i = 0; i < a->count; i++)
+		for (unsigned k = 0; k < b->count; k++)
+			if (spans_overlap(&a->list[i], &b->list[k]))
+				return true;
+	return false;
 }
 
 bool zone_parse(const char *text, char out[POLICY_ZONE_MAX + 1])

@@ -37,7 +37,7 @@ static const struct range port_range = {0, UINT16_MAX, 1};
 
 #define PORTS_VALUES "up to 16 ports and ranges, as in 80 443 8000-8099; or any, none"
 #define HOURS_VALUES                                                                               \
-	"up to 12 times of the week, as in \"Mon-Fri 08:00-18:00, Sat 22:00-02:00\"; or none"
+	"up to 12 times, as in \"Mon-Fri 08:00-18:00, Jan-Mar 1-7 Mon 22:00-02:00\"; or none"
 #define SPAN_VALUES "a duration from 0 to 3650d, as in 60s"
 
 #define OPTION(field, kind_, fallback_, values_, help_, detail_)                                   \

@@ -51,11 +51,13 @@ struct policy_tiers {
 	} list[POLICY_TIERS_MAX];
 };
 
-/* Hours of the week in local time; see hours.h. */
+/* Hours of days in local time; see hours.h. */
 #define POLICY_HOURS_MAX 12
 struct policy_hours {
 	unsigned count;
-	struct {
+	struct policy_span {
+		uint32_t dates;    /* 1 << date, from 1 on */
+		uint16_t months;   /* 1 << month, 0 for January */
 		uint8_t days;      /* 1 << day, 0 for Monday */
 		uint16_t from, to; /* minutes since midnight */
 	} list[POLICY_HOURS_MAX];
