@@ -29,6 +29,7 @@ struct change {
 	struct follower *followers;
 	struct family *families; /* where its services get more machines or fewer; or NULL */
 	size_t count;
+	unsigned coming; /* machines that are not there yet */
 };
 
 static void change_free(struct change *change)
@@ -193,6 +194,7 @@ static int plan_service(struct change *change, const struct service *service, st
 	int rc = family_plan(change->control->daemon, &service->def, &change->policy, family, err);
 	if (rc >= 0)
 		rc = family_derive(family, &service->def, err);
+	change->coming += family_coming(family);
 	return rc < 0 ? error_prefix(err, rc, "service %s", service->def.name) : 0;
 }
 
@@ -226,9 +228,7 @@ static int plan_services(struct change *change, struct error *err)
 	for (const struct service *user = entry->users; rc >= 0 && user; user = user->user_next)
 		if (!user->removed && user->first == user)
 			rc = plan_service(change, user, err);
-	return rc < 0 ? rc
-		      : family_check_room(
-				change->control->daemon, change->families, change->count, err);
+	return rc < 0 ? rc : family_check_room(change->control->daemon, change->coming, err);
 }
 
 static void settle(struct change *change, bool stored)

@@ -21,6 +21,7 @@ struct put {
 	bool created;
 	unsigned claimed;               /* addresses that are held for it */
 	struct family family;           /* its further machines */
+	unsigned coming;                /* of it and them, what is not there yet */
 	const struct launcher_ops *ops; /* of its backend */
 	unsigned asked;                 /* of that, by its policy */
 	char image[4096];               /* path, or "" */
@@ -156,6 +157,7 @@ static void count_change(const struct put *put, int by)
 	if (service)
 		service->changes += (unsigned)by;
 	put->control->daemon->registry.moves += (unsigned)by;
+	put->control->daemon->registry.coming += (unsigned)by * put->coming;
 }
 
 static void put_done(void *ctx, int rc, const struct error *err)
@@ -234,7 +236,8 @@ static int plan_family(struct put *put, struct error *err)
 			"another change of %s or of its policy is on its way: try again",
 			put->def.name);
 	int rc = family_plan(daemon, &put->def, &policy->policy, &put->family, err);
-	return rc < 0 ? rc : family_check_room(daemon, &put->family, 1, err);
+	put->coming = put->created + family_coming(&put->family);
+	return rc < 0 ? rc : family_check_room(daemon, put->coming, err);
 }
 
 /* Both are there: the definition was checked. */

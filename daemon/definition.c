@@ -286,7 +286,9 @@ int definition_check(struct daemon *daemon, const struct store_service *def, str
 	if (!policy)
 		return error_set(err, -EINVAL,
 			"policy: there is no '%s': make it with summonctl policy set", def->policy);
-	if (!def->id && HASH_COUNT(daemon->registry.by_name) >= daemon->config->limits.services)
+	const struct registry *registry = &daemon->registry;
+	if (!def->id &&
+		HASH_COUNT(registry->by_name) + registry->coming >= daemon->config->limits.services)
 		return error_set(err, -ENOSPC, "limits.services (%u) is reached",
 			daemon->config->limits.services);
 	int rc = check_memory(daemon->config, def, err);

@@ -141,17 +141,22 @@ static void find_surplus(
 			family->surplus[family->surplus_count++] = first->machines[i]->def.id;
 }
 
-int family_check_room(
-	const struct daemon *daemon, const struct family *families, size_t count, struct error *err)
+unsigned family_coming(const struct family *family)
 {
-	size_t more = 0, limit = daemon->config->limits.services;
-	for (size_t i = 0; i < count; i++)
-		for (size_t k = 0; k < families[i].count; k++)
-			more += families[i].further[k].id == 0;
-	if (more == 0 || HASH_COUNT(daemon->registry.by_name) + more <= limit)
+	unsigned coming = 0;
+	for (size_t i = 0; i < family->count; i++)
+		coming += family->further[i].id == 0;
+	return coming;
+}
+
+int family_check_room(const struct daemon *daemon, unsigned more, struct error *err)
+{
+	const struct registry *registry = &daemon->registry;
+	unsigned limit = daemon->config->limits.services;
+	if (more == 0 || HASH_COUNT(registry->by_name) + registry->coming + more <= limit)
 		return 0;
 	return error_set(err, -ENOSPC,
-		"limits.services (%zu) leaves no room for %zu more machines (instances)", limit,
+		"limits.services (%u) leaves no room for %u more machines (instances)", limit,
 		more);
 }
 

@@ -39,9 +39,10 @@ struct family {
  * any case. */
 int family_plan(struct daemon *daemon, const struct store_service *def, const struct policy *policy,
 	struct family *family, struct error *err);
-/* Of a plan of one or several: -ENOSPC where limits.services leaves no room for all that is new. */
-int family_check_room(const struct daemon *daemon, const struct family *families, size_t count,
-	struct error *err);
+/* How many of them are not there yet. */
+unsigned family_coming(const struct family *family);
+/* -ENOSPC where limits.services leaves no room for so many more, with those that are on their way. */
+int family_check_room(const struct daemon *daemon, unsigned more, struct error *err);
 /* Any thread: makes them from the first one's definition. */
 int family_derive(struct family *family, const struct store_service *first, struct error *err);
 /* Storage thread, within store_together(). */

@@ -92,6 +92,7 @@ struct registry {
 	size_t queue_count, queue_size;
 	unsigned moves;     /* definitions that come or go, on their way to the store */
 	unsigned reshaping; /* policies whose services get other machines, likewise */
+	unsigned coming;    /* services and machines that the moves bring */
 	bool busy;          /* effects run, or a DNS callback: events wait */
 	uv_idle_t later;    /* drains after a DNS callback */
 };

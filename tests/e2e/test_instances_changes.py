@@ -106,3 +106,28 @@ def test_room_is_for_all_machines_together():
         assert "limits.services (6) leaves no room for 6 more machines" in answer["error"]
         reshape(daemon, "shared:2")
         assert len(rows(daemon)) == 6
+        assert daemon.call("DELETE", f"/v1/services/{NAME}")[0] == 204
+        daemon.add(NAME)
+        status, answer = daemon.call("PUT", "/v1/services/more.example.test", {"policy": "many"})
+        assert status == 507 and "leaves no room for 2 more machines" in answer["error"], answer
+        status, answer = daemon.call("PUT", f"/v1/services/{NAME}", {"policy": "many"})
+        assert status == 200 and len(rows(daemon)) == 6
+        status, answer = daemon.call("PUT", "/v1/services/more.example.test", {})
+        assert status == 507 and "limits.services (6) is reached" in answer["error"], answer
+
+
+def test_room_is_taken_by_what_is_on_its_way():
+    with Summond(CONFIG + "limits { services = 8 }\n", backend="sim", network=False).start() as daemon:
+        daemon.policy("many", instances="shared:2")
+        daemon.add(NAME)
+        puts = [("PUT", f"/v1/services/n{i}.example.test", {"policy": "many"}) for i in range(3)]
+        puts += [("PUT", f"/v1/services/m{i}.example.test", {}) for i in range(4)]
+        statuses = at_once(daemon, *puts)
+        assert sorted(statuses[:3]) == [201] * 3 and sorted(statuses[3:]) == [201, 507, 507, 507]
+        assert len(rows(daemon)) == 8
+        # What has come, or has not, takes no more.
+        assert daemon.call("DELETE", "/v1/services/n0.example.test")[0] == 204
+        assert sorted(at_once(daemon, *puts[3:])) == [200, 201, 201, 507]
+        assert daemon.call("DELETE", "/v1/services/n1.example.test")[0] == 204
+        reshape(daemon, "shared:3")
+        assert len(rows(daemon)) == 7
