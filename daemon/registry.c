@@ -38,6 +38,12 @@ static void publish(struct service *service)
 		names_publish(service);
 }
 
+/* Whether queries for its services are answered differently. */
+static bool answers_differ(const struct policy *a, const struct policy *b)
+{
+	return a->ttl != b->ttl || strcmp(a->https, b->https) != 0;
+}
+
 int registry_put_policy(struct registry *registry, const struct policy *policy, struct error *err)
 {
 	struct policy_entry *entry = policy_by_name(registry, policy->name);
@@ -50,13 +56,15 @@ int registry_put_policy(struct registry *registry, const struct policy *policy, 
 		schedule_put(registry->daemon, entry);
 		return 0;
 	}
+	bool others = answers_differ(&entry->policy, policy);
 	entry->policy = *policy;
 	schedule_put(registry->daemon, entry);
 	for (uint32_t id = 0; id < registry->id_limit; id++) {
 		struct service *service = registry->by_id[id];
 		if (!service || service->policy != entry || service->removed)
 			continue;
-		publish(service);
+		if (others)
+			publish(service);
 		service->unasked = 0;
 		seats_settle(service);
 		service_consider(service);
