@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """A libvirtd of a test's own: its folders are bound to where it looks for them, in a mount namespace that
 ends with it and its guests."""
+import contextlib
 import ctypes
 import os
 import signal
@@ -85,7 +86,8 @@ class Libvirtd:
 
     def kill(self):
         pid = self.pid()
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+            os.kill(pid, signal.SIGKILL)
         wait_for(lambda: not os.path.exists(f"/proc/{pid}"), "libvirtd to be gone")
 
     def stop(self):

@@ -179,6 +179,7 @@ def test_kills(summond, places):
     killer, visits, answers = besiege(summond, places, services)
     served, excused, again = judge(visits, killer, served_again(summond.log()))
     addresses = [answer for answer in answers if answer[0].isdigit()]
+    assert served and addresses, "nobody saw any of it"
     assert set(addresses) <= {service[key] for service in services for key in ("ipv4", "second")}
     print(f"{len(killer.daemon_kills)} kills of the daemon, {len(killer.guest_kills)} of helpers; "
           f"{served} visits served, {excused} met a guest's end, {again} sent something again; "

@@ -138,6 +138,10 @@ def query_all(summond, names, over, answers):
                 answers.append(type(error).__name__)
 
 
+def addresses_of(answers):
+    return [answer for answer in answers if answer[0].isdigit()]
+
+
 def test_kills(summond, libvirtd):
     print(f"E2E_SEED={SEED} E2E_KILLS={KILLS}")
     rng = random.Random(SEED)
@@ -151,6 +155,7 @@ def test_kills(summond, libvirtd):
     asker = threading.Thread(target=query_all, args=(summond, names, over, answers))
     asker.start()
     try:
+        wait_for(lambda: addresses_of(answers), "a query to be answered")
         for _ in range(KILLS):
             time.sleep(rng.uniform(0, 1.5))
             libvirtd.kill()
@@ -160,7 +165,7 @@ def test_kills(summond, libvirtd):
         over.set()
         asker.join()
     wait_for(lambda: is_usable(summond), "it to be back")
-    addresses = [answer for answer in answers if answer[0].isdigit()]
+    addresses = addresses_of(answers)
     assert set(addresses) <= {service["ipv4"] for service in services}
     print(f"{len(addresses)} of {len(answers)} queries answered with an address")
     for service in services:
