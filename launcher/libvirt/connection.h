@@ -47,6 +47,7 @@ struct job {
 	char *xml;        /* JOB_START; owned */
 	bool paused;      /* JOB_START */
 	bool stream;      /* JOB_START: its console is none of our sockets */
+	bool unheard;     /* JOB_START, JOB_RESUME: its console is to be connected first */
 	bool saved;       /* the guest is on disk */
 	char *saved_path; /* of its file there; owned */
 	bool again;       /* asked before, on a connection that was lost: it may have been done */

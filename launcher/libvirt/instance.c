@@ -262,6 +262,7 @@ void instance_advance(struct instance *instance)
 	job->again = operation->again;
 	job->paused = instance->how == LAUNCHER_START_PAUSED;
 	job->stream = instance->stream;
+	job->unheard = instance->console && !instance->stream && !instance->heard;
 	if (operation->xml)
 		job->xml = strdup(operation->xml);
 	/* A guest that stands still cannot hear a polite word. */
@@ -279,7 +280,7 @@ static void start_done(struct instance *instance, const struct job *job)
 		start_fails(instance, &job->error);
 		return;
 	}
-	instance->started = true;
+	instance->started = instance->heard = true;
 	instance->paused = job->paused;
 	instance->booted = !job->paused;
 	virt_emit(instance->virt, instance->id, (struct launcher_event){.type = LAUNCHER_STARTED});
@@ -299,6 +300,7 @@ static void resume_done(struct instance *instance, const struct job *job)
 		return;
 	}
 	instance->paused = instance->saved = false;
+	instance->heard = true;
 	if (!instance->booted) { /* behind its back: nobody waits for this */
 		struct job *mark = calloc(1, sizeof(*mark));
 		if (mark) {
@@ -325,8 +327,10 @@ static void suspend_done(struct instance *instance, const struct job *job)
 
 static void save_done(struct instance *instance, const struct job *job)
 {
-	if (!job->error.code)
+	if (!job->error.code) {
 		instance->saved = true;
+		instance->heard = false; /* it will be another process */
+	}
 	suspend_done(instance, job);
 }
 

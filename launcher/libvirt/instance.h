@@ -32,6 +32,7 @@ struct instance {
 	bool present;      /* in the last list */
 	bool stream;       /* its console is one of libvirt's streams, not our socket */
 	bool saved;        /* on disk; paused too */
+	bool heard;        /* its hypervisor is connected to our socket */
 	bool deaf;         /* found, its console not connected yet: a resume waits for that */
 	enum launcher_exit exit;
 	struct error error; /* of a crash */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "launcher/libvirt/monitor.h"
 #include "launcher/libvirt/saved.h"
 
 #define SETTLE_TRIES   250
@@ -86,6 +87,9 @@ static bool domain_inspect(virDomainPtr domain, const char *prefix, struct liste
 		return false;
 	out->busy = !settles(domain);
 	out->paused = is_paused(domain);
+	/* Its daemon was killed between making it and letting it go on. */
+	if (out->paused && !out->busy && out->facts.booted && monitor_never_ran(domain))
+		out->facts.booted = false;
 	return is_active(domain);
 }
 
@@ -128,11 +132,12 @@ static virDomainPtr create(virConnectPtr connection, const char *xml, unsigned f
 
 static virDomainPtr domain_create(virConnectPtr connection, const struct job *job, bool *paused)
 {
-	*paused = job->paused || job->stream; /* so that its console is open before it speaks */
+	/* So that its console is there before it speaks. */
+	*paused = job->paused || job->stream || job->unheard;
 	virDomainPtr domain =
 		create(connection, job->xml, *paused ? VIR_DOMAIN_START_PAUSED : VIR_DOMAIN_NONE);
 	const virError *last = domain ? NULL : virGetLastError();
-	if (!last || last->code != VIR_ERR_INVALID_ARG || job->paused || !job->stream)
+	if (!last || last->code != VIR_ERR_INVALID_ARG || job->paused || !*paused)
 		return domain;
 	*paused = false; /* this driver cannot */
 	return create(connection, job->xml, VIR_DOMAIN_NONE);
@@ -153,6 +158,8 @@ static void job_start(virConnectPtr connection, struct stream_set *streams, stru
 	}
 	if (job->stream)
 		stream_open(streams, domain);
+	if (job->unheard)
+		monitor_console_await(domain, job->name);
 	if (paused && !job->paused && virDomainResume(domain) < 0) {
 		job_fail(connection, job);
 		if (!job->lost)
@@ -164,6 +171,8 @@ static int resume(virDomainPtr domain, const struct job *job)
 {
 	if (job->again && is_active(domain) && !is_paused(domain))
 		return 0;
+	if (job->unheard)
+		monitor_console_await(domain, job->name);
 	int r = virDomainResume(domain);
 	/* libvirt itself lets a guest go on whose way to disk it found broken off. */
 	if (r < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID && is_active(domain) &&

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "launcher/libvirt/monitor.h"
 
 CLEANUP_DEFINE(domain, virDomainPtr, virDomainFree)
 
@@ -25,14 +26,17 @@ int saved_make(virDomainPtr domain, const struct job *job)
 
 static int restore(virConnectPtr connection, struct stream_set *streams, const struct job *job)
 {
-	unsigned how = job->stream ? VIR_DOMAIN_SAVE_PAUSED : VIR_DOMAIN_SAVE_RUNNING;
+	bool first = job->stream || job->unheard; /* its console, then itself */
+	unsigned how = first ? VIR_DOMAIN_SAVE_PAUSED : VIR_DOMAIN_SAVE_RUNNING;
 	if (virDomainRestoreFlags(connection, job->saved_path, NULL, how) < 0)
 		return -1;
-	if (job->stream) {
+	if (first) {
 		CLEANUP(domain)
 		virDomainPtr domain = virDomainLookupByName(connection, job->name);
-		if (domain)
+		if (domain && job->stream)
 			stream_open(streams, domain);
+		else if (domain)
+			monitor_console_await(domain, job->name);
 		if (!domain || virDomainResume(domain) < 0)
 			return -1;
 	}

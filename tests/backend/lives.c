@@ -205,11 +205,13 @@ static void life_wake(const struct subject *subject)
 	stage_close(stage);
 }
 
-/* Whatever is found can be ended. */
+/* Whatever is found can be ended. Nobody has suspended it: what is paused has not run. */
 static void life_clear(const struct subject *subject)
 {
 	struct stage *stage = stage_open(subject, OURS);
 	assert_true(stage->count <= 3);
+	for (size_t i = 0; i < stage->count; i++)
+		assert_false(stage->guests[i].found.paused && stage->guests[i].found.booted);
 	stage_close(stage);
 }
 

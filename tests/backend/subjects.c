@@ -262,6 +262,8 @@ static void test_spec(enum task task, struct guest_spec *spec)
 
 static const struct launcher_setting test_driver[] = {{"uri", "test:///default"}};
 static const struct launcher_setting embed_tcg[] = {{"domain_type", "qemu"}};
+static const struct launcher_setting embed_late[] = {
+	{"domain_type", "qemu"}, {"emulator", QEMU_LATE}};
 static const struct launcher_setting embed_kvm[] = {{"domain_type", "kvm"}};
 
 static const char *kvm_absent(void)
@@ -344,6 +346,14 @@ const struct subject subjects[] = {
 		.spec = run_spec,
 		.murder = embed_murder,
 		.random_steps = 60},
+	/* Of these, only what a console that is connected late can change (meson.build). */
+	{.name = "libvirt-late",
+		.backend = "libvirt",
+		SETTINGS(embed_late),
+		.unable = nothing_unable,
+		.spec = run_spec,
+		.murder = embed_murder,
+		.kill_step_ms = 100},
 	{.name = "libvirt-pty",
 		.backend = "libvirt",
 		SETTINGS(embed_tcg),
