@@ -118,10 +118,11 @@ void control_list_instances(void *ctx, struct http_request *request)
 {
 	struct control *control = ctx;
 	json_t *list = json_array();
-	struct service *service, *next;
-	HASH_ITER(hh, control->daemon->registry.by_name, service, next)
-	{
-		const struct instance *instance = service->instance;
+	const struct registry *registry = &control->daemon->registry;
+	/* Also those whose services were removed and that are still to end. */
+	for (uint32_t id = 0; id < registry->id_limit; id++) {
+		const struct service *service = registry->by_id[id];
+		const struct instance *instance = service ? service->instance : NULL;
 		if (instance)
 			json_array_append_new(
 				list, json_pack("{s:s, s:i, s:s, s:s, s:s, s:o}", "service",

@@ -366,3 +366,16 @@ def test_a_client_that_leaves_while_it_waits_harms_nobody(summond):
     client.close()
     summond.wait_state(NAME, "awake")
     summond.call("DELETE", f"/v1/services/{NAME}")
+
+
+def test_a_guest_that_is_still_to_end_exists(summond):
+    """Also where its service was removed, and another of that name has come."""
+    summond.add(NAME, cmdline="sim.stop_delay=2s")
+    assert summond.dig(NAME).addresses
+    assert summond.call("DELETE", f"/v1/services/{NAME}")[0] == 204
+    summond.add(NAME)
+    [guest] = summond.get("/v1/instances")["instances"]
+    assert (guest["service"], guest["state"]) == (NAME, "stopping")
+    assert summond.state(NAME) == "asleep"
+    wait_for(lambda: not summond.get("/v1/instances")["instances"], "it to end")
+    summond.call("DELETE", f"/v1/services/{NAME}")
