@@ -211,11 +211,12 @@ void door_admit(struct daemon *daemon, const struct store_service *def)
 
 void door_dismiss(struct daemon *daemon, const struct store_service *def)
 {
-	if (!daemon->doorbell)
-		return;
-	for (size_t i = 0; i < ADDRESSES_MAX; i++)
-		if (ip_address_is_set(&def->addresses[i]))
-			doorbell_dismiss(daemon->doorbell, &def->addresses[i]);
+	struct error err = ERROR_INIT;
+	for (size_t i = 0; daemon->doorbell && i < ADDRESSES_MAX; i++)
+		if (ip_address_is_set(&def->addresses[i]) &&
+			doorbell_dismiss(daemon->doorbell, &def->addresses[i], &err) < 0)
+			log_line(&daemon->log, LOG_WARNING,
+				(struct log_about){.service = def->name}, "%s", err.message);
 }
 
 static bool is_known(void *ctx, const struct ip_address *address)

@@ -201,10 +201,9 @@ int doorbell_admit(struct doorbell *doorbell, const struct ip_address *address, 
 	return 0;
 }
 
-void doorbell_dismiss(struct doorbell *doorbell, const struct ip_address *address)
+int doorbell_dismiss(struct doorbell *doorbell, const struct ip_address *address, struct error *err)
 {
-	(void)doorbell;
-	(void)address;
+	return doorbell_admit(doorbell, address, err);
 }
 
 int doorbell_prune(struct doorbell *doorbell,

@@ -62,6 +62,9 @@ static int make_bridge(struct netlink *netlink, struct bridge *bridge, struct er
 		return netlink_error(netlink, err, rc, "cannot make bridge '%s'", bridge->name);
 	bridge->made = true;
 	bridge->index = device_index(netlink, bridge->name);
+	if (bridge->index < 0)
+		return error_set(err, bridge->index, "cannot find bridge '%s': %s", bridge->name,
+			strerror(-bridge->index));
 	set_ipv6(bridge);
 	/* The alias comes second, as a new bridge does not take it. */
 	header.ifi_index = bridge->index;
@@ -180,6 +183,13 @@ static int check_config(const struct link_config *config, struct error *err)
 	return 0;
 }
 
+static void remove_made(struct netlink *netlink, const struct bridge *bridge)
+{
+	int index = bridge->index > 0 ? bridge->index : device_index(netlink, bridge->name);
+	if (index > 0)
+		device_delete(netlink, index);
+}
+
 int bridge_open(struct netlink *netlink, const struct link_config *config, struct bridge *out,
 	struct error *err)
 {
@@ -196,8 +206,8 @@ int bridge_open(struct netlink *netlink, const struct link_config *config, struc
 	if (rc == 0 && (rc = device_raise(netlink, bridge.index, 0)) < 0)
 		rc = netlink_error(netlink, err, rc, "cannot set bridge '%s' up", bridge.name);
 	if (rc < 0) {
-		if (created && bridge.index != 0)
-			device_delete(netlink, bridge.index);
+		if (created && bridge.made)
+			remove_made(netlink, &bridge);
 		return rc;
 	}
 	*out = bridge;

@@ -81,8 +81,8 @@ static int open_socket(const char *device, const struct mac_address *mac, struct
 		.sll_protocol = htons(ETH_P_ALL),
 		.sll_ifindex = (int)if_nametoindex(device)};
 	if (address.sll_ifindex == 0)
-		return error_set(err, -ENODEV,
-			"cannot hear the guest on '%.40s': there is no such device", device);
+		return error_set(err, -errno, "cannot hear the guest on '%.40s': %s", device,
+			strerror(errno));
 	CLEANUP(close)
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	/* What goes to the guest may have its MAC, too, where another host on the bridge forges it. */

@@ -53,9 +53,9 @@ int device_index(struct netlink *netlink, const char *name)
 {
 	struct ifreq request = {0};
 	if (strlen(name) >= sizeof(request.ifr_name))
-		return 0;
+		return -ENODEV;
 	memcpy(request.ifr_name, name, strlen(name));
-	return ioctl(netlink->fd, SIOCGIFINDEX, &request) < 0 ? 0 : request.ifr_ifindex;
+	return ioctl(netlink->fd, SIOCGIFINDEX, &request) < 0 ? -errno : request.ifr_ifindex;
 }
 
 struct walk {

@@ -19,7 +19,7 @@ struct device {
 
 /* 0, -ENODEV, or another negative errno. */
 int device_find(struct netlink *netlink, const char *name, struct device *out);
-/* Its index, or 0 where there is none of that name. One short system call. */
+/* Its index, or a negative errno: -ENODEV where there is none of that name. One short system call. */
 int device_index(struct netlink *netlink, const char *name);
 int device_each(
 	struct netlink *netlink, int (*each)(void *ctx, const struct device *device), void *ctx);

@@ -259,14 +259,21 @@ int doorbell_admit(struct doorbell *doorbell, const struct ip_address *address, 
 		      : 0;
 }
 
-void doorbell_dismiss(struct doorbell *doorbell, const struct ip_address *address)
+int doorbell_dismiss(struct doorbell *doorbell, const struct ip_address *address, struct error *err)
 {
+	char text[IP_ADDRESS_TEXT];
 	const struct ip_prefix to = alone(address);
 	if (!ip_address_is_set(address) || is_routed(doorbell, address))
-		return;
-	route_delete(&doorbell->netlink, doorbell->tun.index, &to, DOORBELL_METRIC);
-	if (address->family == AF_INET)
-		route_put_proxy(&doorbell->netlink, doorbell->bridge.index, address, false);
+		return 0;
+	int rc = route_delete(&doorbell->netlink, doorbell->tun.index, &to, DOORBELL_METRIC);
+	int proxy = address->family == AF_INET ? route_put_proxy(&doorbell->netlink,
+							 doorbell->bridge.index, address, false)
+					       : 0;
+	rc = rc < 0 ? rc : proxy;
+	return rc < 0 ? netlink_error(&doorbell->netlink, err, rc,
+				"cannot end the route of %s to the doorbell '%s'",
+				ip_address_print(address, text), doorbell->tun.name)
+		      : 0;
 }
 
 struct keeping {
@@ -404,6 +411,7 @@ int doorbell_create(uv_loop_t *loop, struct link *link, const struct doorbell_co
 	if (rc >= 0 && (rc = uv_poll_init(loop, &doorbell->poll, doorbell->tun.fd)) < 0)
 		error_set(err, rc, "cannot watch the doorbell: %s", uv_strerror(rc));
 	if (rc < 0) {
+		tun_forget(&doorbell->tun);
 		neighbour_destroy(doorbell->neighbour);
 		cleanup_close(&doorbell->tun.fd);
 		netlink_close(&doorbell->netlink);

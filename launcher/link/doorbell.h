@@ -47,7 +47,9 @@ void doorbell_destroy(struct doorbell *doorbell, bool remove_all);
 /* Packets to the address come here while it has no host route. Nothing to do for one of a pool
  * that is routed whole. Idempotent. */
 int doorbell_admit(struct doorbell *doorbell, const struct ip_address *address, struct error *err);
-void doorbell_dismiss(struct doorbell *doorbell, const struct ip_address *address);
+/* What of that fails, stays: doorbell_prune ends it. */
+int doorbell_dismiss(
+	struct doorbell *doorbell, const struct ip_address *address, struct error *err);
 /* After a restart: ends what is admitted and `keep` says no to. */
 int doorbell_prune(struct doorbell *doorbell,
 	bool (*keep)(void *ctx, const struct ip_address *address), void *ctx, struct error *err);

@@ -95,9 +95,10 @@ void link_destroy(struct link *link, bool remove_all)
 static int make_tap(struct link *link, bool headers, struct tap *out, struct error *err)
 {
 	int rc = tap_make(&link->netlink, &link->plan, headers, out, err);
-	if (rc == 0 && !tap_open_up(out)) {
-		rc = error_set(err, -ENODEV, "tap '%s' went away", out->name);
-		close(out->fd);
+	if (rc == 0 && (rc = tap_open_up(out)) < 0) {
+		error_set(err, rc, "cannot open tap '%s' to the network: %s", out->name,
+			strerror(-rc));
+		remover_add(&link->remover, out);
 	}
 	return rc;
 }
@@ -214,7 +215,9 @@ int link_taps_settle(struct link *link, struct error *err)
 	int rc = remove_orphans(link, err);
 	if (rc >= 0)
 		rc = spares_fill(&link->spares, &link->netlink, err);
-	link->settled = rc == 0;
+	link->settled = true;
+	if (rc < 0) /* for now */
+		spares_refill(&link->spares);
 	return rc;
 }
 

@@ -61,7 +61,7 @@ void link_tap_give(struct link *link, const char *name);
 /* A tap that a guest of an earlier life holds. */
 int link_tap_adopt(struct link *link, const char *name, struct error *err);
 /* After all adoptions: deletes taps of our prefix that nobody adopted, and fills the spares. Then
- * refills, in a thread. */
+ * refills, in a thread, also where this fails. */
 int link_taps_settle(struct link *link, struct error *err);
 
 /* Tells the bridge which of its taps a guest is behind, before it has sent a frame: what is for it then

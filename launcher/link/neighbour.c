@@ -212,7 +212,8 @@ int neighbour_hear(struct neighbour *neighbour, const char *tap, const struct ma
 {
 	struct mac_address own;
 	if (!own_mac(neighbour, &own))
-		return error_set(err, -ENODEV, "bridge '%s' is gone", neighbour->bridge.name);
+		return error_set(err, -errno, "cannot hear the guest: the MAC of bridge '%s': %s",
+			neighbour->bridge.name, strerror(errno));
 	return claims_watch(neighbour->poll.loop, tap, mac, &own, heard, ctx, out, err);
 }
 

@@ -11,6 +11,7 @@
 
 /* The kernel fills a dump's pieces up to the size of the reader's buffer, at most this. */
 #define RECEIVE_BUFFER 32768
+#define RECEIVE_TRIES  4
 
 int netlink_open(struct netlink *netlink, struct error *err)
 {
@@ -109,16 +110,19 @@ static bool is_part_of_dump(const struct nlmsghdr *message)
 }
 
 /* A dump is read to its end, also one that has failed: until then the kernel begins no other on this
- * socket (EBUSY). */
+ * socket (EBUSY). Where there was no memory to read, what was asked for is done all the same, and its
+ * answer is still to be had. */
 static int receive(struct netlink *netlink, netlink_fn answer, void *ctx)
 {
 	char buffer[RECEIVE_BUFFER] __attribute__((aligned(NLMSG_ALIGNTO)));
 	int failure = 0;
-	for (;;) {
+	for (unsigned tries = 0;;) {
 		struct sockaddr_nl from = {0};
 		socklen_t from_size = sizeof(from);
 		ssize_t size = recvfrom(netlink->fd, buffer, sizeof(buffer),
 			MSG_DONTWAIT | MSG_TRUNC, (struct sockaddr *)&from, &from_size);
+		if (size < 0 && errno != EAGAIN && ++tries < RECEIVE_TRIES)
+			continue;
 		if (size < 0)
 			return errno == EAGAIN ? -EIO : -errno;
 		if ((size_t)size > sizeof(buffer))

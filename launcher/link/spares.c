@@ -115,9 +115,9 @@ bool spares_take(struct spares *spares, struct tap *out)
 {
 	while (spares->list.count > 0) {
 		*out = tap_list_take(&spares->list, 0);
-		if (tap_open_up(out))
+		if (tap_open_up(out) == 0)
 			return true;
-		close(out->fd);
+		remover_add(spares->remover, out);
 	}
 	return false;
 }

@@ -113,10 +113,10 @@ static int close_up(int fd)
 	return ioctl(fd, TUNATTACHFILTER, &filter) < 0 ? -errno : 0;
 }
 
-bool tap_open_up(const struct tap *tap)
+int tap_open_up(const struct tap *tap)
 {
 	struct sock_fprog none = {0};
-	return ioctl(tap->fd, TUNDETACHFILTER, &none) == 0;
+	return ioctl(tap->fd, TUNDETACHFILTER, &none) < 0 ? -errno : 0;
 }
 
 int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struct tap *out,
@@ -131,6 +131,9 @@ int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struc
 		return rc;
 	/* From here to TUNSETPERSIST an error needs no undoing: closing removes the tap. */
 	tap.index = device_index(netlink, tap.name);
+	if (tap.index < 0)
+		return error_set(
+			err, tap.index, "cannot find tap '%s': %s", tap.name, strerror(-tap.index));
 	device_set_ipv6(tap.name, "disable_ipv6", "1");
 	rc = close_up(fd);
 	if (rc < 0)
@@ -190,11 +193,12 @@ int tap_read_counters(
 	struct netlink *netlink, const char *name, struct link_counters *out, struct error *err)
 {
 	struct link_counters counters = {0};
-	struct if_stats_msg header = {.ifindex = (unsigned)device_index(netlink, name),
+	int index = device_index(netlink, name);
+	if (index < 0)
+		return error_set(err, index, "cannot read the counters of tap '%.40s': %s", name,
+			strerror(-index));
+	struct if_stats_msg header = {.ifindex = (unsigned)index,
 		.filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64)};
-	if (header.ifindex == 0)
-		return error_set(err, -ENODEV,
-			"cannot read the counters of tap '%.40s': there is no such device", name);
 	int rc = netlink_request(netlink, netlink_message(RTM_GETSTATS, 0, &header, sizeof(header)),
 		take_counters, &counters);
 	if (rc < 0)

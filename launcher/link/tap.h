@@ -42,8 +42,8 @@ void tap_list_finish(struct tap_list *list);
  * that has a netlink socket of its own. */
 int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struct tap *out,
 	struct error *err);
-/* From now on it keeps what it is sent. False where the device is gone. */
-bool tap_open_up(const struct tap *tap);
+/* From now on it keeps what it is sent. 0 or a negative errno: somebody may have deleted it. */
+int tap_open_up(const struct tap *tap);
 /* What is sent to `mac` goes to this tap, whoever else claims to have it. */
 int tap_place(struct netlink *netlink, const struct tap *tap, const struct mac_address *mac,
 	struct error *err);

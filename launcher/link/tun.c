@@ -80,10 +80,14 @@ int tun_open(struct netlink *netlink, const char *name, const struct bridge *bri
 	if (fd < 0)
 		return error_set(
 			err, -errno, "cannot make the doorbell: " TUN_PATH ": %s", strerror(errno));
+	bool made = device_index(netlink, name) == -ENODEV;
 	rc = attach(fd, name, err);
 	if (rc < 0)
 		return rc;
-	struct tun tun = {.index = device_index(netlink, name), .fd = fd};
+	struct tun tun = {.index = device_index(netlink, name), .made = made, .fd = fd};
+	if (tun.index < 0)
+		return error_set(err, tun.index, "cannot find the doorbell '%s': %s", name,
+			strerror(-tun.index));
 	memcpy(tun.name, name, strlen(name));
 	silence(&tun, bridge);
 	rc = set_up(netlink, &tun, mtu_of(bridge->name));
@@ -95,4 +99,10 @@ int tun_open(struct netlink *netlink, const char *name, const struct bridge *bri
 	*out = tun;
 	steal_fd(&fd);
 	return 0;
+}
+
+void tun_forget(const struct tun *tun)
+{
+	if (tun->made)
+		ioctl(tun->fd, TUNSETPERSIST, 0);
 }

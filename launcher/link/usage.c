@@ -64,8 +64,8 @@ int usage_open(const char *tap, const struct mac_address *mac, struct error *err
 		.sll_protocol = htons(ETH_P_ALL),
 		.sll_ifindex = (int)if_nametoindex(tap)};
 	if (address.sll_ifindex == 0)
-		return error_set(err, -ENODEV,
-			"cannot watch the use of '%.40s': there is no such device", tap);
+		return error_set(
+			err, -errno, "cannot watch the use of '%.40s': %s", tap, strerror(errno));
 	CLEANUP(close) int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	/* The least queue that the kernel gives: it fills with the first frames, and stays so. */
 	if (fd < 0 || set_filter(fd, mac) < 0 ||

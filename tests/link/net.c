@@ -106,11 +106,12 @@ struct ip_prefix net_prefix(const char *text)
 bool net_run_until(uv_loop_t *loop, bool (*done)(void *ctx), void *ctx)
 {
 	uint64_t end = clock_monotonic() + GUARD_NS;
-	while (!done(ctx) && clock_monotonic() < end) {
+	bool is_done = false;
+	while (!(is_done = done(ctx)) && clock_monotonic() < end) {
 		uv_run(loop, UV_RUN_NOWAIT);
 		usleep(200);
 	}
-	return done(ctx);
+	return is_done;
 }
 
 static bool nothing_left(void *ctx)
