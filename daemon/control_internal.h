@@ -67,6 +67,15 @@ void control_patch_service(void *ctx, struct http_request *request);
 void control_put_site(void *ctx, struct http_request *request);
 void control_delete_service(void *ctx, struct http_request *request);
 
+/* control_sites.c: where the tar of a site is to be kept. -ENAMETOOLONG. */
+int control_name_site(
+	const struct daemon *daemon, const char *name, char *site, size_t size, struct error *err);
+/* Blocking: puts an upload there. */
+int control_keep_site(const char *upload, const char *site, struct error *err);
+/* Removes a site's tar of ours that no service but `owner` uses; a file of the user's is left alone,
+ * however its path is written. */
+void control_discard_site(struct daemon *daemon, const char *path, const struct service *owner);
+
 /* control_figures.c: answers with the service as it is, and how its guest does; without that where it
  * is not known in a second. */
 void control_measure(

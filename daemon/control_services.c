@@ -3,10 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/units.h"
 #include "daemon/control_internal.h"
 #include "daemon/definition.h"
 #include "daemon/family.h"
@@ -53,44 +50,6 @@ void control_get_service(void *ctx, struct http_request *request)
 		http_respond(request, 200, control_service_json(service));
 }
 
-/* --- sites: files of ours that definitions use, and leave behind --- */
-
-#define SITE_FOLDER_MAX 4000
-
-static int discard_work(struct store *store, void *ctx, struct error *err)
-{
-	(void)store;
-	(void)err;
-	unlink(ctx);
-	return 0;
-}
-
-static void discard_done(void *ctx, int rc, const struct error *err)
-{
-	(void)rc;
-	(void)err;
-	free(ctx);
-}
-
-static const char *site_folder(const struct daemon *daemon, char folder[SITE_FOLDER_MAX])
-{
-	snprintf(folder, SITE_FOLDER_MAX, "%s/sites", daemon->config->state_dir);
-	return folder;
-}
-
-/* Removes a site's tar of ours; a file of the user's is left alone, however its path is written. */
-static void discard_site(struct daemon *daemon, const char *path)
-{
-	char folder[SITE_FOLDER_MAX];
-	size_t length = strlen(site_folder(daemon, folder));
-	if (!path || strncmp(path, folder, length) != 0 || path[length] != '/' ||
-		strchr(path + length + 1, '/'))
-		return;
-	char *copy = strdup(path);
-	if (copy && storage_run(daemon->storage, discard_work, discard_done, copy, NULL) < 0)
-		free(copy);
-}
-
 /* --- put --- */
 
 static void put_free(struct put *put)
@@ -104,21 +63,10 @@ static void put_refuse(struct put *put, int rc, const struct error *err)
 {
 	definition_settle(put->control->daemon, &put->def, put->claimed, false);
 	family_settle(put->control->daemon, &put->family, false);
-	discard_site(put->control->daemon, put->site);
+	if (put->site[0])
+		control_discard_site(put->control->daemon, put->site, NULL);
 	http_respond_error(put->request, control_status(rc), "%s", err->message);
 	put_free(put);
-}
-
-static int keep_site(struct put *put, struct error *err)
-{
-	char folder[SITE_FOLDER_MAX];
-	site_folder(put->control->daemon, folder);
-	if (mkdir(folder, 0755) < 0 && errno != EEXIST)
-		return error_set(err, -errno, "cannot make %s: %s", folder, strerror(errno));
-	if (rename(put->upload, put->site) < 0)
-		return error_set(
-			err, -errno, "cannot keep the site as %s: %s", put->site, strerror(errno));
-	return 0;
 }
 
 static int put_all(struct store *store, void *ctx, struct error *err)
@@ -138,7 +86,7 @@ static int put_work(struct store *store, void *ctx, struct error *err)
 		.domain_xml = put->def.domain_xml,
 		.vcpus = put->def.vcpus,
 	};
-	int rc = put->upload[0] ? keep_site(put, err) : 0;
+	int rc = put->upload[0] ? control_keep_site(put->upload, put->site, err) : 0;
 	/* Memory that nobody gave is sized anew for the new one. */
 	if (put->replaced[0] && put->def.memory == definition_size_for(put->replaced, put->memory))
 		put->def.memory = 0;
@@ -180,7 +128,7 @@ static void put_done(void *ctx, int rc, const struct error *err)
 	}
 	if (known && known->def.initrd &&
 		(!put->def.initrd || strcmp(known->def.initrd, put->def.initrd) != 0))
-		discard_site(daemon, known->def.initrd);
+		control_discard_site(daemon, known->def.initrd, known);
 	rc = registry_put_service(&daemon->registry, &put->def, &failure);
 	if (rc >= 0)
 		rc = family_grow(daemon, &put->family, &failure);
@@ -343,13 +291,11 @@ static int use_site(struct put *put, const struct service *known, struct error *
 	int rc = known ? put_copy(put, known, err) : begin_website(put, err);
 	if (rc < 0)
 		return rc;
-	char folder[SITE_FOLDER_MAX];
 	snprintf(put->upload, sizeof(put->upload), "%s", http_body_file(put->request));
-	/* A new file each time: the present one may be open in a guest's monitor. */
-	if ((size_t)snprintf(put->site, sizeof(put->site), "%s/%s.%llx.tar",
-		    site_folder(put->control->daemon, folder), put->def.name,
-		    (unsigned long long)clock_real()) >= sizeof(put->site))
-		return error_set(err, -ENAMETOOLONG, "state_dir is too long a path");
+	rc = control_name_site(
+		put->control->daemon, put->def.name, put->site, sizeof(put->site), err);
+	if (rc < 0)
+		return rc;
 	note_replaced(put);
 	free(put->def.initrd);
 	put->def.initrd = strdup(put->site);
@@ -412,7 +358,7 @@ static void remove_done(void *ctx, int rc, const struct error *err)
 	} else {
 		if (service && !service->removed) {
 			control_announce_service(removal->control, service->def.name, "removed");
-			discard_site(service->daemon, service->def.initrd);
+			control_discard_site(service->daemon, service->def.initrd, service);
 			registry_remove_service(registry, service);
 		}
 		http_respond(removal->request, 204, NULL);

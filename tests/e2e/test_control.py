@@ -190,6 +190,27 @@ def test_a_file_of_the_users_is_left_alone(summond):
     summond.call("DELETE", f"/v1/services/{NAME}")
 
 
+def test_a_site_that_another_service_uses_too_stays(summond):
+    """As of one that was made after the other's definition."""
+    OTHER = "other.example.test"
+    sites = summond.folder / "state" / "sites"
+
+    def upload():
+        return summond.call("PUT", f"/v1/services/{NAME}/site", b"tar")[1]["initrd"]
+
+    first = upload()
+    summond.add(OTHER, image="website", initrd=first)
+    second = upload()
+    assert Path(first).exists() and Path(second).exists()
+    summond.add(OTHER, image="website", initrd=second)
+    assert summond.call("DELETE", f"/v1/services/{NAME}")[0] == 204
+    summond.policy("used")  # the storage thread does one thing after the other
+    assert [str(site) for site in sites.iterdir()] == [second]
+    assert summond.call("DELETE", f"/v1/services/{OTHER}")[0] == 204
+    summond.call("DELETE", "/v1/policies/used")
+    assert not list(sites.iterdir())
+
+
 def test_memory_that_was_given_outlives_a_new_site(summond):
     """Memory that nobody gave follows the size of the site."""
     def upload(size):
