@@ -24,7 +24,7 @@ struct put {
 	char image[4096];               /* path, or "" */
 	char upload[4096], site[4096];  /* a site's tar: where it is, where it belongs */
 	char replaced[4096];            /* the initrd before, of which the memory may be; or "" */
-	uint64_t memory;                /* the default */
+	uint64_t memory, memory_limit;  /* the default; what all may have, or 0 */
 };
 
 void control_list_services(void *ctx, struct http_request *request)
@@ -92,6 +92,8 @@ static int put_work(struct store *store, void *ctx, struct error *err)
 		put->def.memory = 0;
 	if (rc >= 0)
 		rc = definition_check_files(&put->def, spec.kernel, put->memory, err);
+	if (rc >= 0)
+		rc = definition_check_memory(put->def.memory, put->memory_limit, err);
 	if (rc >= 0 && put->ops->check)
 		rc = put->ops->check(&spec, put->asked, err);
 	return rc < 0 ? rc : store_together(store, put_all, put, err);
@@ -157,6 +159,7 @@ static struct put *put_begin(struct control *control, struct http_request *reque
 	put->control = control;
 	put->request = request;
 	put->memory = control->daemon->config->guest.memory;
+	put->memory_limit = control->daemon->config->limits.memory;
 	if (dns_name_canonical(http_param(request, "name"), put->def.name, &err) < 0) {
 		put_refuse(put, -EINVAL, &err);
 		return NULL;

@@ -258,16 +258,14 @@ static int check_backend(struct daemon *daemon, const struct store_service *def,
 	return rc < 0 ? rc : backend_check_policy(backend, policy, err);
 }
 
-static int check_memory(
-	const struct config *config, const struct store_service *def, struct error *err)
+int definition_check_memory(uint64_t memory, uint64_t limit, struct error *err)
 {
-	char needed[SIZE_TEXT], limit[SIZE_TEXT];
-	uint64_t memory = def->memory ? def->memory : config->guest.memory;
-	if (config->limits.memory == 0 || memory <= config->limits.memory)
+	char needed[SIZE_TEXT], most[SIZE_TEXT];
+	if (limit == 0 || memory <= limit)
 		return 0;
 	return error_set(err, -EINVAL,
 		"memory: %s is more than all guests may have together (limits.memory, %s)",
-		size_print(memory, needed), size_print(config->limits.memory, limit));
+		size_print(memory, needed), size_print(limit, most));
 }
 
 int definition_check(struct daemon *daemon, const struct store_service *def, struct error *err)
@@ -291,7 +289,9 @@ int definition_check(struct daemon *daemon, const struct store_service *def, str
 		HASH_COUNT(registry->by_name) + registry->coming >= daemon->config->limits.services)
 		return error_set(err, -ENOSPC, "limits.services (%u) is reached",
 			daemon->config->limits.services);
-	int rc = check_memory(daemon->config, def, err);
+	const struct config *config = daemon->config;
+	int rc = definition_check_memory(
+		def->memory ? def->memory : config->guest.memory, config->limits.memory, err);
 	if (rc >= 0)
 		rc = needs_check(&daemon->registry, def->name, &policy->policy, err);
 	return rc < 0 ? rc : check_backend(daemon, def, &policy->policy, err);

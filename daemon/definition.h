@@ -35,6 +35,8 @@ void definition_settle(
  * as the initrd takes. */
 int definition_check_files(
 	struct store_service *def, const char *image, uint64_t memory, struct error *err);
+/* -EINVAL for more than `limit`, of which 0 is none. */
+int definition_check_memory(uint64_t memory, uint64_t limit, struct error *err);
 /* Blocking: what it fills in for this initrd; 0 where that is no file. */
 uint64_t definition_size_for(const char *initrd, uint64_t memory);
 

@@ -248,6 +248,17 @@ def test_memory_that_nobody_gave_follows_a_new_initrd(summond):
     summond.call("DELETE", f"/v1/services/{NAME}")
 
 
+def test_a_site_that_asks_for_more_memory_than_there_is_is_refused():
+    limits = 'limits { memory = "64MiB" }\nguest { memory = "32MiB" }'
+    with Summond(limits, backend="sim", network=False, port=5357).start() as summond:
+        assert summond.call("PUT", f"/v1/services/{NAME}/site", bytes(32 << 20))[0] == 201
+        status, answer = summond.call("PUT", f"/v1/services/{NAME}/site", bytes(33 << 20))
+        assert status == 400 and "memory: 65MiB is more than all guests may have" in answer["error"]
+        assert summond.service(NAME)["memory"] == "64MiB"
+        assert summond.call("POST", f"/v1/services/{NAME}/wake", {"wait": True})[0] == 200
+        assert len(list((summond.folder / "state" / "sites").iterdir())) == 1
+
+
 class Call:
     """A request whose answer is waited for later."""
 
