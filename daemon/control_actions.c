@@ -157,7 +157,8 @@ void control_retire(void *ctx, struct http_request *request)
 	} else if (service->state == STATE_ASLEEP) {
 		http_respond_error(request, 409, "%s is asleep already", service->def.name);
 	} else if ((able & wanted) != wanted) {
-		http_respond_error(request, 400, "backend %s cannot do that", service->def.backend);
+		http_respond_error(
+			request, 400, "backend %s cannot do that", service->backend->ops->name);
 	} else if (wanted && !can_be_kept(service, how)) {
 		http_respond_error(request, 409, "%s is %s: only an awake guest can be kept",
 			service->def.name, lifecycle_state_name(service->state));
