@@ -15,11 +15,10 @@
 
 static void on_event(void *ctx, const struct launcher_event *event);
 
-static int make_state_dir(
-	const struct daemon *daemon, const char *name, char *path, size_t size, struct error *err)
+static int make_dir(const char *where, const char *name, char *path, size_t size, struct error *err)
 {
-	if ((size_t)snprintf(path, size, "%s/%s", daemon->config->state_dir, name) >= size)
-		return error_set(err, -ENAMETOOLONG, "state_dir is too long a path");
+	if ((size_t)snprintf(path, size, "%s/%s", where, name) >= size)
+		return error_set(err, -ENAMETOOLONG, "%s is too long a path", where);
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
 		return error_set(err, -errno, "cannot make %s: %s", path, strerror(errno));
 	return 0;
@@ -32,8 +31,10 @@ static int backend_create(struct daemon *daemon, const char *name,
 	if (!ops)
 		return error_set(err, -ENOENT,
 			"there is no backend '%s' in this program: see summond --version", name);
-	char state_dir[4096];
-	int rc = make_state_dir(daemon, name, state_dir, sizeof(state_dir), err);
+	char state_dir[4096], run_dir[4096];
+	int rc = make_dir(daemon->config->state_dir, name, state_dir, sizeof(state_dir), err);
+	if (rc >= 0)
+		rc = make_dir(daemon->config->run_dir, name, run_dir, sizeof(run_dir), err);
 	if (rc < 0)
 		return rc;
 	struct backend *backend = calloc(1, sizeof(*backend));
@@ -45,6 +46,7 @@ static int backend_create(struct daemon *daemon, const char *name,
 		.loop = &daemon->loop,
 		.identity = daemon->identity,
 		.state_dir = state_dir,
+		.run_dir = run_dir,
 		.settings = settings ? settings->settings : NULL,
 		.setting_count = settings ? settings->setting_count : 0,
 		.on_event = on_event,

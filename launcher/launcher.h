@@ -176,6 +176,7 @@ struct launcher_config {
 	uv_loop_t *loop;
 	const char *identity;  /* marks the guests of this daemon's database */
 	const char *state_dir; /* this backend's own folder, exists */
+	const char *run_dir;   /* likewise, for what does not outlive the machine's uptime */
 	const struct launcher_setting *settings;
 	size_t setting_count;
 	launcher_event_fn on_event;

@@ -97,9 +97,9 @@ static int find_rests(struct vmm *vmm, struct error *err)
 int vmm_list(struct launcher *launcher, struct error *err)
 {
 	struct vmm *vmm = (struct vmm *)launcher;
-	CLEANUP(closedir) DIR *dir = opendir(vmm->state_dir);
+	CLEANUP(closedir) DIR *dir = opendir(vmm->run_dir);
 	if (!dir)
-		return error_set(err, -errno, "%s: %s", vmm->state_dir, strerror(errno));
+		return error_set(err, -errno, "%s: %s", vmm->run_dir, strerror(errno));
 	for (struct dirent *entry; (entry = readdir(dir));) {
 		struct instance_id id;
 		int r = read_name(vmm, entry->d_name, ".sock", &id) ? ask(vmm, id, err) : 0;

@@ -123,7 +123,7 @@ static void end_shell(struct vmm *vmm, const struct sockaddr_un *address)
 
 void vmm_shells_sweep(struct vmm *vmm, bool end)
 {
-	CLEANUP(closedir) DIR *dir = opendir(vmm->state_dir);
+	CLEANUP(closedir) DIR *dir = opendir(vmm->run_dir);
 	char prefix[128];
 	size_t length = (size_t)snprintf(prefix, sizeof(prefix), "%s-shell-", vmm->identity);
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
@@ -131,7 +131,7 @@ void vmm_shells_sweep(struct vmm *vmm, bool end)
 		if (length >= sizeof(prefix) || strncmp(entry->d_name, prefix, length) != 0)
 			continue;
 		if (end && (size_t)snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s",
-				   vmm->state_dir, entry->d_name) < sizeof(address.sun_path))
+				   vmm->run_dir, entry->d_name) < sizeof(address.sun_path))
 			end_shell(vmm, &address);
 		unlinkat(dirfd(dir), entry->d_name, 0);
 	}

@@ -28,11 +28,11 @@ __attribute__((format(printf, 4, 5))) static int make_address(
 	vsnprintf(name, sizeof(name), format, values);
 	va_end(values);
 	*out = (struct sockaddr_un){.sun_family = AF_UNIX};
-	int length = snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s-%s", vmm->state_dir,
+	int length = snprintf(out->sun_path, sizeof(out->sun_path), "%s/%s-%s", vmm->run_dir,
 		vmm->identity, name);
 	if (length < 0 || (size_t)length >= sizeof(out->sun_path))
 		return error_set(
-			err, -ENAMETOOLONG, "%s: too long a path for a socket's", vmm->state_dir);
+			err, -ENAMETOOLONG, "%s: too long a path for a socket's", vmm->run_dir);
 	return 0;
 }
 

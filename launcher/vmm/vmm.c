@@ -29,6 +29,7 @@ static void free_all(struct vmm *vmm)
 {
 	free(vmm->identity);
 	free(vmm->state_dir);
+	free(vmm->run_dir);
 	free(vmm->monitor);
 	if (vmm->null >= 0)
 		close(vmm->null);
@@ -295,8 +296,9 @@ static int configure(struct vmm *vmm, const struct launcher_config *config, stru
 		return error_set(err, -errno, "/dev/null: %s", strerror(errno));
 	vmm->identity = strdup(config->identity);
 	vmm->state_dir = strdup(config->state_dir);
+	vmm->run_dir = strdup(config->run_dir);
 	vmm->monitor = strdup(monitor);
-	if (!vmm->identity || !vmm->state_dir || !vmm->monitor)
+	if (!vmm->identity || !vmm->state_dir || !vmm->run_dir || !vmm->monitor)
 		return error_set(err, -ENOMEM, "out of memory");
 	return vmm_socket_address(vmm, longest, &address, err);
 }

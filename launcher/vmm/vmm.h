@@ -12,7 +12,7 @@
 
 /*
  * The backend of our own monitor: a process of summon-vmm for each guest, and a socket to it named
- * <state_dir>/<identity>-<slot>-<generation>.sock, which is how a later daemon finds it.
+ * <run_dir>/<identity>-<slot>-<generation>.sock, which is how a later daemon finds it.
  *
  * A monitor begins as a shell, which has all that a guest needs but what it is made of. Some are kept
  * ready, named <identity>-shell-<number>.sock until they are used; they end with the daemon. So is a
@@ -74,7 +74,7 @@ struct vmm {
 	uv_loop_t *loop;
 	launcher_event_fn on_event;
 	void *ctx;
-	char *identity, *state_dir, *monitor;
+	char *identity, *state_dir, *run_dir, *monitor;
 	int null; /* /dev/null, for monitors; above what they have open */
 	struct vmm_guest *guests, *shells;
 	struct vmm_guest
@@ -168,7 +168,7 @@ struct vmm_guest {
 	struct error error;
 };
 
-/* spawn.c: the sockets' addresses; -ENAMETOOLONG where the state_dir is too long for one. */
+/* spawn.c: the sockets' addresses; -ENAMETOOLONG where the run_dir is too long for one. */
 int vmm_socket_address(
 	const struct vmm *vmm, struct instance_id id, struct sockaddr_un *out, struct error *err);
 /* The same for what record.c writes down. */

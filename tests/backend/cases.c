@@ -66,6 +66,7 @@ static void refuses_unknown_settings(void **state)
 	struct launcher_config config = {.loop = &loop,
 		.identity = IDENTITY,
 		.state_dir = places.state_dir,
+		.run_dir = places.state_dir,
 		.settings = wrong,
 		.setting_count = 1};
 	struct launcher *launcher = NULL;

@@ -127,6 +127,7 @@ struct stage *stage_open(const struct subject *subject, const char *identity)
 		.loop = &stage->loop,
 		.identity = identity,
 		.state_dir = places.state_dir,
+		.run_dir = places.state_dir,
 		.settings = subject->settings,
 		.setting_count = subject->setting_count,
 		.on_event = on_event,

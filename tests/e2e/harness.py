@@ -106,17 +106,18 @@ def backend_settings(name, settings):
 
 class Summond:
     def __init__(self, config="", env=None, backend=BACKEND, network=True, port=5353,
-                 settings=None):
+                 settings=None, run=None):
         self.folder = Path(tempfile.mkdtemp(prefix="summond-e2e-"))
+        self.run = Path(run or self.folder / "run")
         self.config = self.folder / "summond.conf"
-        self.socket = self.folder / "run" / "control.sock"
+        self.socket = self.run / "control.sock"
         self.log_path = self.folder / "log"
         self.env = {**os.environ, **(env or {})}
         self.process = None
         self.port = port
         self.config.write_text(f"""
 state_dir = "{self.folder}/state"
-run_dir = "{self.folder}/run"
+run_dir = "{self.run}"
 images = "{IMAGES}"
 dns {{ listen = ["127.0.0.1@{self.port}"] }}
 zone "example.test" {{ ns "ns1" {{ address = 127.0.0.1 }} }}
@@ -164,7 +165,7 @@ journal {{ flush = 20ms }}
         for pid in self.monitors():
             os.kill(pid, signal.SIGKILL)
         subprocess.run(["ip", "link", "del", "summon0"], stderr=subprocess.DEVNULL, check=False)
-        subprocess.run(["rm", "-rf", self.folder], check=True)
+        subprocess.run(["rm", "-rf", self.folder, self.run], check=True)
 
     def __enter__(self):
         return self
@@ -189,7 +190,7 @@ journal {{ flush = 20ms }}
                 continue
             if b"qemu-system" in words and str(self.folder).encode() in words:
                 found.append(int(entry.name))
-        return found + vmm_monitors(self.folder)
+        return found + vmm_monitors(self.run)
 
     # --- the API ---
 

@@ -128,7 +128,7 @@ def test_policies_want_shells(summond):
         pytest.skip(f"{BACKEND} knows no shells")
 
     def shells_are(count):
-        folder = summond.folder / "state" / "vmm"
+        folder = summond.run / "vmm"
         spare = 1  # a socket that waits for a monitor
         wait_for(lambda: len(list(folder.glob("*-shell-*.sock"))) == count + spare, f"{count} shells")
 
