@@ -23,16 +23,19 @@ static char *ask(virDomainPtr domain, const char *question)
 /*
  * QEMU connects a socket that it is to connect again (reconnect) by a thread, and does not wait for it:
  * what a guest says until then is lost. Until then it calls the device "disconnected:unix:PATH"
- * (chardev/char-socket.c). Our path ends as the domain's name does, behind its first word.
+ * (chardev/char-socket.c). Our path ends as the domain's name does, behind its first word. Where a
+ * domain_xml has QEMU listen there, ",server=on" follows, and nothing is to be waited for.
  */
 static bool is_disconnected(const char *devices, const char *name)
 {
 	static const char mark[] = "disconnected:unix:";
 	char end[80];
-	snprintf(end, sizeof(end), "/console/%s", strchr(name, '-') + 1);
-	for (const char *at = devices; (at = strstr(at, mark)); at += sizeof(mark) - 1)
-		if (memmem(at, strcspn(at, "\""), end, strlen(end)))
+	size_t size = (size_t)snprintf(end, sizeof(end), "/console/%s\"", strchr(name, '-') + 1);
+	for (const char *at = devices; (at = strstr(at, mark)); at += sizeof(mark) - 1) {
+		size_t length = strcspn(at, "\"") + 1;
+		if (length > size && memcmp(at + length - size, end, size) == 0)
 			return true;
+	}
 	return false;
 }
 
