@@ -84,6 +84,7 @@ void control_destroy(struct control *control)
 	if (!control)
 		return;
 	control_measurements_end(control);
+	control_listings_end(control);
 	http_server_destroy(control->http, on_closed, control);
 }
 

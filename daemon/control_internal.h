@@ -19,10 +19,12 @@ struct listener {
 };
 
 struct measurement; /* control_figures.c */
+struct listing;     /* control_list.c */
 
 struct control {
 	struct daemon *daemon;
 	struct measurement *measurements;
+	struct listing *listings;
 	struct http_server *http;
 	struct listener listeners[CONTROL_LISTENERS_MAX];
 	size_t listener_count;
@@ -59,8 +61,13 @@ const char *control_doorbell_check(const struct daemon *daemon, char *text, size
 json_t *control_policy_json(const struct policy_entry *entry);
 json_t *control_time_json(uint64_t real);
 
-/* control_services.c */
+/* control_list.c */
 void control_list_services(void *ctx, struct http_request *request);
+void control_list_instances(void *ctx, struct http_request *request);
+/* Answers all who wait. */
+void control_listings_end(struct control *control);
+
+/* control_services.c */
 void control_get_service(void *ctx, struct http_request *request);
 void control_put_service(void *ctx, struct http_request *request);
 void control_patch_service(void *ctx, struct http_request *request);
@@ -114,7 +121,6 @@ void control_list_transitions(void *ctx, struct http_request *request);
 /* control_status.c */
 void control_get_status(void *ctx, struct http_request *request);
 void control_get_check(void *ctx, struct http_request *request);
-void control_list_instances(void *ctx, struct http_request *request);
 void control_get_openapi(void *ctx, struct http_request *request);
 
 #endif

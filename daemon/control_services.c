@@ -27,19 +27,6 @@ struct put {
 	uint64_t memory, memory_limit;  /* the default; what all may have, or 0 */
 };
 
-void control_list_services(void *ctx, struct http_request *request)
-{
-	struct control *control = ctx;
-	json_t *list = json_array();
-	struct service *service, *next;
-	HASH_ITER(hh, control->daemon->registry.by_name, service, next)
-	{
-		if (service->first == service)
-			json_array_append_new(list, control_service_json(service));
-	}
-	http_respond(request, 200, json_pack("{s:o}", "services", list));
-}
-
 void control_get_service(void *ctx, struct http_request *request)
 {
 	struct service *service = control_service(ctx, request);

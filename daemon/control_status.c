@@ -114,27 +114,6 @@ void control_get_status(void *ctx, struct http_request *request)
 			backends_json(&daemon->backends)));
 }
 
-void control_list_instances(void *ctx, struct http_request *request)
-{
-	struct control *control = ctx;
-	json_t *list = json_array();
-	const struct registry *registry = &control->daemon->registry;
-	/* Also those whose services were removed and that are still to end. */
-	for (uint32_t id = 0; id < registry->id_limit; id++) {
-		const struct service *service = registry->by_id[id];
-		const struct instance *instance = service ? service->instance : NULL;
-		if (instance)
-			json_array_append_new(
-				list, json_pack("{s:s, s:i, s:s, s:s, s:s, s:o}", "service",
-					      service->def.name, "generation",
-					      (int)instance->id.generation, "state",
-					      lifecycle_state_name(service->state), "backend",
-					      service->backend->ops->name, "tap", instance->tap,
-					      "since", control_time_json(instance->started_at)));
-	}
-	http_respond(request, 200, json_pack("{s:o}", "instances", list));
-}
-
 void control_get_openapi(void *ctx, struct http_request *request)
 {
 	(void)ctx;

@@ -267,11 +267,15 @@ class Call:
         self.connection.request(
             method, path, body=body if isinstance(body, bytes) else json.dumps(body))
 
-    def answer(self):
-        response = self.connection.getresponse()
-        response.read()
+    def answer_text(self):
+        self.response = self.connection.getresponse()
+        text = self.response.read()
         self.connection.close()
-        return response.status
+        return text
+
+    def answer(self):
+        self.answer_text()
+        return self.response.status
 
 
 def test_a_site_that_comes_while_another_change_is_on_its_way_undoes_nothing(summond):
@@ -369,6 +373,30 @@ def test_events_are_streamed(summond):
     assert ("transition", "awake") in seen
     connection.close()
     summond.call("DELETE", f"/v1/services/{NAME}")
+
+
+def test_a_long_list_is_whole(summond):
+    """Longer than what is written in one turn of the loop; also while services come and go."""
+    before = [service["name"] for service in summond.get("/v1/services")["services"]]
+    summond.policy("many", instances="shared:64", ready="guest")
+    names = [f"n{i}.example.test" for i in range(5)]
+    for name in names:
+        summond.add(name, policy="many")
+        assert summond.call("POST", f"/v1/services/{name}/wake", {"wait": True})[0] == 200
+    for _ in range(20):
+        lists = [Call(summond, "GET", f"/v1/{what}", b"") for what in ("services", "instances")]
+        changes = [Call(summond, "DELETE", "/v1/services/between.example.test", b""),
+                   Call(summond, "PUT", "/v1/services/between.example.test", {})]
+        services, instances = (json.loads(call.answer_text()) for call in lists)
+        found = [service["name"] for service in services["services"]]
+        assert [name for name in found if "between" not in name] == before + names
+        assert [len(service["machines"]) for service in services["services"][len(before):][:5]] == [63] * 5
+        assert [instance["service"] for instance in instances["instances"]] == names
+        for change in changes:
+            change.answer()
+    for name in (*names, "between.example.test"):
+        summond.call("DELETE", f"/v1/services/{name}")
+    wait_for(lambda: not summond.get("/v1/instances")["instances"], "guests to end")
 
 
 def test_listeners_do_not_shut_out_who_asks(summond):
