@@ -10,12 +10,13 @@
 #include "daemon/instance.h"
 #include "daemon/needs.h"
 
-/* A service that follows the policy, and whose guest its backend can judge. */
+/* A service that follows the policy, and whose guest its backend can judge; there may be many. */
 struct follower {
 	struct follower *next;
 	const struct launcher_ops *ops;
 	unsigned vcpus;
-	char name[256], image[4096];
+	char name[STORE_NAME_MAX + 1];
+	char image[]; /* path */
 };
 
 /* A change of a policy on its way to the store and back. */
@@ -129,16 +130,18 @@ static int check_services(struct control *control, const struct policy *policy, 
 
 static int note_follower(struct change *change, const struct service *service, struct error *err)
 {
-	struct follower *follower = calloc(1, sizeof(*follower));
+	char image[4096];
+	instance_image_path(
+		change->control->daemon->config, service->def.image, image, sizeof(image));
+	struct follower *follower = calloc(1, sizeof(*follower) + strlen(image) + 1);
 	if (!follower)
 		return error_set(err, -ENOMEM, "out of memory");
 	follower->next = change->followers;
 	change->followers = follower;
 	follower->ops = backend_of(service)->ops;
 	follower->vcpus = service->def.vcpus;
-	snprintf(follower->name, sizeof(follower->name), "%s", service->def.name);
-	instance_image_path(change->control->daemon->config, service->def.image, follower->image,
-		sizeof(follower->image));
+	strcpy(follower->name, service->def.name);
+	strcpy(follower->image, image);
 	return 0;
 }
 
