@@ -69,6 +69,10 @@ void registry_finish(struct registry *registry)
 	}
 	free(registry->by_id);
 	free(registry->queue);
+	registry->by_id = NULL; /* who waits for word of a service finds none */
+	registry->queue = NULL;
+	registry->id_limit = 0;
+	registry->queue_count = registry->queue_size = 0;
 	uv_close((uv_handle_t *)&registry->later, NULL);
 }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from harness import BACKENDS, HANG, SOURCE, Summond, UnixConnection, backend_settings, wait_for
+from harness import BACKENDS, HANG, IMAGES, SOURCE, Summond, UnixConnection, backend_settings, wait_for
 
 NAME = "www.example.test"
 
@@ -323,6 +323,8 @@ def test_a_policy_that_a_backend_cannot_follow_is_refused():
         assert status == 400 and NAME in body["error"]
 
 
+@pytest.mark.skipif(not (IMAGES / "hello.elf").exists() or not Path(BACKENDS["vmm"]["monitor"]).exists(),
+                    reason="built without guests or vmm")
 def test_a_policy_is_for_the_backend_that_a_service_has_from_now_on():
     config = 'backend "sim" { capabilities = "console" }\n' + backend_settings("vmm", BACKENDS["vmm"])
     with Summond(config, backend="sim", network=False, port=5356).start() as summond:

@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 from harness import BUILD, HANG, SUMMOND, Summond, guest_sockets, wait_for
+from harness import BUILD, HANG, IMAGES, SUMMOND, Summond, UnixConnection, wait_for
 
 NAME = "www.example.test"
 
@@ -271,6 +272,25 @@ def test_the_usual_backend_is_our_own():
         assert checks["backend"] == "vmm runs services that name none"
         assert "mode kvm" in checks["vmm"]
         assert "libvirt" not in checks
+
+
+@pytest.mark.skipif(not (IMAGES / "hello.elf").exists() or not os.path.exists(MONITOR) or subprocess.run(
+    [MONITOR, "--check", "--mode=process"], stdout=subprocess.DEVNULL, check=False).returncode,
+    reason="summon-vmm runs nothing here")
+def test_it_ends_while_somebody_waits_for_figures():
+    env = {"MALLOC_PERTURB_": "165"}  # what was freed cannot be taken for anything
+    with Summond(backend="vmm", env=env, settings={"mode": "process"}).start() as summond:
+        for name in ("a.example.test", "b.example.test", NAME):
+            summond.add(name, image="hello")
+        assert summond.call("POST", f"/v1/services/{NAME}/wake", {"wait": True})[0] == 200
+        [pid] = summond.monitors()
+        os.kill(pid, signal.SIGSTOP)
+        waits = UnixConnection(summond.socket)
+        waits.request("GET", f"/v1/services/{NAME}?figures=1")
+        assert summond.state(NAME) == "awake"
+        summond.process.send_signal(signal.SIGTERM)
+        assert summond.process.wait(HANG) == 0, summond.log()
+        waits.close()
 
 
 @pytest.mark.skipif("vmm" not in BACKENDS, reason="built without vmm")
