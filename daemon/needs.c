@@ -226,10 +226,11 @@ bool needs_retire_first(struct service *service, enum policy_retire how, const c
 	if (!service->retire_later)
 		return false;
 	snprintf(reason, sizeof(reason), "it needs %s, of which: %s", service->def.name, why);
-	/* By number: whoever goes may leave its policy's list. */
+	/* By number: whoever goes may leave its policy's list. Not who waits for its own already, which
+	 * would have this one sent away again where they go round. */
 	for (uint32_t id = 0; id < registry->id_limit; id++) {
 		struct service *other = registry->by_id[id];
-		if (other && is_needy(other, service) &&
+		if (other && is_needy(other, service) && !other->retire_later &&
 			names_it(&other->policy->policy, service) && other->state == STATE_AWAKE &&
 			other->instance->leaving != LEAVING_ORDERED)
 			idle_order(other, other->policy->policy.retire, reason);

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: ISC
 """What a service needs is woken before it, stays while it is there, and is retired after it."""
+import sqlite3
+
 import pytest
 
 from harness import Summond, wait_for
@@ -148,3 +150,29 @@ def test_many_ways_to_what_is_needed_are_searched_once(summond):
     summond.policy("sky", needs=f"{floors[15][0]} roof.example.test")
     status, answer = summond.call("PUT", "/v1/services/sky.example.test", {"policy": "sky"})
     assert status == 400 and "more than 16 services away" in answer["error"]
+
+
+def two(summond):
+    """Two that are awake, each with a policy of its own."""
+    for name in ("one", "two"):
+        summond.policy(name, idle_after="0", ttl="0")
+        summond.add(f"{name}.example.test", policy=name)
+        assert summond.dig(f"{name}.example.test").addresses
+    return "one.example.test", "two.example.test"
+
+
+def test_who_goes_round_in_the_store_can_be_sent_away(summond):
+    one, other = two(summond)
+    summond.kill()
+    with sqlite3.connect(summond.folder / "state" / "summond.db") as db:
+        for policy, needed in (("one", other), ("two", one)):
+            db.execute("INSERT OR REPLACE INTO policy_option VALUES (?, 'needs', ?)", (policy, needed))
+    db.close()
+    summond.start()
+    retire(summond, one)
+    retire(summond, other)
+    assert [summond.state(name) for name in (one, other)] == ["awake"] * 2, "each waits for the other"
+    assert summond.call("PATCH", "/v1/policies/one", {"needs": "none"})[0] == 200
+    retire(summond, other)
+    for name in (one, other):
+        summond.wait_state(name, "asleep")
