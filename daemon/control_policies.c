@@ -27,6 +27,7 @@ struct change {
 	bool created;
 	bool found;    /* a patch: in the store */
 	bool reshapes; /* what machines its services have, or whose those are */
+	bool binds;    /* its services come to need others */
 	struct follower *followers;
 	struct family *families; /* where its services get more machines or fewer; or NULL */
 	size_t count;
@@ -301,6 +302,7 @@ static void change_done(void *ctx, int rc, const struct error *err)
 	struct registry *registry = &change->control->daemon->registry;
 	struct error failure = ERROR_INIT;
 	registry->reshaping -= change->reshapes;
+	registry->binding -= change->binds;
 	settle(change, rc >= 0);
 	if (rc >= 0) {
 		rc = put_in_registry(change, &failure);
@@ -312,6 +314,15 @@ static void change_done(void *ctx, int rc, const struct error *err)
 		http_respond(change->request, change->created ? 201 : 200,
 			control_policy_json(policy_by_name(registry, change->policy.name)));
 	change_free(change);
+}
+
+static int check_needs(struct change *change, struct error *err)
+{
+	const struct registry *registry = &change->control->daemon->registry;
+	const struct policy_entry *entry = policy_by_name(registry, change->policy.name);
+	change->binds = entry && entry->services && change->policy.needs[0] &&
+			json_object_get(http_body(change->request), "needs");
+	return change->binds ? needs_check_alone(registry, err) : 0;
 }
 
 /* `base` with the body's options is judged here, before anything is stored. */
@@ -330,6 +341,8 @@ static void start_change(struct control *control, struct http_request *request,
 	if (rc >= 0)
 		rc = check_services(control, &change->policy, &err);
 	if (rc >= 0)
+		rc = check_needs(change, &err);
+	if (rc >= 0)
 		rc = note_followers(change, &err);
 	if (rc >= 0)
 		rc = plan_services(change, &err);
@@ -337,6 +350,7 @@ static void start_change(struct control *control, struct http_request *request,
 		rc = storage_run(control->daemon->storage, work, change_done, change, &err);
 	if (rc >= 0) {
 		control->daemon->registry.reshaping += change->reshapes;
+		control->daemon->registry.binding += change->binds;
 		return;
 	}
 	settle(change, false);

@@ -8,6 +8,7 @@
 #include "daemon/definition.h"
 #include "daemon/family.h"
 #include "daemon/instance.h"
+#include "daemon/needs.h"
 
 /* A definition on its way: parsed and checked on the loop thread, made durable on the storage
  * thread, put into the registry, and only then answered. */
@@ -19,6 +20,7 @@ struct put {
 	unsigned claimed;               /* addresses that are held for it */
 	struct family family;           /* its further machines */
 	unsigned coming;                /* of it and them, what is not there yet */
+	bool binds;                     /* it comes to need others */
 	const struct launcher_ops *ops; /* of its backend */
 	unsigned asked;                 /* of that, by its policy */
 	char image[4096];               /* path, or "" */
@@ -95,6 +97,7 @@ static void count_change(const struct put *put, int by)
 		service->changes += (unsigned)by;
 	put->control->daemon->registry.moves += (unsigned)by;
 	put->control->daemon->registry.coming += (unsigned)by * put->coming;
+	put->control->daemon->registry.binding += (unsigned)by * put->binds;
 }
 
 static void put_done(void *ctx, int rc, const struct error *err)
@@ -178,6 +181,17 @@ static int plan_family(struct put *put, struct error *err)
 	return rc < 0 ? rc : family_check_room(daemon, put->coming, err);
 }
 
+/* Nobody needs a service that has just come. */
+static int check_needs(struct put *put, struct error *err)
+{
+	const struct registry *registry = &put->control->daemon->registry;
+	const struct policy_entry *policy = policy_by_name(registry, put->def.policy);
+	const struct service *known = service_by_id(registry, put->def.id);
+	put->binds =
+		known && policy->policy.needs[0] && (known->policy != policy || known->changes);
+	return put->binds ? needs_check_alone(registry, err) : 0;
+}
+
 /* Both are there: the definition was checked. */
 static void put_look_up(struct put *put)
 {
@@ -205,6 +219,8 @@ static void put_go_on(struct put *put)
 		rc = definition_claim(daemon, &put->def, &put->claimed, &err);
 	if (rc >= 0)
 		rc = plan_family(put, &err);
+	if (rc >= 0)
+		rc = check_needs(put, &err);
 	if (rc >= 0)
 		put_look_up(put);
 	if (rc >= 0 && put->def.image && put->ops->needs_image)

@@ -114,6 +114,14 @@ int needs_check_policy(
 	return rc;
 }
 
+int needs_check_alone(const struct registry *registry, struct error *err)
+{
+	if (registry->binding == 0)
+		return 0;
+	return error_set(err, -EBUSY,
+		"needs: another change of what services need is on its way: try again");
+}
+
 /* --- before it --- */
 
 static struct service *find(const struct service *service, const char *name)

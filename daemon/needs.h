@@ -23,6 +23,10 @@ int needs_check(const struct registry *registry, const char *name, const struct 
 int needs_check_policy(
 	const struct registry *registry, const struct policy *policy, struct error *err);
 
+/* Two changes on their way to the store, each of which is right without the other, may go round: -EBUSY
+ * for one that has services need others while another such is. */
+int needs_check_alone(const struct registry *registry, struct error *err);
+
 /* All that it needs is awake. */
 bool needs_are_met(const struct service *service);
 /* Wakes what is not. */

@@ -93,6 +93,7 @@ struct registry {
 	unsigned moves;     /* definitions that come or go, on their way to the store */
 	unsigned reshaping; /* policies whose services get other machines, likewise */
 	unsigned coming;    /* services and machines that the moves bring */
+	unsigned binding;   /* changes by which services come to need others, likewise */
 	bool busy;          /* effects run, or a DNS callback: events wait */
 	uv_idle_t later;    /* drains after a DNS callback */
 };

@@ -5,6 +5,7 @@ import sqlite3
 import pytest
 
 from harness import Summond, wait_for
+from test_instances_changes import at_once
 
 SITE, APP, DB = (f"{name}.example.test" for name in ("site", "app", "db"))
 
@@ -159,6 +160,20 @@ def two(summond):
         summond.add(f"{name}.example.test", policy=name)
         assert summond.dig(f"{name}.example.test").addresses
     return "one.example.test", "two.example.test"
+
+
+def test_changes_at_the_same_time_do_not_go_round(summond):
+    one, other = two(summond)
+    for _ in range(5):
+        statuses = at_once(summond, ("PATCH", "/v1/policies/one", {"needs": other}),
+                           ("PATCH", "/v1/policies/two", {"needs": one}))
+        assert sorted(statuses) in ([200, 400], [200, 409]), statuses
+        for name in ("one", "two"):
+            assert summond.call("PATCH", f"/v1/policies/{name}", {"needs": "none"})[0] == 200
+    summond.policy("three", idle_after="0", ttl="0", needs=other)
+    statuses = at_once(summond, ("PATCH", f"/v1/services/{one}", {"policy": "three"}),
+                       ("PATCH", "/v1/policies/two", {"needs": one}))
+    assert sorted(statuses) in ([200, 400], [200, 409]), statuses
 
 
 def test_who_goes_round_in_the_store_can_be_sent_away(summond):
