@@ -7,8 +7,7 @@ import socket
 import subprocess
 
 import pytest
-from harness import BUILD, HANG, SUMMOND, Summond, guest_sockets, wait_for
-from harness import BUILD, HANG, IMAGES, SUMMOND, Summond, UnixConnection, wait_for
+from harness import BUILD, HANG, IMAGES, SUMMOND, Summond, UnixConnection, guest_sockets, wait_for
 
 NAME = "www.example.test"
 
