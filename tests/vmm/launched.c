@@ -57,6 +57,7 @@ int launched_create(struct launched *launched, const struct launcher_setting set
 	const struct launcher_config config = {.loop = &launched->loop,
 		.identity = "0123456789abcdef",
 		.state_dir = launched->state_dir,
+		.run_dir = launched->state_dir,
 		.settings = settings,
 		.setting_count = 3,
 		.on_event = on_event,
