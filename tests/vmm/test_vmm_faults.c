@@ -220,13 +220,16 @@ static void stop_other(struct world *world, struct instance_id id)
 	WAIT(world->other_is_over);
 }
 
-/* The last fault may have struck when the shell was made: then it is used up. */
+/* The last fault may have struck when the shell was made: then it is used up; and what is likely may have
+ * to be seen again. */
 static void wait_for_shell(struct world *world, const struct guest_spec *spec)
 {
 	const struct vmm *vmm = (const struct vmm *)world->base.launcher;
 	WAIT(vmm->shells);
-	if (!vmm->shells->ahead)
+	for (unsigned i = 0; i < 3 && !vmm->shells->ahead; i++) {
 		stop_other(world, start_other(world, spec));
+		WAIT(vmm->shells);
+	}
 	WAIT(vmm_ahead_any(vmm) && vmm->spare);
 }
 
