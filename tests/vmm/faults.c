@@ -35,6 +35,39 @@ struct fault_plan *faults_follow(const char *path, enum fault_side side)
 	return plan;
 }
 
+static void make_path(const char *link, char path[256])
+{
+	snprintf(path, 256, "%s" FAULT_PLAN, link);
+}
+
+struct fault_plan *faults_make(const char *link, const char *monitor)
+{
+	char path[256];
+	make_path(link, path);
+	int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (file < 0)
+		return NULL;
+	bool done = symlink(monitor, link) == 0 && ftruncate(file, sizeof(*plan)) == 0;
+	close(file);
+	return done ? faults_follow(path, FAULT_LAUNCHER) : NULL;
+}
+
+void faults_remove(const char *link)
+{
+	char path[256];
+	make_path(link, path);
+	unlink(link);
+	unlink(path);
+}
+
+void faults_plan(struct fault_plan *out, const struct fault *fault, unsigned when)
+{
+	snprintf(out->call, sizeof(out->call), "%s", fault->call);
+	out->error = fault->error;
+	out->when = when;
+	out->count = 0;
+}
+
 /* By the names that the linker sees: those with 64 have large offsets. */
 #define FAILS(name) FAULT_WRAP(name, -1)
 FAILS(accept4)

@@ -29,6 +29,19 @@ struct fault_plan {
 /* Opens the plan, and follows it from now on as `side`. NULL where there is none. */
 struct fault_plan *faults_follow(const char *path, enum fault_side side);
 
+/* Makes `link` a name of the monitor's with a plan, which is followed as the launcher; and takes both away.
+ * NULL where that fails. */
+struct fault_plan *faults_make(const char *link, const char *monitor);
+void faults_remove(const char *link);
+
+struct fault {
+	const char *call;
+	int error; /* errno */
+};
+
+/* The next call of this number fails so, once there is a side. */
+void faults_plan(struct fault_plan *plan, const struct fault *fault, unsigned when);
+
 /* Whether this call is the one; then errno is set. */
 bool fault_strikes(const char *call);
 

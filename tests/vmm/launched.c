@@ -7,9 +7,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/cleanup.h"
 
 #define HANG_MS 20000
 #define TICK_MS 10
@@ -74,6 +77,15 @@ void launched_close(struct launched *launched)
 	launched->launcher->ops->destroy(launched->launcher, on_closed, launched);
 	LAUNCHED_WAIT(launched, launched->closed);
 	launched->launcher = NULL;
+}
+
+unsigned launched_count(const char *folder)
+{
+	unsigned count = 0;
+	CLEANUP(closedir) DIR *dir = opendir(folder);
+	while (dir && readdir(dir))
+		count++;
+	return count;
 }
 
 bool launched_can_run(const char *monitor, const char *mode)

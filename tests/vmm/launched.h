@@ -28,6 +28,9 @@ int launched_create(struct launched *launched, const struct launcher_setting set
 	launcher_event_fn on_event, void *ctx, struct error *err);
 void launched_close(struct launched *launched);
 
+/* What is in a folder, with . and .. */
+unsigned launched_count(const char *folder);
+
 /* Whether a monitor can run guests in this mode; else says that all is skipped. */
 bool launched_can_run(const char *monitor, const char *mode);
 

@@ -9,7 +9,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -46,7 +45,7 @@ struct world {
 	bool has_shells;
 	bool without_spare; /* another start has used up what is ready */
 	unsigned number;    /* of what makes a template */
-	char monitor[64], plan_path[80], doing[160];
+	char monitor[64], doing[160];
 	struct fault_plan *plan;
 	struct instance_id id;
 	unsigned counts[LAUNCHER_REGAINED + 1];
@@ -69,23 +68,14 @@ static void on_event(void *ctx, const struct launcher_event *event)
 		world->error = event->error;
 }
 
-static unsigned count_entries(const char *path)
-{
-	unsigned count = 0;
-	CLEANUP(closedir) DIR *dir = opendir(path);
-	while (dir && readdir(dir))
-		count++;
-	return count;
-}
-
 static const char *describe(void *ctx)
 {
 	struct world *world = ctx;
 	const struct fault_plan *plan = world->plan;
 	snprintf(world->doing, sizeof(world->doing),
 		" after %s: %s, call %u; files %u of %u, names %u of %u", plan->call,
-		strerror(plan->error), plan->when, count_entries("/proc/self/fd"), world->files,
-		count_entries(world->base.state_dir), world->names);
+		strerror(plan->error), plan->when, launched_count("/proc/self/fd"), world->files,
+		launched_count(world->base.state_dir), world->names);
 	return world->doing;
 }
 
@@ -121,25 +111,18 @@ static void open_launcher(struct world *world, const char *shells)
 		fail_msg("%s", err.message);
 	assert_int_equal(world->base.launcher->ops->list(world->base.launcher, NULL), 0);
 	WAIT(world->counts[LAUNCHER_LISTED]);
-	WAIT(count_entries(world->base.state_dir) == 3 + strtoul(shells, NULL, 10)); /* . and .. */
-}
-
-static int make_plan(struct world *world)
-{
-	snprintf(world->monitor, sizeof(world->monitor), "%s.monitor", world->base.state_dir);
-	snprintf(world->plan_path, sizeof(world->plan_path), "%s" FAULT_PLAN, world->monitor);
-	CLEANUP(close) int file = open(world->plan_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (symlink(monitor, world->monitor) < 0 || ftruncate(file, sizeof(*world->plan)) < 0)
-		return -1;
-	world->plan = faults_follow(world->plan_path, FAULT_LAUNCHER);
-	return world->plan ? 0 : -1;
+	WAIT(launched_count(world->base.state_dir) == 3 + strtoul(shells, NULL, 10)); /* . and .. */
 }
 
 static int make_world(void **state)
 {
 	static struct world world;
 	world = (struct world){.tap = -1};
-	if (launched_init(&world.base, "fault") < 0 || make_plan(&world) < 0)
+	if (launched_init(&world.base, "fault") < 0)
+		return -1;
+	snprintf(world.monitor, sizeof(world.monitor), "%s.monitor", world.base.state_dir);
+	world.plan = faults_make(world.monitor, monitor);
+	if (!world.plan)
 		return -1;
 	world.base.doing = describe;
 	world.has_tap = make_tap();
@@ -155,8 +138,7 @@ static int unmake_world(void **state)
 	struct world *world = *state;
 	char command[64];
 	launched_close(&world->base);
-	unlink(world->monitor);
-	unlink(world->plan_path);
+	faults_remove(world->monitor);
 	/* Templates may be there, and nothing else. */
 	snprintf(command, sizeof(command), "rm -rf %s/templates", world->base.state_dir);
 	return system(command) != 0 ? -1 : launched_finish(&world->base);
@@ -173,8 +155,8 @@ static bool is_over(const struct world *world)
 static bool is_clean(const struct world *world)
 {
 	CLEANUP(close) int tap = -1;
-	if (count_entries("/proc/self/fd") != world->files ||
-		count_entries(world->base.state_dir) != world->names ||
+	if (launched_count("/proc/self/fd") != world->files ||
+		launched_count(world->base.state_dir) != world->names ||
 		(!world->has_shells && waitpid(-1, NULL, WNOHANG) >= 0))
 		return false;
 	if (!world->has_tap || world->tap >= 0)
@@ -245,8 +227,8 @@ static bool start(struct world *world, enum fault_side side)
 	WAIT(((struct vmm *)world->base.launcher)->spare);
 	memset(world->counts, 0, sizeof(world->counts));
 	world->error = (struct error)ERROR_INIT;
-	world->files = count_entries("/proc/self/fd");
-	world->names = count_entries(world->base.state_dir);
+	world->files = launched_count("/proc/self/fd");
+	world->names = launched_count(world->base.state_dir);
 	world->id = (struct instance_id){1, world->id.generation + 1};
 	if (world->without_spare)
 		other = start_other(world, &spec);
@@ -272,11 +254,6 @@ static bool start(struct world *world, enum fault_side side)
 
 /* ---- the calls ---- */
 
-struct fault {
-	const char *call;
-	int error;
-};
-
 static void try_one(struct world *world, const struct fault *fault, unsigned when)
 {
 	const char *message = world->error.message, *what = strerror(fault->error);
@@ -299,10 +276,7 @@ static void try_all(
 		for (unsigned when = 1;; when++) {
 			struct fault_plan *plan = world->plan;
 			assert_true(when < MOST);
-			snprintf(plan->call, sizeof(plan->call), "%s", faults[i].call);
-			plan->error = faults[i].error;
-			plan->when = when;
-			plan->count = 0;
+			faults_plan(plan, &faults[i], when);
 			world->side = side;
 			try_one(world, &faults[i], when);
 			if (plan->count < when) {
