@@ -155,10 +155,7 @@ journal {{ flush = 20ms }}
         """Ends it and everything it started, and removes its folder."""
         if self.process and self.process.poll() is None:
             try:
-                for instance in self.get("/v1/instances")["instances"]:
-                    name = instance["service"].split("#")[0]  # of several machines
-                    self.call("DELETE", f"/v1/services/{name}")
-                wait_for(lambda: not self.get("/v1/instances")["instances"], "guests to end")
+                wait_for(lambda: not self.end_guests(), "guests to end")
             except (OSError, http.client.HTTPException):
                 pass
             self.kill(signal.SIGTERM)
@@ -166,6 +163,14 @@ journal {{ flush = 20ms }}
             os.kill(pid, signal.SIGKILL)
         subprocess.run(["ip", "link", "del", "summon0"], stderr=subprocess.DEVNULL, check=False)
         subprocess.run(["rm", "-rf", self.folder, self.run], check=True)
+
+    def end_guests(self):
+        """Removes the services of all guests that there are, and returns these. Others may have waited for
+        their place."""
+        guests = self.get("/v1/instances")["instances"]
+        for name in {guest["service"].split("#")[0] for guest in guests}:  # of several machines
+            self.call("DELETE", f"/v1/services/{name}")
+        return guests
 
     def __enter__(self):
         return self
