@@ -15,6 +15,8 @@
 
 /* How often the queue is looked at for what has become idle, and for who has waited too long. */
 #define LOOK_EVERY (100 * NS_PER_MS)
+/* The same, for a tap that is being made. */
+#define TAP_LOOK   (2 * NS_PER_MS)
 /* How many are sent away in one look: what is freed by them is seen in a later one. */
 #define EVICTIONS  16
 
@@ -189,10 +191,20 @@ static bool starts_are_many(const struct service *service)
 	       daemon->admission.starting >= daemon->config->limits.starts;
 }
 
+/* In a storm taps are used faster than they are made, beside the loop. */
+static bool awaits_tap(const struct service *service)
+{
+	const struct launcher_ops *ops = service->backend->ops;
+	const struct link *link = service->daemon->link;
+	return link && !service->instance && ops->tap != LAUNCHER_TAP_MADE &&
+	       link_tap_awaited(link, instance_tap_use(ops));
+}
+
 /* Nothing but its turn is missing. */
 static bool can_begin(const struct service *service)
 {
-	return !starts_are_many(service) && !memory_is_short(service) && needs_are_met(service);
+	return !starts_are_many(service) && !memory_is_short(service) && needs_are_met(service) &&
+	       !awaits_tap(service);
 }
 
 static void leave_queue(struct service *service)
@@ -237,6 +249,10 @@ static struct service *find_next(struct daemon *daemon, struct service **waits, 
 	{
 		if (can_begin(service) && !(kept && takes_memory(service)))
 			return service;
+		if (awaits_tap(service)) {
+			look_after(daemon, TAP_LOOK);
+			continue;
+		}
 		if (*waits || starts_are_many(service) || !needs_are_met(service))
 			continue;
 		*waits = service;
@@ -298,11 +314,15 @@ static bool has_waited_too_long(const struct service *service, uint64_t now)
 
 static void on_time(void *ctx);
 
-/* A look that is near is not put off. */
+/* A look that is nearer is not put off. */
 static void look_after(struct daemon *daemon, uint64_t wait)
 {
-	if (!daemon->admission.timer || wait == 0)
-		timer_start(&daemon->loop, &daemon->admission.timer, wait, on_time, daemon);
+	struct admissions *admission = &daemon->admission;
+	uint64_t at = clock_monotonic() + wait;
+	if (admission->timer && admission->look_at <= at)
+		return;
+	admission->look_at = at;
+	timer_start(&daemon->loop, &admission->timer, wait, on_time, daemon);
 }
 
 static struct service *find_expired(struct daemon *daemon, uint64_t now)

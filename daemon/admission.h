@@ -43,6 +43,7 @@ struct admissions {
 	bool has_begun;  /* one in this turn of the loop */
 	uint64_t memory; /* of all guests that have any */
 	struct timer *timer;
+	uint64_t look_at; /* when it fires (monotonic) */
 	bool looking, again;
 	struct admission_counters counters;
 };

@@ -41,6 +41,13 @@ int link_tap_take(struct link *link, enum link_tap_use how, struct link_tap *out
 	return 0;
 }
 
+bool link_tap_awaited(const struct link *link, enum link_tap_use how)
+{
+	(void)link;
+	(void)how;
+	return false;
+}
+
 int link_tap_narrow(int fd, const struct mac_address *mac, const struct ip_address *addresses,
 	size_t count, struct error *err)
 {

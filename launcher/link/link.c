@@ -103,14 +103,23 @@ static int make_tap(struct link *link, bool headers, struct tap *out, struct err
 	return rc;
 }
 
+static bool spare_will_do(const struct link *link, enum link_tap_use how)
+{
+	return how == LINK_TAP_BY_NAME || (how == LINK_TAP_HEADERS) == link->spares.headers;
+}
+
+bool link_tap_awaited(const struct link *link, enum link_tap_use how)
+{
+	return spare_will_do(link, how) && spares_awaited(&link->spares);
+}
+
 int link_tap_take(struct link *link, enum link_tap_use how, struct link_tap *out, struct error *err)
 {
-	bool by_name = how == LINK_TAP_BY_NAME, headers = how == LINK_TAP_HEADERS;
-	bool spare_will_do = by_name || headers == link->spares.headers;
+	bool by_name = how == LINK_TAP_BY_NAME;
 	struct tap tap;
-	int rc = spare_will_do && spares_take(&link->spares, &tap)
+	int rc = spare_will_do(link, how) && spares_take(&link->spares, &tap)
 			 ? 0
-			 : make_tap(link, headers, &tap, err);
+			 : make_tap(link, how == LINK_TAP_HEADERS, &tap, err);
 	if (rc < 0)
 		return rc;
 	if (link->settled)

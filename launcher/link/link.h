@@ -52,6 +52,9 @@ struct link_tap {
 };
 int link_tap_take(
 	struct link *link, enum link_tap_use how, struct link_tap *out, struct error *err);
+/* Whether to take one now would make it, which takes the loop a millisecond, while a thread makes spare
+ * ones that will be there soon. */
+bool link_tap_awaited(const struct link *link, enum link_tap_use how);
 /* hearing.c: an open tap hears from now on only what is for a guest with these addresses (at most
  * ADDRESSES_MAX; each may be "none"): of the network's noise nothing wakes it. */
 int link_tap_narrow(int fd, const struct mac_address *mac, const struct ip_address *addresses,

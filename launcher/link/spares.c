@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-/* Not while the summon that took the last one is being served; but in a storm they are needed. */
+/* Not while the summon that took one is being served; but in a storm, when none is left, at once. */
 #define DELAY_MS 10
 #define RETRY_MS 1000
 #define BATCH    8
@@ -107,8 +107,15 @@ void spares_refill(struct spares *spares)
 	if (spares->busy || spares->list.count >= spares->wanted ||
 		uv_is_active((uv_handle_t *)&spares->timer))
 		return;
+	uint64_t delay = spares->list.count > 0 ? DELAY_MS : 0;
 	uv_timer_start(
-		&spares->timer, start_batch, spares->batch_failure < 0 ? RETRY_MS : DELAY_MS, 0);
+		&spares->timer, start_batch, spares->batch_failure < 0 ? RETRY_MS : delay, 0);
+}
+
+bool spares_awaited(const struct spares *spares)
+{
+	bool soon = uv_is_active((const uv_handle_t *)&spares->timer) && spares->batch_failure == 0;
+	return spares->list.count == 0 && (spares->busy || soon);
 }
 
 bool spares_take(struct spares *spares, struct tap *out)

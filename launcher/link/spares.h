@@ -39,6 +39,8 @@ void spares_refill(struct spares *spares);
 /* Takes one, for a guest from now on; false where there is none (left: somebody may have deleted
  * them by hand). */
 bool spares_take(struct spares *spares, struct tap *out);
+/* Whether there is none, and some are made, or about to be: the last try has not failed. */
+bool spares_awaited(const struct spares *spares);
 /* Gives all to the remover. `finished` is called in a later turn, and nothing is called then. */
 void spares_finish(struct spares *spares, void (*finished)(void *ctx), void *ctx);
 
