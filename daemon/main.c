@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/urgency.h"
 #include "daemon/boot.h"
 #include "daemon/daemon.h"
 #include "daemon/reload.h"
@@ -111,6 +112,7 @@ static int run(const char *path, struct config *config)
 {
 	static struct daemon daemon; /* main's: handles of the loop live in it */
 	struct error err = ERROR_INIT;
+	urgency_raise();
 	int rc = isolate(&err);
 	if (rc >= 0)
 		rc = daemon_init(&daemon, path, config, &err);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/urgency.h"
 #include "launcher/link/device.h"
 
 #define AGAIN_MS 1000
@@ -26,11 +27,13 @@ static void delete_batch(uv_work_t *work)
 	size_t left = 0;
 	if (netlink_open(&netlink, NULL) < 0)
 		return;
+	int before = urgency_borrow(); /* it has a lock that the loop needs */
 	for (size_t i = 0; i < batch->count; i++)
 		if (delete_one(&netlink, &batch->items[i]))
 			batch->items[left++] = batch->items[i];
 	batch->count = left;
 	netlink_close(&netlink);
+	urgency_return(before);
 }
 
 /* Without memory to do it elsewhere. */

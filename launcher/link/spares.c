@@ -3,16 +3,21 @@
 
 #include <unistd.h>
 
+#include "base/urgency.h"
+
 /* Not while the summon that took one is being served; but in a storm, when none is left, at once. */
 #define DELAY_MS 10
 #define RETRY_MS 1000
 #define BATCH    8
 
+/* While it has the lock of the kernel's network devices, which the loop needs for each start, it is not
+ * to wait for a processor behind all the guests that start. */
 static void make_batch(uv_work_t *work)
 {
 	struct spares *spares = work->data;
 	struct netlink netlink;
 	struct tap tap;
+	int before = urgency_borrow();
 	spares->batch_failure = netlink_open(&netlink, NULL);
 	while (spares->batch_failure == 0 && spares->batch.count < spares->batch_size) {
 		/* Who takes a tap while there is no spare one hears why none can be made. */
@@ -22,6 +27,7 @@ static void make_batch(uv_work_t *work)
 			spares->batch_failure = tap_list_add(&spares->batch, &tap);
 	}
 	netlink_close(&netlink);
+	urgency_return(before);
 }
 
 static void give_back(struct spares *spares, struct tap_list *list)
