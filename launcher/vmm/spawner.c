@@ -11,12 +11,13 @@
  * to boot waits in its socket meanwhile. In flight is one until its guest exists, or until it runs,
  * where it is a shell.
  */
-#define AT_ONCE_PER_CPU 4
+/* One for each CPU keeps all of them busy; one more begins while another waits for the disk. */
+#define AT_ONCE_MORE 1
 
 unsigned vmm_spawns_at_once(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	return AT_ONCE_PER_CPU * (unsigned)(cpus > 0 ? cpus : 1);
+	return AT_ONCE_MORE + (unsigned)(cpus > 0 ? cpus : 1);
 }
 
 static void spawn(uv_work_t *work)
