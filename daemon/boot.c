@@ -145,6 +145,9 @@ static int make_link(struct daemon *daemon, struct error *err)
 	int rc = link_create(&daemon->loop, &link, &daemon->link, err);
 	if (rc >= 0)
 		rc = door_bell_create(daemon, err);
+	struct error why = ERROR_INIT;
+	if (rc >= 0 && heal_watch(daemon, &why) < 0)
+		log_line(&daemon->log, LOG_WARNING, LOG_ABOUT_NOTHING, "%s", why.message);
 	if (rc >= 0)
 		conntrack_open(&daemon->conntrack, &daemon->loop,
 			(const struct ip_prefix[]){
@@ -199,28 +202,13 @@ static int make_dns(struct daemon *daemon, struct error *err)
 
 /* --- serving begins when all guests of an earlier life are known --- */
 
-static bool keep_route(void *ctx, const struct ip_address *address)
-{
-	const struct daemon *daemon = ctx;
-	for (uint32_t id = 0; id < daemon->registry.id_limit; id++) {
-		const struct service *service = daemon->registry.by_id[id];
-		const struct instance *instance = service ? service->instance : NULL;
-		if (instance && instance->linked && ip_address_listed(instance->addresses, address))
-			return true;
-	}
-	/* Its guest ended while nobody looked; neighbours may still have its MAC. */
-	doorbell_announce_soon(daemon->doorbell, address, NULL);
-	return false;
-}
-
 static void settle_link(struct daemon *daemon)
 {
 	struct error err = ERROR_INIT;
 	if (!daemon->link)
 		return;
 	door_settle(daemon);
-	if (link_taps_settle(daemon->link, &err) < 0 ||
-		link_prune(daemon->link, keep_route, daemon, &err) < 0)
+	if (link_taps_settle(daemon->link, &err) < 0 || heal_prune(daemon, &err) < 0)
 		log_line(&daemon->log, LOG_WARNING, LOG_ABOUT_NOTHING, "%s", err.message);
 }
 
@@ -380,6 +368,7 @@ void daemon_finish(struct daemon *daemon)
 	admission_finish(daemon);
 	schedule_finish(daemon);
 	backends_finish(&daemon->backends);
+	heal_finish(daemon);
 	conntrack_close(&daemon->conntrack);
 	doorbell_destroy(daemon->doorbell, false);
 	link_destroy(daemon->link, false);

@@ -48,6 +48,7 @@ json_t *control_doorbell_json(const struct daemon *daemon)
 		{"solicited", c.solicited},
 		{"waiting", c.waiting},
 		{"waiting_bytes", c.waiting_bytes},
+		{"healed", daemon->heal.healed},
 	};
 	json_t *json = json_object();
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)

@@ -200,8 +200,11 @@ static void check_network(struct daemon *daemon, json_t *list)
 	const struct config *config = daemon->config;
 	snprintf(text, sizeof(text), "guests are on bridge %s, their gateway is %s",
 		config->network.bridge, ip_prefix_print(&config->network.address, address));
-	add(list, "network", daemon->link ? "ok" : "warning",
-		daemon->link ? text : "network.enabled is false: guests have no link");
+	if (daemon->link && daemon->heal.failure[0])
+		add(list, "network", "error", daemon->heal.failure);
+	else
+		add(list, "network", daemon->link ? "ok" : "warning",
+			daemon->link ? text : "network.enabled is false: guests have no link");
 }
 
 static void check_doorbell(struct daemon *daemon, json_t *list)

@@ -11,6 +11,7 @@
 #include "daemon/config.h"
 #include "daemon/door.h"
 #include "daemon/guard.h"
+#include "daemon/heal.h"
 #include "daemon/journal.h"
 #include "daemon/log.h"
 #include "daemon/reload.h"
@@ -36,8 +37,9 @@ struct daemon {
 	struct reload reload;
 	struct addresses addresses, addresses6; /* the second one's pool may be "none" */
 	struct registry registry;
-	struct link *link;          /* NULL: guests have no network (network.enabled = false) */
-	struct doorbell *doorbell;  /* NULL where link is */
+	struct link *link;         /* NULL: guests have no network (network.enabled = false) */
+	struct doorbell *doorbell; /* NULL where link is */
+	struct heal heal;
 	struct conntrack conntrack; /* its socket is closed where the kernel has none */
 	uint64_t unknown_rings;     /* packets to addresses that are no service's */
 	struct backends backends;

@@ -13,7 +13,7 @@
 
 /* --- whose packet it is --- */
 
-static struct service *find(const struct daemon *daemon, const struct ip_address *address)
+struct service *door_owner(const struct daemon *daemon, const struct ip_address *address)
 {
 	const char *name = addresses_owner(
 		address->family == AF_INET ? &daemon->addresses : &daemon->addresses6, address);
@@ -24,7 +24,7 @@ static struct service *find(const struct daemon *daemon, const struct ip_address
 
 static bool is_ours(void *ctx, const struct ip_address *address)
 {
-	const struct service *service = find(ctx, address);
+	const struct service *service = door_owner(ctx, address);
 	return service && !(service->instance && service->instance->open);
 }
 
@@ -167,7 +167,7 @@ static void take(struct service *service, const struct packet *packet)
 static void on_ring(void *ctx, const struct packet *packet)
 {
 	struct daemon *daemon = ctx;
-	struct service *service = find(daemon, &packet->destination);
+	struct service *service = door_owner(daemon, &packet->destination);
 	if (daemon->ending)
 		return;
 	if (service) {
@@ -212,16 +212,24 @@ void door_admit(struct daemon *daemon, const struct store_service *def)
 void door_dismiss(struct daemon *daemon, const struct store_service *def)
 {
 	struct error err = ERROR_INIT;
-	for (size_t i = 0; daemon->doorbell && i < ADDRESSES_MAX; i++)
-		if (ip_address_is_set(&def->addresses[i]) &&
-			doorbell_dismiss(daemon->doorbell, &def->addresses[i], &err) < 0)
-			log_line(&daemon->log, LOG_WARNING,
-				(struct log_about){.service = def->name}, "%s", err.message);
+	for (size_t i = 0; daemon->doorbell && i < ADDRESSES_MAX; i++) {
+		if (!ip_address_is_set(&def->addresses[i]) ||
+			doorbell_dismiss(daemon->doorbell, &def->addresses[i], &err) >= 0)
+			continue;
+		log_line(&daemon->log, LOG_WARNING, (struct log_about){.service = def->name}, "%s",
+			err.message);
+		heal_soon(daemon);
+	}
 }
 
 static bool is_known(void *ctx, const struct ip_address *address)
 {
-	return find(ctx, address);
+	return door_owner(ctx, address);
+}
+
+int door_prune(struct daemon *daemon, struct error *err)
+{
+	return doorbell_prune(daemon->doorbell, is_known, daemon, err);
 }
 
 void door_settle(struct daemon *daemon)
@@ -229,7 +237,7 @@ void door_settle(struct daemon *daemon)
 	struct error err = ERROR_INIT;
 	if (!daemon->doorbell)
 		return;
-	if (doorbell_prune(daemon->doorbell, is_known, daemon, &err) < 0)
+	if (door_prune(daemon, &err) < 0)
 		log_line(&daemon->log, LOG_WARNING, LOG_ABOUT_NOTHING, "%s", err.message);
 	/* Of guests that were found at rest: who put them there may have died before it could tell. */
 	for (uint32_t id = 0; id < daemon->registry.id_limit; id++) {
@@ -247,6 +255,14 @@ void door_look(struct daemon *daemon)
 
 /* --- open and closed --- */
 
+/* What the kernel has of it is not what it should have, for now. */
+static void stays(struct service *service, const struct error *err)
+{
+	log_line(&service->daemon->log, LOG_WARNING,
+		(struct log_about){.service = service->def.name}, "%s", err->message);
+	heal_soon(service->daemon);
+}
+
 /* Routes before packets: what a client sends in answer to the guest has one way only then, and nothing
  * of it overtakes another. Then what waits, in order; then what was on its way here meanwhile. */
 void door_open(struct service *service)
@@ -263,9 +279,7 @@ void door_open(struct service *service)
 	for (size_t i = 0; i < ADDRESSES_MAX; i++)
 		if (ip_address_is_set(&instance->addresses[i]) &&
 			link_open(daemon->link, &instance->addresses[i], &err) < 0)
-			log_line(&daemon->log, LOG_WARNING,
-				(struct log_about){.service = service->def.name}, "%s",
-				err.message);
+			stays(service, &err);
 	service->door.replayed +=
 		doorbell_replay(daemon->doorbell, &service->door.lot, &service->mac);
 	doorbell_drain(daemon->doorbell);
@@ -329,7 +343,7 @@ typedef void (*announce_fn)(
 static void announce_host(
 	const struct service *service, const struct ip_address *address, announce_fn announce)
 {
-	const struct service *owner = find(service->daemon, address);
+	const struct service *owner = door_owner(service->daemon, address);
 	if (owner && owner != service && owner->instance && owner->instance->open)
 		return;
 	announce(service->daemon->doorbell, address, NULL);
@@ -350,9 +364,7 @@ void door_close(struct service *service)
 		if (!ip_address_is_set(&instance->addresses[i]))
 			continue;
 		if (link_close(daemon->link, &instance->addresses[i], &err) < 0)
-			log_line(&daemon->log, LOG_WARNING,
-				(struct log_about){.service = service->def.name},
-				"its route stays: %s", err.message);
+			stays(service, &err);
 		announce_host(service, &instance->addresses[i], doorbell_announce);
 	}
 }

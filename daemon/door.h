@@ -24,6 +24,9 @@ struct door {
 	uint64_t replayed;
 };
 
+/* Whose address it is, or NULL. */
+struct service *door_owner(const struct daemon *daemon, const struct ip_address *address);
+
 int door_bell_create(struct daemon *daemon, struct error *err);
 
 /* Packets to these addresses ring. What fails is logged. */
@@ -31,6 +34,8 @@ void door_admit(struct daemon *daemon, const struct store_service *def);
 void door_dismiss(struct daemon *daemon, const struct store_service *def);
 /* After all guests of an earlier life are known: ends the routes of services that are gone. */
 void door_settle(struct daemon *daemon);
+/* Ends the routes of services that are gone. */
+int door_prune(struct daemon *daemon, struct error *err);
 
 /* Routes the addresses to the guest, and hands over what waits. Where a route cannot be made, that is
  * logged, and packets go on ringing and are passed on. */

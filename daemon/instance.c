@@ -209,12 +209,15 @@ void instance_link_down(struct service *service)
 	door_close(service);
 	instance->linked = false;
 	struct error err = ERROR_INIT;
-	for (size_t i = 0; i < ADDRESSES_MAX; i++)
-		if (ip_address_is_set(&instance->addresses[i]) &&
-			link_down(link, &instance->addresses[i], &err) < 0)
-			log_line(&service->daemon->log, LOG_WARNING,
-				(struct log_about){.service = service->def.name},
-				"its neighbour entry stays: %s", err.message);
+	for (size_t i = 0; i < ADDRESSES_MAX; i++) {
+		if (!ip_address_is_set(&instance->addresses[i]) ||
+			link_down(link, &instance->addresses[i], &err) >= 0)
+			continue;
+		log_line(&service->daemon->log, LOG_WARNING,
+			(struct log_about){.service = service->def.name},
+			"its neighbour entry stays: %s", err.message);
+		heal_soon(service->daemon);
+	}
 }
 
 /* --- readiness --- */

@@ -132,6 +132,16 @@ int link_prune(struct link *link, bool (*keep)(void *ctx, const struct ip_addres
 	return 0;
 }
 
+int link_restore(struct link *link, struct error *err)
+{
+	return link_taps_settle(link, err);
+}
+
+int link_tap_restore(struct link *link, const char *tap, struct error *err)
+{
+	return link_tap_adopt(link, tap, err);
+}
+
 /* As good as any other: nobody looks at it. */
 struct mac_address link_mac(const char *identity, uint32_t service)
 {

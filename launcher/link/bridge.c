@@ -37,26 +37,43 @@ static void set_ipv6(const struct bridge *bridge)
 	device_set_ipv6(bridge->name, "autoconf", "0");
 }
 
+/* What a bridge of ours is. */
+static void put_settings(struct nl_msg *message)
+{
+	struct mac_address mac = random_mac();
+	netlink_put(message, IFLA_ADDRESS, mac.bytes, sizeof(mac.bytes));
+	struct nlattr *info = message ? nla_nest_start(message, IFLA_LINKINFO) : NULL;
+	if (!info)
+		return;
+	netlink_put_text(message, IFLA_INFO_KIND, "bridge");
+	struct nlattr *data = nla_nest_start(message, IFLA_INFO_DATA);
+	if (data) {
+		netlink_put_u32(message, IFLA_BR_STP_STATE, 0);
+		netlink_put_u32(message, IFLA_BR_FORWARD_DELAY, 0);
+		netlink_put(message, IFLA_BR_MCAST_SNOOPING, &(uint8_t){0}, 1);
+		nla_nest_end(message, data);
+	}
+	nla_nest_end(message, info);
+}
+
+/* It comes second, as a bridge that is being made does not take an alias. */
+static int mark(struct netlink *netlink, const struct bridge *bridge, struct error *err)
+{
+	struct ifinfomsg header = {.ifi_index = bridge->index};
+	struct nl_msg *message = netlink_message(RTM_SETLINK, 0, &header, sizeof(header));
+	netlink_put_text(message, IFLA_IFALIAS, BRIDGE_ALIAS);
+	int rc = netlink_request(netlink, message, NULL, NULL);
+	return rc < 0 ? netlink_error(netlink, err, rc, "cannot mark bridge '%s'", bridge->name)
+		      : 0;
+}
+
 static int make_bridge(struct netlink *netlink, struct bridge *bridge, struct error *err)
 {
 	struct ifinfomsg header = {.ifi_family = AF_UNSPEC};
 	struct nl_msg *message =
 		netlink_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
-	struct mac_address mac = random_mac();
 	netlink_put_text(message, IFLA_IFNAME, bridge->name);
-	netlink_put(message, IFLA_ADDRESS, mac.bytes, sizeof(mac.bytes));
-	struct nlattr *info = message ? nla_nest_start(message, IFLA_LINKINFO) : NULL;
-	if (info) {
-		netlink_put_text(message, IFLA_INFO_KIND, "bridge");
-		struct nlattr *data = nla_nest_start(message, IFLA_INFO_DATA);
-		if (data) {
-			netlink_put_u32(message, IFLA_BR_STP_STATE, 0);
-			netlink_put_u32(message, IFLA_BR_FORWARD_DELAY, 0);
-			netlink_put(message, IFLA_BR_MCAST_SNOOPING, &(uint8_t){0}, 1);
-			nla_nest_end(message, data);
-		}
-		nla_nest_end(message, info);
-	}
+	put_settings(message);
 	int rc = netlink_request(netlink, message, NULL, NULL);
 	if (rc < 0)
 		return netlink_error(netlink, err, rc, "cannot make bridge '%s'", bridge->name);
@@ -66,13 +83,27 @@ static int make_bridge(struct netlink *netlink, struct bridge *bridge, struct er
 		return error_set(err, bridge->index, "cannot find bridge '%s': %s", bridge->name,
 			strerror(-bridge->index));
 	set_ipv6(bridge);
-	/* The alias comes second, as a new bridge does not take it. */
-	header.ifi_index = bridge->index;
-	message = netlink_message(RTM_SETLINK, 0, &header, sizeof(header));
-	netlink_put_text(message, IFLA_IFALIAS, BRIDGE_ALIAS);
-	rc = netlink_request(netlink, message, NULL, NULL);
-	return rc < 0 ? netlink_error(netlink, err, rc, "cannot mark bridge '%s'", bridge->name)
-		      : 0;
+	return mark(netlink, bridge, err);
+}
+
+/* One that somebody has made in the place of one of ours. */
+static int make_ours(struct netlink *netlink, struct bridge *bridge, struct error *err)
+{
+	struct ifinfomsg header = {.ifi_index = bridge->index};
+	struct nl_msg *message = netlink_message(RTM_NEWLINK, 0, &header, sizeof(header));
+	put_settings(message);
+	int rc = netlink_request(netlink, message, NULL, NULL);
+	if (rc < 0)
+		return netlink_error(netlink, err, rc, "cannot set up bridge '%s'", bridge->name);
+	bridge->made = true;
+	set_ipv6(bridge);
+	return mark(netlink, bridge, err);
+}
+
+static void take(struct bridge *bridge, const struct device *device)
+{
+	bridge->index = device->index;
+	bridge->made = strcmp(device->alias, BRIDGE_ALIAS) == 0;
 }
 
 static int find_or_make(
@@ -90,8 +121,7 @@ static int find_or_make(
 			"'%s' is a network device that is no bridge (%s): choose another name for "
 			"the bridge, or remove that device",
 			bridge->name, device.kind[0] ? device.kind : "hardware");
-	bridge->index = device.index;
-	bridge->made = strcmp(device.alias, BRIDGE_ALIAS) == 0;
+	take(bridge, &device);
 	return 0;
 }
 
@@ -133,6 +163,33 @@ static int find_address(
 	return rc < 0 ? netlink_error(netlink, err, rc, "cannot read this host's addresses") : 0;
 }
 
+/* 1, or 0 where it has it. */
+static int put_address(struct netlink *netlink, const struct bridge *bridge,
+	const struct ip_prefix *prefix, struct error *err)
+{
+	const struct ip_address *address = &prefix->address;
+	char text[IP_PREFIX_TEXT];
+	struct ifaddrmsg header = {.ifa_family = address->family,
+		.ifa_prefixlen = prefix->length,
+		.ifa_index = (unsigned)bridge->index};
+	struct nl_msg *message =
+		netlink_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
+	netlink_put(message, IFA_LOCAL, address->bytes, ip_address_size(address));
+	netlink_put(message, IFA_ADDRESS, address->bytes, ip_address_size(address));
+	/* No detection of duplicates: an address that is still tentative can be no source. */
+	netlink_put_u32(message, IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
+	int rc = netlink_request(netlink, message, NULL, NULL);
+	if (rc == -EEXIST)
+		return 0;
+	if (rc < 0)
+		return netlink_error(netlink, err, rc, "cannot give %s to bridge '%s'%s",
+			ip_prefix_print(prefix, text), bridge->name,
+			address->family == AF_INET6 && rc == -EACCES
+				? " (is IPv6 switched off there? see the sysctl disable_ipv6)"
+				: "");
+	return 1;
+}
+
 static int add_address(struct netlink *netlink, const struct bridge *bridge,
 	const struct ip_prefix *prefix, struct error *err)
 {
@@ -148,23 +205,8 @@ static int add_address(struct netlink *netlink, const struct bridge *bridge,
 			"another address or remove it there",
 			ip_address_print(address, text), bridge->name,
 			if_indextoname((unsigned)index, holder) ? holder : "another device");
-	struct ifaddrmsg header = {.ifa_family = address->family,
-		.ifa_prefixlen = prefix->length,
-		.ifa_index = (unsigned)bridge->index};
-	struct nl_msg *message =
-		netlink_message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
-	netlink_put(message, IFA_LOCAL, address->bytes, ip_address_size(address));
-	netlink_put(message, IFA_ADDRESS, address->bytes, ip_address_size(address));
-	/* No detection of duplicates: an address that is still tentative can be no source. */
-	netlink_put_u32(message, IFA_FLAGS, IFA_F_NOPREFIXROUTE | IFA_F_NODAD);
-	rc = netlink_request(netlink, message, NULL, NULL);
-	if (rc < 0)
-		return netlink_error(netlink, err, rc, "cannot give %s to bridge '%s'%s",
-			ip_prefix_print(prefix, text), bridge->name,
-			address->family == AF_INET6 && rc == -EACCES
-				? " (is IPv6 switched off there? see the sysctl disable_ipv6)"
-				: "");
-	return 0;
+	rc = put_address(netlink, bridge, prefix, err);
+	return rc < 0 ? rc : 0;
 }
 
 static int check_config(const struct link_config *config, struct error *err)
@@ -212,6 +254,59 @@ int bridge_open(struct netlink *netlink, const struct link_config *config, struc
 	}
 	*out = bridge;
 	return 0;
+}
+
+/* Where it is another device than it was, it has been made anew. */
+static int find_again(
+	struct netlink *netlink, struct bridge *bridge, bool *renewed, struct error *err)
+{
+	struct device device;
+	int rc = device_find(netlink, bridge->name, &device);
+	if (rc == -ENODEV)
+		return error_set(err, rc,
+			"bridge '%s' is gone, and no guest can be reached: they are again when it "
+			"is there, or when summond is started again, which makes it",
+			bridge->name);
+	if (rc < 0)
+		return netlink_error(netlink, err, rc, "cannot look for bridge '%s'", bridge->name);
+	if (strcmp(device.kind, "bridge") != 0)
+		return error_set(err, -EEXIST,
+			"bridge '%s' is gone, and a device that is none has its name: no guest can "
+			"be reached",
+			bridge->name);
+	*renewed = device.index != bridge->index;
+	if (!*renewed && !device.up)
+		return error_set(err, -ENETDOWN,
+			"bridge '%s' was set down, and no guest can be reached until it is up "
+			"again (ip link set %s up)",
+			bridge->name, bridge->name);
+	bool made = bridge->made;
+	take(bridge, &device);
+	if (!made || bridge->made)
+		return 0;
+	rc = make_ours(netlink, bridge, err);
+	bridge->made = true; /* also the next time */
+	return rc;
+}
+
+int bridge_restore(struct netlink *netlink, struct bridge *bridge, bool *renewed, struct error *err)
+{
+	int count = 0;
+	int rc = find_again(netlink, bridge, renewed, err);
+	if (rc == 0 && *renewed && (rc = device_raise(netlink, bridge->index, 0)) < 0)
+		netlink_error(netlink, err, rc, "cannot set bridge '%s' up", bridge->name);
+	if (rc < 0) {
+		if (*renewed)
+			bridge->index = 0; /* it is a new one the next time, too */
+		return rc;
+	}
+	for (size_t i = 0; rc >= 0 && i < 2; i++) {
+		if (!ip_address_is_set(&bridge->addresses[i].address))
+			continue;
+		rc = put_address(netlink, bridge, &bridge->addresses[i], err);
+		count += rc;
+	}
+	return rc < 0 ? rc : count;
 }
 
 const struct ip_prefix *bridge_address(const struct bridge *bridge, int family)

@@ -21,6 +21,11 @@ struct bridge {
 int bridge_open(struct netlink *netlink, const struct link_config *config, struct bridge *out,
 	struct error *err);
 
+/* Gives it what somebody has taken from it, and returns how many addresses these were. Fails while it is
+ * down or gone. `renewed`: it was made anew, by somebody, and is another device. */
+int bridge_restore(
+	struct netlink *netlink, struct bridge *bridge, bool *renewed, struct error *err);
+
 /* Our address of a family, or NULL where there is none. */
 const struct ip_prefix *bridge_address(const struct bridge *bridge, int family);
 

@@ -23,7 +23,7 @@ static int parse_device(struct nlmsghdr *message, struct device *out)
 		nlmsg_parse(message, sizeof(*header), attributes, IFLA_MAX, NULL) < 0 ||
 		!attributes[IFLA_IFNAME])
 		return -EIO;
-	*out = (struct device){.index = header->ifi_index};
+	*out = (struct device){.index = header->ifi_index, .up = (header->ifi_flags & IFF_UP) != 0};
 	nla_strlcpy(out->name, attributes[IFLA_IFNAME], sizeof(out->name));
 	if (attributes[IFLA_IFALIAS])
 		nla_strlcpy(out->alias, attributes[IFLA_IFALIAS], sizeof(out->alias));

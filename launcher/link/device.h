@@ -12,6 +12,7 @@
 struct device {
 	int index;
 	int master; /* the index of the bridge it belongs to, or 0 */
+	bool up;
 	char name[IFNAMSIZ];
 	char kind[16];  /* "bridge", "tun" (a tap too), ...; "" for hardware */
 	char alias[32]; /* what its maker wrote on it; longer ones are cut */

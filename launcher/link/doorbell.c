@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "launcher/link/doorbell.h"
+#include "launcher/link/doorbell_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -10,10 +10,7 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "launcher/link/device.h"
-#include "launcher/link/neighbour.h"
-#include "launcher/link/netlink.h"
 #include "launcher/link/route.h"
-#include "launcher/link/tun.h"
 
 /* Worse than a guest's own route, better than the back door below. */
 #define DOORBELL_METRIC  1024
@@ -25,22 +22,6 @@
 #define READ_MOST    256 /* packets a turn of the loop */
 #define DRAIN_MOST   4096
 #define ANSWERS_MOST 1000 /* a second, for strangers who make us answer */
-
-struct doorbell {
-	uv_poll_t poll;
-	struct netlink netlink;
-	struct bridge bridge;
-	struct tun tun;
-	struct neighbour *neighbour;
-	struct doorbell_config config;
-	struct ip_prefix routed[2]; /* pools that are routed whole, or none */
-	struct parking parking;
-	struct doorbell_counters counters;
-	uint64_t answers_since; /* monotonic; when counting began */
-	unsigned answers;       /* since then */
-	const char *hindrance;
-	uint8_t packet[PACKET_MAX + 1];
-};
 
 /* --- what rings --- */
 
@@ -70,12 +51,11 @@ static void read_packets(struct doorbell *doorbell, int most)
 	}
 }
 
-static void on_packets(uv_poll_t *poll, int status, int events)
+void doorbell_on_packets(uv_poll_t *poll, int status, int events)
 {
 	(void)events;
-	if (status < 0) /* somebody set the device down; it may come up again */
-		uv_poll_start(poll, UV_READABLE, on_packets);
-	else
+	/* Somebody has deleted the device; libuv listens no more. doorbell_restore() does again. */
+	if (status == 0)
 		read_packets(poll->data, READ_MOST);
 }
 
@@ -195,7 +175,7 @@ void doorbell_ask(
 struct doorbell_counters doorbell_counters(const struct doorbell *doorbell)
 {
 	struct doorbell_counters counters = doorbell->counters;
-	counters.solicited = neighbour_answered(doorbell->neighbour);
+	counters.solicited += neighbour_answered(doorbell->neighbour);
 	counters.waiting = doorbell->parking.packets;
 	counters.waiting_bytes = doorbell->parking.bytes;
 	return counters;
@@ -209,6 +189,7 @@ static const struct ip_address *source_for(const struct doorbell *doorbell, uint
 	return prefix ? &prefix->address : NULL;
 }
 
+/* How many routes were missing. */
 static int route_pool(
 	struct doorbell *doorbell, size_t place, const struct ip_prefix *pool, struct error *err)
 {
@@ -217,6 +198,7 @@ static int route_pool(
 	if (!doorbell->bridge.made || !ip_address_is_set(&pool->address) || !source)
 		return 0;
 	int rc = route_put(&doorbell->netlink, doorbell->tun.index, pool, DOORBELL_METRIC, source);
+	int missing = rc;
 	if (rc >= 0)
 		rc = route_put(&doorbell->netlink, doorbell->bridge.index,
 			bridge_address(&doorbell->bridge, pool->address.family), BACK_DOOR_METRIC,
@@ -226,7 +208,15 @@ static int route_pool(
 			"cannot route %s to the doorbell '%s'", ip_prefix_print(pool, text),
 			doorbell->tun.name);
 	doorbell->routed[place] = *pool;
-	return 0;
+	return missing + rc;
+}
+
+int doorbell_route_pools(struct doorbell *doorbell, struct error *err)
+{
+	doorbell->routed[0] = doorbell->routed[1] = (struct ip_prefix){0};
+	int four = route_pool(doorbell, 0, &doorbell->config.pool, err);
+	int six = four < 0 ? four : route_pool(doorbell, 1, &doorbell->config.pool6, err);
+	return six < 0 ? six : four + six;
 }
 
 static bool is_routed(const struct doorbell *doorbell, const struct ip_address *address)
@@ -251,12 +241,13 @@ int doorbell_admit(struct doorbell *doorbell, const struct ip_address *address, 
 		return 0;
 	const struct ip_prefix to = alone(address);
 	int rc = route_put(&doorbell->netlink, doorbell->tun.index, &to, DOORBELL_METRIC, source);
+	int missing = rc;
 	if (rc >= 0 && address->family == AF_INET)
 		rc = route_put_proxy(&doorbell->netlink, doorbell->bridge.index, address, true);
 	return rc < 0 ? netlink_error(&doorbell->netlink, err, rc,
 				"cannot route %s to the doorbell '%s'",
 				ip_address_print(address, text), doorbell->tun.name)
-		      : 0;
+		      : missing;
 }
 
 int doorbell_dismiss(struct doorbell *doorbell, const struct ip_address *address, struct error *err)
@@ -349,9 +340,10 @@ int doorbell_prune(struct doorbell *doorbell,
 /* The kernel's part. forwarding: from the bridge, and of our answers. rp_filter 2: a guest that
  * boots sends from an address that is not routed to it yet. proxy_delay 0: else an answer waits for
  * up to 0.8 s. */
-static void set_kernel(struct doorbell *doorbell)
+void doorbell_set_kernel(struct doorbell *doorbell)
 {
 	const char *bridge = doorbell->bridge.name, *tun = doorbell->tun.name;
+	doorbell->hindrance = NULL;
 	int rc = device_set("ipv4/conf", bridge, "forwarding", "1");
 	if (doorbell->bridge.made)
 		device_set("ipv4/conf", bridge, "proxy_arp", "1");
@@ -378,6 +370,12 @@ static bool is_ours(void *ctx, const struct ip_address *address)
 	return doorbell->config.is_ours(doorbell->config.ctx, address);
 }
 
+int doorbell_open_neighbour(struct doorbell *doorbell, uv_loop_t *loop, const struct bridge *bridge,
+	struct neighbour **out, struct error *err)
+{
+	return neighbour_create(loop, bridge, is_ours, doorbell, out, err);
+}
+
 static int open_all(struct doorbell *doorbell, uv_loop_t *loop, struct error *err)
 {
 	const struct doorbell_config *config = &doorbell->config;
@@ -387,13 +385,11 @@ static int open_all(struct doorbell *doorbell, uv_loop_t *loop, struct error *er
 			&doorbell->netlink, config->device, &doorbell->bridge, &doorbell->tun, err);
 	if (rc < 0)
 		return rc;
-	set_kernel(doorbell);
-	rc = route_pool(doorbell, 0, &config->pool, err);
+	doorbell_set_kernel(doorbell);
+	rc = doorbell_route_pools(doorbell, err);
 	if (rc >= 0)
-		rc = route_pool(doorbell, 1, &config->pool6, err);
-	if (rc >= 0)
-		rc = neighbour_create(
-			loop, &doorbell->bridge, is_ours, doorbell, &doorbell->neighbour, err);
+		rc = doorbell_open_neighbour(
+			doorbell, loop, &doorbell->bridge, &doorbell->neighbour, err);
 	return rc;
 }
 
@@ -404,6 +400,7 @@ int doorbell_create(uv_loop_t *loop, struct link *link, const struct doorbell_co
 	if (!doorbell)
 		return error_set(err, -ENOMEM, "no memory for the doorbell");
 	doorbell->config = *config;
+	doorbell->link = link;
 	doorbell->bridge = *link_bridge(link);
 	doorbell->parking.limits = config->limits;
 	doorbell->netlink.fd = doorbell->tun.fd = -1;
@@ -420,7 +417,7 @@ int doorbell_create(uv_loop_t *loop, struct link *link, const struct doorbell_co
 	}
 	doorbell->config.device = doorbell->tun.name;
 	doorbell->poll.data = doorbell;
-	uv_poll_start(&doorbell->poll, UV_READABLE, on_packets);
+	uv_poll_start(&doorbell->poll, UV_READABLE, doorbell_on_packets);
 	*out = doorbell;
 	return 0;
 }
@@ -448,6 +445,7 @@ void doorbell_destroy(struct doorbell *doorbell, bool remove_all)
 		return;
 	if (remove_all)
 		remove_routes(doorbell);
+	watch_destroy(doorbell->watch);
 	neighbour_destroy(doorbell->neighbour);
 	uv_close((uv_handle_t *)&doorbell->poll, release);
 	close(doorbell->tun.fd);

@@ -8,6 +8,7 @@
 #include "launcher/link/link.h"
 #include "launcher/link/packet.h"
 #include "launcher/link/parking.h"
+#include "launcher/link/watch.h"
 
 /*
  * The doorbell: packets to guests that sleep. The routing table is the truth: a pool's prefix is
@@ -44,8 +45,14 @@ int doorbell_create(uv_loop_t *loop, struct link *link, const struct doorbell_co
  * the next life; `remove_all` removes them. What is parked must be cleared before. May be NULL. */
 void doorbell_destroy(struct doorbell *doorbell, bool remove_all);
 
+/* Calls `changed` when somebody else has changed the network that this stands on (watch.h). */
+int doorbell_watch(struct doorbell *doorbell, watch_fn changed, void *ctx, struct error *err);
+/* Then, after link_restore(): the device, where it was deleted, and the routes of the pools are put back.
+ * Returns how much was missing. Fails while the device is down. */
+int doorbell_restore(struct doorbell *doorbell, struct error *err);
+
 /* Packets to the address come here while it has no host route. Nothing to do for one of a pool
- * that is routed whole. Idempotent. */
+ * that is routed whole. Idempotent; returns 1 where there was no such route. */
 int doorbell_admit(struct doorbell *doorbell, const struct ip_address *address, struct error *err);
 /* What of that fails, stays: doorbell_prune ends it. */
 int doorbell_dismiss(

@@ -269,6 +269,35 @@ const struct bridge *link_bridge(const struct link *link)
 	return &link->bridge;
 }
 
+const struct netlink *link_netlink(const struct link *link)
+{
+	return &link->netlink;
+}
+
+int link_restore(struct link *link, struct error *err)
+{
+	bool renewed = false;
+	int rc = bridge_restore(&link->netlink, &link->bridge, &renewed, err);
+	if (rc < 0)
+		return rc;
+	/* The thread that makes spare ones reads it. */
+	__atomic_store_n(&link->plan.bridge, link->bridge.index, __ATOMIC_RELAXED);
+	for (size_t i = 0; i < link->spares.list.count; i++)
+		device_raise(&link->netlink, link->spares.list.items[i].index, link->bridge.index);
+	return rc + renewed;
+}
+
+int link_tap_restore(struct link *link, const char *tap, struct error *err)
+{
+	int rc = device_index(&link->netlink, tap);
+	if (rc > 0)
+		rc = device_raise(&link->netlink, rc, link->bridge.index);
+	return rc < 0 ? netlink_error(&link->netlink, err, rc,
+				"cannot make tap '%.40s' a port of bridge '%s'", tap,
+				link->bridge.name)
+		      : 0;
+}
+
 int link_prune(struct link *link, bool (*keep)(void *ctx, const struct ip_address *address),
 	void *ctx, struct error *err)
 {

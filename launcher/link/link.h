@@ -72,7 +72,7 @@ int link_taps_settle(struct link *link, struct error *err);
 int link_place(
 	struct link *link, const char *tap, const struct mac_address *mac, struct error *err);
 /* A permanent neighbour for a guest's address, which reaches it from a socket that is bound to the
- * bridge. Idempotent, as is link_open. */
+ * bridge. Idempotent, as is link_open; both return 1 where there was none. */
 int link_prepare(struct link *link, const struct ip_address *address, const struct mac_address *mac,
 	struct error *err);
 /* A hypervisor has opened the tap by its name: what is sent to the guest from now on goes through. */
@@ -88,9 +88,19 @@ int link_down(struct link *link, const struct ip_address *address, struct error 
 int link_prune(struct link *link, bool (*keep)(void *ctx, const struct ip_address *address),
 	void *ctx, struct error *err);
 
-/* What the other parts of the link need to know of the bridge (bridge.h). */
+/* After somebody has changed the network (doorbell_watch): gives the bridge its addresses again, and
+ * takes one that was made anew, with the spare taps as its ports. Returns how much was missing. Fails
+ * while the bridge is down or gone, which is for a person to change. */
+int link_restore(struct link *link, struct error *err);
+/* Makes the tap a port of the bridge again, where it is none. */
+int link_tap_restore(struct link *link, const char *tap, struct error *err);
+
+/* What the other parts of the link need to know of the bridge (bridge.h), and the socket by which it is
+ * changed (netlink.h). */
 struct bridge;
+struct netlink;
 const struct bridge *link_bridge(const struct link *link);
+const struct netlink *link_netlink(const struct link *link);
 
 /* Frames and bytes that the guest sent and was sent since its tap was made. */
 struct link_counters {

@@ -33,13 +33,22 @@ static struct nl_msg *route_message(
 	return message;
 }
 
+static int put(struct netlink *netlink, int flag, int device, const struct ip_prefix *to,
+	uint32_t metric, const struct ip_address *source)
+{
+	struct nl_msg *message =
+		route_message(RTM_NEWROUTE, NLM_F_CREATE | flag, device, to, metric);
+	netlink_put(message, RTA_PREFSRC, source->bytes, ip_address_size(source));
+	return netlink_request(netlink, message, NULL, NULL);
+}
+
 int route_put(struct netlink *netlink, int device, const struct ip_prefix *to, uint32_t metric,
 	const struct ip_address *source)
 {
-	struct nl_msg *message =
-		route_message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, device, to, metric);
-	netlink_put(message, RTA_PREFSRC, source->bytes, ip_address_size(source));
-	return netlink_request(netlink, message, NULL, NULL);
+	int rc = put(netlink, NLM_F_EXCL, device, to, metric, source);
+	if (rc == -EEXIST)
+		return put(netlink, NLM_F_REPLACE, device, to, metric, source);
+	return rc < 0 ? rc : 1;
 }
 
 int route_delete(struct netlink *netlink, int device, const struct ip_prefix *to, uint32_t metric)
@@ -93,6 +102,15 @@ static int remove_neighbour(
 	return rc == -ENOENT ? 0 : rc;
 }
 
+static int put_neighbour(struct netlink *netlink, int flag, const struct bridge *bridge,
+	const struct ip_address *address, const struct mac_address *mac)
+{
+	struct nl_msg *message =
+		neighbour_message(RTM_NEWNEIGH, NLM_F_CREATE | flag, bridge, address);
+	netlink_put(message, NDA_LLADDR, mac->bytes, sizeof(mac->bytes));
+	return netlink_request(netlink, message, NULL, NULL);
+}
+
 int route_add_neighbour(struct netlink *netlink, const struct bridge *bridge,
 	const struct ip_address *address, const struct mac_address *mac, struct error *err)
 {
@@ -100,13 +118,13 @@ int route_add_neighbour(struct netlink *netlink, const struct bridge *bridge,
 	int rc = check_address(bridge, address, err);
 	if (rc < 0)
 		return rc;
-	struct nl_msg *message =
-		neighbour_message(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, bridge, address);
-	netlink_put(message, NDA_LLADDR, mac->bytes, sizeof(mac->bytes));
-	rc = netlink_request(netlink, message, NULL, NULL);
+	rc = put_neighbour(netlink, NLM_F_EXCL, bridge, address, mac);
+	bool made = rc == 0;
+	if (rc == -EEXIST)
+		rc = put_neighbour(netlink, NLM_F_REPLACE, bridge, address, mac);
 	return rc < 0 ? netlink_error(netlink, err, rc, "cannot make a neighbour of %s on '%s'",
 				ip_address_print(address, text), bridge->name)
-		      : 0;
+		      : made;
 }
 
 int route_open(struct netlink *netlink, const struct bridge *bridge,
@@ -121,7 +139,7 @@ int route_open(struct netlink *netlink, const struct bridge *bridge,
 		&bridge_address(bridge, address->family)->address);
 	return rc < 0 ? netlink_error(netlink, err, rc, "cannot route %s to '%s'",
 				ip_address_print(address, text), bridge->name)
-		      : 0;
+		      : rc;
 }
 
 int route_close(struct netlink *netlink, const struct bridge *bridge,

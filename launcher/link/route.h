@@ -14,10 +14,10 @@
 
 /* --- a guest: host route and permanent neighbour --- */
 
-/* The neighbour. */
+/* The neighbour. 1 where there was none. */
 int route_add_neighbour(struct netlink *netlink, const struct bridge *bridge,
 	const struct ip_address *address, const struct mac_address *mac, struct error *err);
-/* The route, where the neighbour is there. */
+/* The route, where the neighbour is there. 1 where there was none. */
 int route_open(struct netlink *netlink, const struct bridge *bridge,
 	const struct ip_address *address, struct error *err);
 /* Takes the route away and leaves the neighbour. */
@@ -31,7 +31,7 @@ int route_prune(struct netlink *netlink, const struct bridge *bridge,
 
 /* --- any route of ours; these return 0 or a negative errno --- */
 
-/* Adds or replaces; host bits of `to` do not count. */
+/* Adds (then it returns 1) or replaces; host bits of `to` do not count. */
 int route_put(struct netlink *netlink, int device, const struct ip_prefix *to, uint32_t metric,
 	const struct ip_address *source);
 /* One that is not there is deleted already. */

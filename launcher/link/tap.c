@@ -142,7 +142,7 @@ int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struc
 	if (headers && ioctl(fd, TUNSETOFFLOAD, OFFLOADS) < 0)
 		return error_set(err, -errno, "cannot set the offloads of tap '%s': %s", tap.name,
 			strerror(errno));
-	rc = device_raise(netlink, tap.index, plan->bridge);
+	rc = device_raise(netlink, tap.index, __atomic_load_n(&plan->bridge, __ATOMIC_RELAXED));
 	if (rc < 0)
 		return netlink_error(
 			netlink, err, rc, "cannot make tap '%s' a port of the bridge", tap.name);

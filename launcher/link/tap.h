@@ -18,7 +18,7 @@ struct tap {
 
 /* What all taps have in common. */
 struct tap_plan {
-	int bridge; /* its index */
+	int bridge; /* its index; of all threads */
 	char prefix[9];
 	unsigned number; /* where the search for a free one goes on; of all threads */
 };

@@ -20,12 +20,12 @@
 #define ATTACH_TRIES   50
 #define ATTACH_STEP_US 20000
 
-static int attach(int fd, const char *name, struct error *err)
+static int attach(int fd, const char *name, int tries, struct error *err)
 {
 	struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
 	memcpy(request.ifr_name, name, strlen(name));
 	int code = -EBUSY;
-	for (int i = 0; code == -EBUSY && i < ATTACH_TRIES; i++) {
+	for (int i = 0; code == -EBUSY && i < tries; i++) {
 		if (i > 0)
 			usleep(ATTACH_STEP_US);
 		code = ioctl(fd, TUNSETIFF, &request) < 0 ? -errno : 0;
@@ -70,6 +70,25 @@ static int set_up(struct netlink *netlink, const struct tun *tun, unsigned mtu)
 	return netlink_request(netlink, message, NULL, NULL);
 }
 
+/* What it has to be, once it is there. */
+static int furnish(
+	struct netlink *netlink, struct tun *tun, const struct bridge *bridge, struct error *err)
+{
+	tun->index = device_index(netlink, tun->name);
+	if (tun->index < 0)
+		return error_set(err, tun->index, "cannot find the doorbell '%s': %s", tun->name,
+			strerror(-tun->index));
+	silence(tun, bridge);
+	int rc = set_up(netlink, tun, mtu_of(bridge->name));
+	if (rc < 0)
+		return netlink_error(
+			netlink, err, rc, "cannot set the doorbell '%s' up", tun->name);
+	if (ioctl(tun->fd, TUNSETPERSIST, 1) < 0)
+		return error_set(err, -errno, "cannot make the doorbell '%s' persistent: %s",
+			tun->name, strerror(errno));
+	return 0;
+}
+
 int tun_open(struct netlink *netlink, const char *name, const struct bridge *bridge,
 	struct tun *out, struct error *err)
 {
@@ -80,25 +99,37 @@ int tun_open(struct netlink *netlink, const char *name, const struct bridge *bri
 	if (fd < 0)
 		return error_set(
 			err, -errno, "cannot make the doorbell: " TUN_PATH ": %s", strerror(errno));
-	bool made = device_index(netlink, name) == -ENODEV;
-	rc = attach(fd, name, err);
+	struct tun tun = {.made = device_index(netlink, name) == -ENODEV, .fd = fd};
+	memcpy(tun.name, name, strlen(name));
+	rc = attach(fd, name, ATTACH_TRIES, err);
+	if (rc >= 0)
+		rc = furnish(netlink, &tun, bridge, err);
 	if (rc < 0)
 		return rc;
-	struct tun tun = {.index = device_index(netlink, name), .made = made, .fd = fd};
-	if (tun.index < 0)
-		return error_set(err, tun.index, "cannot find the doorbell '%s': %s", name,
-			strerror(-tun.index));
-	memcpy(tun.name, name, strlen(name));
-	silence(&tun, bridge);
-	rc = set_up(netlink, &tun, mtu_of(bridge->name));
-	if (rc < 0)
-		return netlink_error(netlink, err, rc, "cannot set the doorbell '%s' up", name);
-	if (ioctl(fd, TUNSETPERSIST, 1) < 0)
-		return error_set(err, -errno, "cannot make the doorbell '%s' persistent: %s", name,
-			strerror(errno));
 	*out = tun;
 	steal_fd(&fd);
 	return 0;
+}
+
+/* A descriptor whose device was deleted may have another one. */
+int tun_restore(
+	struct netlink *netlink, struct tun *tun, const struct bridge *bridge, struct error *err)
+{
+	struct device device;
+	int rc = device_find(netlink, tun->name, &device);
+	if (rc < 0 && rc != -ENODEV)
+		return netlink_error(
+			netlink, err, rc, "cannot look for the doorbell '%s'", tun->name);
+	if (rc == 0 && device.index == tun->index)
+		return device.up ? 0
+				 : error_set(err, -ENETDOWN,
+					   "the doorbell '%s' was set down, and no packet can wake "
+					   "a guest until it is up again (ip link set %s up)",
+					   tun->name, tun->name);
+	rc = attach(tun->fd, tun->name, 1, err);
+	if (rc >= 0)
+		rc = furnish(netlink, tun, bridge, err);
+	return rc < 0 ? rc : 1;
 }
 
 void tun_forget(const struct tun *tun)

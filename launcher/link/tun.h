@@ -17,6 +17,9 @@ struct tun {
 int tun_open(struct netlink *netlink, const char *name, const struct bridge *bridge,
 	struct tun *out, struct error *err);
 
+/* Makes it anew where somebody has deleted it (then it returns 1). Fails while it is down. */
+int tun_restore(
+	struct netlink *netlink, struct tun *tun, const struct bridge *bridge, struct error *err);
 /* One that was made now does not outlive its descriptor. */
 void tun_forget(const struct tun *tun);
 

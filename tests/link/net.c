@@ -151,7 +151,9 @@ int net_link_up(struct link *link, const struct ip_address *address, const struc
 	struct error *err)
 {
 	int rc = link_prepare(link, address, mac, err);
-	return rc < 0 ? rc : link_open(link, address, err);
+	if (rc >= 0)
+		rc = link_open(link, address, err);
+	return rc < 0 ? rc : 0;
 }
 
 void net_link_end(uv_loop_t *loop, struct link *link)
