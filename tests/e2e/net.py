@@ -113,13 +113,19 @@ def three_places():
     beside.close()
 
 
+def require_monitor():
+    """Skips where summon-vmm cannot run guests."""
+    mode = [] if MODE == "auto" else [f"--mode={MODE}"]
+    if subprocess.run([BUILD / "summon-vmm" / "summon-vmm", "--check", *mode],
+                      stdout=subprocess.DEVNULL, check=False).returncode:
+        pytest.skip(f"summon-vmm has no mode {MODE} here")
+
+
 @contextlib.contextmanager
 def summond_with_guests(config, backend=BACKEND, **options):
     """The daemon, where its backend can run guests; without it nothing of its network is left."""
-    mode = [] if MODE == "auto" else [f"--mode={MODE}"]
-    if backend == "vmm" and subprocess.run([BUILD / "summon-vmm" / "summon-vmm", "--check", *mode],
-                                           stdout=subprocess.DEVNULL, check=False).returncode:
-        pytest.skip(f"summon-vmm has no mode {MODE} here")
+    if backend == "vmm":
+        require_monitor()
     with Summond(config, backend=backend, **options).start() as daemon:
         yield daemon
     ip("link", "del", "summon-bell", check=False)

@@ -358,10 +358,11 @@ def test_a_guest_that_goes_takes_nothing_from_its_successor(summond, places, gue
     assert service["mac"] in known, known
 
 
-def test_the_host_wakes_nothing_by_itself(summond):
-    """The last one: the kernel drops the routes of a device that goes down."""
-    """The last one: a bridge that was down has lost its IPv6 address."""
-    serve(summond, ring_tcp="any", ring_udp="any", ring_ping="yes")
+def test_the_host_wakes_nothing_by_itself(summond, places, guests):
+    """Nor does what it says of devices that go down and up; and then there are the ways again that they
+    have lost (test_healing.py)."""
+    service = serve(summond, ring_tcp="any", ring_udp="any", ring_ping="yes")
+    healed = bell(summond)["healed"]
     ip("link", "set", "summon-bell", "down")
     ip("link", "set", "summon-bell", "up")
     ip("link", "set", "summon0", "down")
@@ -371,5 +372,10 @@ def test_the_host_wakes_nothing_by_itself(summond):
         for target in ("255.255.255.255", "224.0.0.251"):
             udp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"summon-bell")
             udp.sendto(b"noise", (target, 5353))
+    wait_for(lambda: bell(summond)["healed"] > healed, "the routes to be there again")
     settle()
     assert summond.state(NAME) == "asleep"
+    clients = [place.start("tcp", service[key], 80) for place in places.values()
+               for key in ("ipv4", "ipv6")]
+    guests.append(adopt_sim_guest(summond, NAME))
+    assert {finish(client)["body"] for client in clients} == {"hello from a guest\n"}
