@@ -27,6 +27,8 @@ SOURCE = Path(__file__).resolve().parents[2]
 
 # Nothing here asserts a time; these only end a test that hangs.
 HANG = 60
+# How many clients the API has at once.
+CONNECTIONS = 64
 
 
 def wait_for(condition, what, limit=HANG):
@@ -267,6 +269,39 @@ journal {{ flush = 20ms }}
 
     def dig(self, name, *words):
         return Answer(self.dig_start(name, *words).communicate(timeout=HANG)[0])
+
+
+class Call:
+    """A request of the API whose answer is waited for later."""
+
+    def __init__(self, summond, method, path, body=None):
+        self.connection = UnixConnection(summond.socket)
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body)
+        self.connection.request(method, path, body=body)
+
+    def answer(self):
+        """Its status and what is said."""
+        response = self.connection.getresponse()
+        text = response.read()
+        self.connection.close()
+        return response.status, text
+
+    def status(self):
+        return self.answer()[0]
+
+
+def at_once(summond, *calls):
+    """The statuses of what is asked in this order, while the store is busy with other things."""
+    busy = [Call(summond, "PUT", f"/v1/policies/busy{i}", {"ttl": f"{i % 50}s"})
+            for i in range(CONNECTIONS - len(calls))]
+    under_way = []
+    for call in calls:
+        under_way.append(Call(summond, *call))
+        time.sleep(0.002)
+    statuses = [call.status() for call in under_way]
+    assert {call.status() for call in busy} <= {200, 201}
+    return statuses
 
 
 def curl(url, *words):

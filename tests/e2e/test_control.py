@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from harness import BACKENDS, HANG, IMAGES, SOURCE, Summond, UnixConnection, backend_settings, wait_for
+from harness import BACKENDS, Call, HANG, IMAGES, SOURCE, Summond, UnixConnection, at_once, backend_settings, wait_for
 
 NAME = "www.example.test"
 
@@ -259,37 +259,15 @@ def test_a_site_that_asks_for_more_memory_than_there_is_is_refused():
         assert len(list((summond.folder / "state" / "sites").iterdir())) == 1
 
 
-class Call:
-    """A request whose answer is waited for later."""
-
-    def __init__(self, summond, method, path, body):
-        self.connection = UnixConnection(summond.socket)
-        self.connection.request(
-            method, path, body=body if isinstance(body, bytes) else json.dumps(body))
-
-    def answer_text(self):
-        self.response = self.connection.getresponse()
-        text = self.response.read()
-        self.connection.close()
-        return text
-
-    def answer(self):
-        self.answer_text()
-        return self.response.status
-
-
 def test_a_site_that_comes_while_another_change_is_on_its_way_undoes_nothing(summond):
     changes = [("PATCH", "", {"cmdline": "sim.boot_delay=7ms"}), ("PUT", "/site", bytes(1 << 20))]
     lost = []
     for first, second in (changes, changes[::-1]):
         for _ in range(10):
             summond.add(NAME, image="website", cmdline="before")
-            busy = [Call(summond, "PUT", "/v1/policies/busy", {"ttl": f"{i}s"}) for i in range(30)]
-            under_way = [Call(summond, method, f"/v1/services/{NAME}{rest}", body)
-                         for method, rest, body in (first, second)]
-            statuses = {change[0]: call.answer() for change, call in
-                        zip((first, second), under_way)}
-            assert {call.answer() for call in busy} <= {200, 201}
+            statuses = at_once(summond, *[(method, f"/v1/services/{NAME}{rest}", body)
+                                          for method, rest, body in (first, second)])
+            statuses = {change[0]: status for change, status in zip((first, second), statuses)}
             assert set(statuses.values()) <= {200, 409}, statuses
             service = summond.service(NAME)
             assert ("initrd" in service) == (statuses["PUT"] == 200)
@@ -297,7 +275,9 @@ def test_a_site_that_comes_while_another_change_is_on_its_way_undoes_nothing(sum
             lost.append(409 in statuses.values())
     assert any(lost), "none met another on its way"
     summond.call("DELETE", f"/v1/services/{NAME}")
-    summond.call("DELETE", "/v1/policies/busy")
+    for policy in summond.get("/v1/policies")["policies"]:
+        if policy["name"].startswith("busy"):
+            summond.call("DELETE", f"/v1/policies/{policy['name']}")
 
 
 def test_a_reason_that_was_cut_within_a_letter_is_still_told():
@@ -386,10 +366,10 @@ def test_a_long_list_is_whole(summond):
         summond.add(name, policy="many")
         assert summond.call("POST", f"/v1/services/{name}/wake", {"wait": True})[0] == 200
     for _ in range(20):
-        lists = [Call(summond, "GET", f"/v1/{what}", b"") for what in ("services", "instances")]
-        changes = [Call(summond, "DELETE", "/v1/services/between.example.test", b""),
+        lists = [Call(summond, "GET", f"/v1/{what}") for what in ("services", "instances")]
+        changes = [Call(summond, "DELETE", "/v1/services/between.example.test"),
                    Call(summond, "PUT", "/v1/services/between.example.test", {})]
-        services, instances = (json.loads(call.answer_text()) for call in lists)
+        services, instances = (json.loads(call.answer()[1]) for call in lists)
         found = [service["name"] for service in services["services"]]
         assert [name for name in found if "between" not in name] == before + names
         assert [len(service["machines"]) for service in services["services"][len(before):][:5]] == [63] * 5

@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: ISC
 """Changes of services with several machines that are on their way to the store at the same time."""
-import json
 import re
 import time
 
 import pytest
-from harness import Summond, UnixConnection
+from harness import Summond, at_once
 from test_instances import CONFIG, NAME, machines, reshape, rows, serve
 
-# Of the 64 connections that the API takes, those that a test leaves.
-BUSY = 60
 OTHER, PLAIN_SERVICE = "other.example.test", "plain.example.test"
 
 
@@ -17,32 +14,6 @@ OTHER, PLAIN_SERVICE = "other.example.test", "plain.example.test"
 def summond():
     with Summond(CONFIG, backend="sim", network=False).start() as daemon:
         yield daemon
-
-
-class Call:
-    """A request whose answer is waited for later."""
-
-    def __init__(self, summond, method, path, body=None):
-        self.connection = UnixConnection(summond.socket)
-        self.connection.request(method, path, body=body if body is None else json.dumps(body))
-
-    def answer(self):
-        response = self.connection.getresponse()
-        response.read()
-        self.connection.close()
-        return response.status
-
-
-def at_once(summond, *calls):
-    """The statuses of what is asked in this order, while the store is busy with other things."""
-    busy = [Call(summond, "PUT", f"/v1/policies/busy{i}", {"ttl": f"{i}s"}) for i in range(BUSY)]
-    under_way = []
-    for call in calls:
-        under_way.append(Call(summond, *call))
-        time.sleep(0.002)
-    statuses = [call.answer() for call in under_way]
-    assert {call.answer() for call in busy} <= {200, 201}
-    return statuses
 
 
 def restart(summond):

@@ -4,8 +4,7 @@ import sqlite3
 
 import pytest
 
-from harness import Summond, wait_for
-from test_instances_changes import at_once
+from harness import Summond, at_once, wait_for
 
 SITE, APP, DB = (f"{name}.example.test" for name in ("site", "app", "db"))
 
