@@ -306,7 +306,7 @@ def adopt_sim_guest(summond, name):
     """Gives the guest that is starting its stack, as soon as its tap is known."""
     def tap():
         return [i["tap"] for i in summond.get("/v1/instances")["instances"]
-                if i["service"] == name and i["tap"]]
+                if i["service"] == name and i["tap"] and i["state"] != "stopping"]
     [found] = wait_for(tap, f"a tap of {name}")
     return SimGuest(found, summond.service(name))
 
