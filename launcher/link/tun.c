@@ -126,9 +126,14 @@ int tun_restore(
 					   "the doorbell '%s' was set down, and no packet can wake "
 					   "a guest until it is up again (ip link set %s up)",
 					   tun->name, tun->name);
-	rc = attach(tun->fd, tun->name, 1, err);
-	if (rc >= 0)
-		rc = furnish(netlink, tun, bridge, err);
+	/* EEXIST: it has it, since an attempt that failed after that. */
+	struct error why = ERROR_INIT;
+	rc = attach(tun->fd, tun->name, 1, &why);
+	if (rc < 0 && rc != -EEXIST)
+		return error_set(err, rc, "%s", why.message);
+	rc = furnish(netlink, tun, bridge, err);
+	if (rc < 0)
+		tun->index = -1; /* to be furnished the next time */
 	return rc < 0 ? rc : 1;
 }
 

@@ -89,6 +89,15 @@ unsigned net_count(const char *prefix)
 	return count;
 }
 
+unsigned net_files(void)
+{
+	unsigned count = 0;
+	CLEANUP(closedir) DIR *dir = opendir("/proc/self/fd");
+	while (dir && readdir(dir))
+		count++;
+	return count;
+}
+
 struct ip_address net_address(const char *text)
 {
 	struct ip_address address;

@@ -27,6 +27,7 @@ void net_ip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool net_ip_says(const char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool net_exists(const char *device);
 unsigned net_count(const char *prefix); /* devices whose name starts so */
+unsigned net_files(void);               /* descriptors of ours, and a few more */
 
 struct ip_address net_address(const char *text);
 struct ip_prefix net_prefix(const char *text);
