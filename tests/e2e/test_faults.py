@@ -9,7 +9,7 @@ import socket
 import pytest
 from harness import BACKENDS, Summond, backend_settings, wait_for
 from net import ip, require_monitor
-from space import check_same, picture
+from space import check_same, picture, settled
 
 NAME = "www.example.test"
 # Spare taps are as the sim backend wants them: the guests of summon-vmm get theirs made.
@@ -63,7 +63,7 @@ def ask_with(summond, more):
 def test_without_descriptors(summond):
     """At first it gets none, then one, and so on, until they suffice."""
     live(summond)
-    before = picture(summond)
+    before = settled(lambda: picture(summond))
     for more in range(100):
         answer = ask_with(summond, more)
         if answer.status == "NOERROR":
@@ -85,7 +85,7 @@ def test_a_tap_that_is_somebody_elses(summond):
     taken = [f"sm{max(known) + more}" for more in range(1, 100)]
     for name in taken:
         ip("link", "add", name, "type", "bridge")
-    before = picture(summond)
+    before = settled(lambda: picture(summond))
     live(summond)
     check_same(lambda: picture(summond), before, "left over")
     for name in taken:
