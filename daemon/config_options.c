@@ -220,7 +220,7 @@ const struct config_option config_options[] = {
 	{"dns.listen", .kind = "list of addresses", .set = set_listen, .list = true,
 		.value = "127.0.0.1@53 ::1@53",
 		.help = "the addresses, with @port, on which queries are answered"},
-	{"dns.max_waiting", NUMBER, .value = "4096", .min = 1, .max = 1000000, AT(dns.max_waiting),
+	{"dns.max_waiting", NUMBER, .value = "16384", .min = 1, .max = 1000000, AT(dns.max_waiting),
 		.help = "how many queries may wait for a guest at once"},
 	{"dns.max_tcp", NUMBER, .value = "256", .min = 1, .max = 65536, AT(dns.max_tcp),
 		.help = "how many TCP connections may be open at once"},
