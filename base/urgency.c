@@ -12,7 +12,7 @@
 void urgency_raise(void)
 {
 	const struct sched_param none = {0};
-	if (getpriority(PRIO_PROCESS, 0) == 0 &&
+	if (sched_getscheduler(0) == SCHED_OTHER && getpriority(PRIO_PROCESS, 0) == 0 &&
 		sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &none) == 0)
 		setpriority(PRIO_PROCESS, 0, URGENT);
 }

@@ -9,7 +9,7 @@
  * are as others (SCHED_RESET_ON_FORK, sched(7)).
  *
  * Where it is not allowed (CAP_SYS_NICE), nothing changes; nor where the program was begun with a nice
- * value of its operator's choice.
+ * value or a scheduling policy of its operator's choice.
  */
 
 /* The calling thread, which is the program's first, has a nice value of -15 from now on. */
