@@ -28,6 +28,10 @@ class Tap:
             for line in traceback.format_exc().splitlines():
                 print(f"# {line}", flush=True)
 
+    def skip(self, name, why):
+        self.count += 1
+        print(f"ok {self.count} - {name} # SKIP {why}", flush=True)
+
     def finish(self):
         print(f"1..{self.count}")
         sys.exit(1 if self.failed else 0)
