@@ -6,13 +6,13 @@ usage: run.py --build DIR [--cache DIR]"""
 import argparse
 import contextlib
 import os
-import re
 import socket
 import subprocess
 import sys
 import urllib.request
 
 import lab
+from document import Document, read_suite
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # What dom0 gets, of the build and of this machine.
@@ -49,45 +49,18 @@ def outside(ports):
             socket.create_connection(('127.0.0.1', ports[DONE]), 60).close()
 
 
-class Document:
-    """Adds up the programs' documents: their subtests, and how each ended."""
-
+class XenDocument(Document):
     def __init__(self, ports):
+        super().__init__()
         self.ports = ports
-        self.count = 0
-        self.failed = False
-        self.program = None
-        self.planned = self.seen = 0
-
-    def test(self, good, name):
-        self.count += 1
-        self.failed = self.failed or not good
-        print(f'{"ok" if good else "not ok"} {self.count} - {name}', flush=True)
-
-    def end(self, status):
-        complete = self.seen == self.planned and (status == 0 or self.failed)
-        if not complete:
-            self.test(False, f'{self.program}: ended with {status} after {self.seen} of {self.planned}')
-        self.program = None
 
     def take(self, line):
-        if found := re.fullmatch(r'## begin (\S+)', line):
-            self.program, self.planned, self.seen = found.group(1), 0, 0
-        elif found := re.fullmatch(r'## end (\S+) (\d+)', line):
-            self.end(int(found.group(2)))
-        elif line == '## outside':
-            wrong = outside(self.ports)
-            print(f'# {wrong or "well"}', flush=True)
-            self.test(not wrong, f'{self.program}: a query and a page from outside of the machine')
-        elif self.program and (found := re.fullmatch(r'1\.\.(\d+)(.*)', line)):
-            self.planned = int(found.group(1))
-            if 'SKIP' in found.group(2):  # here all of it has to run
-                self.test(False, f'{self.program}: {found.group(2)}')
-        elif self.program and (found := re.fullmatch(r'(not ok|ok) \d+ - (.*)', line)):
-            self.seen += 1
-            self.test(found.group(1) == 'ok', f'{self.program}: {found.group(2)}')
-        else:
-            print(line if line.startswith('#') else f'# {line}', flush=True)
+        if line != '## outside':
+            super().take(line)
+            return
+        wrong = outside(self.ports)
+        print(f'# {wrong or "well"}', flush=True)
+        self.test(not wrong, f'{self.program}: a query and a page from outside of the machine')
 
 
 def main():
@@ -102,20 +75,16 @@ def main():
         [f'{os.path.join(options.build, source)}={target}' for source, target in table.items()]
         for table in (PROGRAMS, FILES))
     options.forward, options.ports = [QUERY, PAGE, DONE], {}
-    document = Document(options.ports)
+    document = XenDocument(options.ports)
     images = lab.Images(os.path.abspath(options.cache or options.build + '/xen-lab'))
-    with open(os.path.join(HERE, 'suite'), encoding='utf-8') as file:
-        script = f"only='{options.only}'\n" + file.read()
+    script = read_suite(HERE, options.only)
     try:
         images.make()
         status = lab.attempt(images, options, script, document.take)
     except lab.LabError as why:
         print(f'# lab: {why}')
         status = 3
-    if status != 0 or document.count == 0:
-        document.test(False, 'the lab runs to its end')
-    print(f'1..{document.count}')
-    return 1 if document.failed else 0
+    return document.close(status)
 
 
 if __name__ == '__main__':
