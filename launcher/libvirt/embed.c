@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +43,17 @@ __attribute__((constructor)) static void low_descriptors_hold(void)
 	while (fd >= 0 && fd < LOW_DESCRIPTORS);
 	if (fd >= 0)
 		close(fd);
+}
+
+/*
+ * What libvirt does in a child between its forks is more than a program of several threads may do there:
+ * with each error it has GLib translate the text, which where the locale's letters are not UTF-8 takes
+ * glibc's lock for iconv, and another thread may have held that when it forked. Such a child waits for
+ * ever, with the guest's tap open. (Seen where the daemon was killed just then, which is the error.)
+ */
+__attribute__((constructor)) static void locale_set(void)
+{
+	setlocale(LC_CTYPE, "C.UTF-8");
 }
 
 static int folder_make(const char *path, struct error *err)
