@@ -248,6 +248,7 @@ def test_memory_that_nobody_gave_follows_a_new_initrd(summond):
     summond.call("DELETE", f"/v1/services/{NAME}")
 
 
+@pytest.mark.skipif(not (IMAGES / "website.elf").exists(), reason="built without guests")
 def test_a_site_that_asks_for_more_memory_than_there_is_is_refused():
     limits = 'limits { memory = "64MiB" }\nguest { memory = "32MiB" }'
     with Summond(limits, backend="sim", network=False, port=5357).start() as summond:
