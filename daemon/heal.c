@@ -126,6 +126,7 @@ static int restore_some(struct daemon *daemon, struct error *err)
 static void end_round(struct daemon *daemon)
 {
 	struct heal *heal = &daemon->heal;
+	doorbell_restored(daemon->doorbell);
 	heal->healed += heal->missing > 0;
 	if (heal->missing > 0 || heal->failure[0])
 		log_line(&daemon->log, LOG_WARNING, LOG_ABOUT_NOTHING,

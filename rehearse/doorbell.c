@@ -223,6 +223,11 @@ int doorbell_restore(struct doorbell *doorbell, struct error *err)
 	return 0;
 }
 
+void doorbell_restored(struct doorbell *doorbell)
+{
+	(void)doorbell;
+}
+
 int doorbell_prune(struct doorbell *doorbell,
 	bool (*keep)(void *ctx, const struct ip_address *address), void *ctx, struct error *err)
 {

@@ -50,6 +50,9 @@ int doorbell_watch(struct doorbell *doorbell, watch_fn changed, void *ctx, struc
 /* Then, after link_restore(): the device, where it was deleted, and the routes of the pools are put back.
  * Returns how much was missing. Fails while the device is down. */
 int doorbell_restore(struct doorbell *doorbell, struct error *err);
+/* And once the guests' taps are ports of the bridge again: tells them where their gateway has another
+ * MAC, as that of a bridge that was made anew. */
+void doorbell_restored(struct doorbell *doorbell);
 
 /* Packets to the address come here while it has no host route. Nothing to do for one of a pool
  * that is routed whole. Idempotent; returns 1 where there was no such route. */

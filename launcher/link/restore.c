@@ -22,14 +22,6 @@ static int renew_neighbour(
 	return 0;
 }
 
-/* A guest's gateway has another MAC. */
-static void announce_host(struct doorbell *doorbell)
-{
-	for (size_t i = 0; i < 2; i++)
-		if (ip_address_is_set(&doorbell->bridge.addresses[i].address))
-			doorbell_announce(doorbell, &doorbell->bridge.addresses[i].address, NULL);
-}
-
 int doorbell_restore(struct doorbell *doorbell, struct error *err)
 {
 	const struct bridge *bridge = link_bridge(doorbell->link);
@@ -41,13 +33,20 @@ int doorbell_restore(struct doorbell *doorbell, struct error *err)
 	if (rc < 0)
 		return rc;
 	doorbell->bridge = *bridge;
+	doorbell->renewed |= renewed;
 	if (renewed || made)
 		doorbell_set_kernel(doorbell);
 	if (doorbell->watch)
 		watch_aim(doorbell->watch, bridge->index, doorbell->tun.index);
 	uv_poll_start(&doorbell->poll, UV_READABLE, doorbell_on_packets);
 	rc = doorbell_route_pools(doorbell, err);
-	if (renewed)
-		announce_host(doorbell);
 	return rc < 0 ? rc : rc + made;
+}
+
+void doorbell_restored(struct doorbell *doorbell)
+{
+	for (size_t i = 0; doorbell->renewed && i < 2; i++)
+		if (ip_address_is_set(&doorbell->bridge.addresses[i].address))
+			doorbell_announce(doorbell, &doorbell->bridge.addresses[i].address, NULL);
+	doorbell->renewed = false;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """Somebody changes the network under the daemon: guests that are awake are reached again soon, and those
 that sleep are woken, without a restart. Guests of the sim backend, whose network stacks are real."""
+import re
 import subprocess
 
 import pytest
@@ -70,14 +71,14 @@ def expect_all_served(summond, places, guests):
     for where, place in places.items():
         for address in ADDRESSES[AWAKE]:
             answer = place.ask("tcp", address, 80)
-            assert answer["body"] == "hello from a guest\n", (where, address, answer)
+            assert answer.get("body") == "hello from a guest\n", (where, address, answer)
     assert summond.state(ASLEEP) == "asleep"
     clients = [(where, address, place.start("tcp", address, 80)) for where, place in places.items()
                for address in ADDRESSES[ASLEEP]]
     guests.append(adopt_sim_guest(summond, ASLEEP))
     for where, address, client in clients:
         answer = finish(client)
-        assert answer["body"] == "hello from a guest\n", (where, address, answer)
+        assert answer.get("body") == "hello from a guest\n", (where, address, answer)
 
 
 HARM = {
@@ -137,9 +138,21 @@ def test_a_bridge_that_is_down_is_told_of(summond, places, guests):
     expect_all_served(summond, places, guests)
 
 
+def output(*words):
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def knows_the_gateway(guest):
+    bridge = output("ip", "-o", "link", "show", "dev", "summon0")
+    mac = re.search(r"link/ether (\S+)", bridge).group(1)
+    return f"lladdr {mac}" in output(*guest.command("ip", "neigh", "show", "10.77.0.1"))
+
+
 def test_the_last_one_a_bridge_that_is_gone(summond, places, guests):
-    """The one that somebody makes in its place is as ours was."""
+    """The one that somebody makes in its place is as ours was, and guests hear of its MAC."""
     wake(summond, guests)
+    places["host"].ask("tcp", ADDRESSES[AWAKE][0], 80)
+    assert knows_the_gateway(guests[0])
     ip("link", "del", "summon0")
     wait_for(lambda: network(summond)["level"] == "error", "the error")
     assert "bridge 'summon0' is gone" in network(summond)["message"]
@@ -150,4 +163,5 @@ def test_the_last_one_a_bridge_that_is_gone(summond, places, guests):
     ip("link", "add", "summon0", "type", "bridge")
     ip("link", "set", "beside", "master", "summon0")
     wait_for(lambda: network(summond)["level"] == "ok", "it to be put back")
+    wait_for(lambda: knows_the_gateway(guests[0]), "the guest to hear of its gateway")
     expect_all_served(summond, places, guests)
