@@ -67,6 +67,11 @@ struct vmm_guest *vmm_shell_take(struct vmm *vmm, uint64_t memory, bool *ready, 
 	return best ? best : create(vmm, memory, err);
 }
 
+static uint64_t wanted(const struct vmm *vmm)
+{
+	return vmm->shells_expected > vmm->shells_least ? vmm->shells_expected : vmm->shells_least;
+}
+
 /* Those that are too small for what is asked for now make room for others; those that nobody wants
  * any more go. */
 static unsigned count_fit(const struct vmm *vmm)
@@ -74,7 +79,7 @@ static unsigned count_fit(const struct vmm *vmm)
 	unsigned count = 0;
 	for (struct vmm_guest *shell = vmm->shells; shell; shell = shell->next) {
 		bool too_small = shell->memory < vmm->shell_memory;
-		if (!shell->is_unfit && (too_small || count >= vmm->shells_wanted)) {
+		if (!shell->is_unfit && (too_small || count >= wanted(vmm))) {
 			shell->is_unfit = shell->is_surplus = true;
 			vmm_guest_kill(shell);
 		}
@@ -87,7 +92,7 @@ static void on_timer(uv_timer_t *timer)
 {
 	struct vmm *vmm = timer->data;
 	unsigned count = count_fit(vmm);
-	if (vmm->spare && count >= vmm->shells_wanted)
+	if (vmm->spare && count >= wanted(vmm))
 		return;
 	if (vmm->in_flight > 0) { /* those who wait come first */
 		vmm_shells_fill(vmm, NEXT_MS);
@@ -95,7 +100,7 @@ static void on_timer(uv_timer_t *timer)
 	}
 	if (!vmm->spare)
 		vmm->spare = prepare(vmm, NULL);
-	if (count >= vmm->shells_wanted) {
+	if (count >= wanted(vmm)) {
 		if (!vmm->spare)
 			vmm_shells_fill(vmm, AGAIN_MS);
 		return;

@@ -167,9 +167,7 @@ static int vmm_start(struct launcher *launcher, struct instance_id id,
 static void vmm_expect(struct launcher *launcher, unsigned starts, uint64_t memory)
 {
 	struct vmm *vmm = (struct vmm *)launcher;
-	uint64_t most = starts < MOST_SHELLS ? starts : MOST_SHELLS;
-	vmm->shells_expected = most;
-	vmm->shells_wanted = most > vmm->shells_least ? most : vmm->shells_least;
+	vmm->shells_expected = starts < MOST_SHELLS ? starts : MOST_SHELLS;
 	if (memory > vmm->shell_memory)
 		vmm->shell_memory = memory;
 	if (!vmm->listing && !vmm->is_unable)
@@ -285,7 +283,6 @@ static int configure(struct vmm *vmm, const struct launcher_config *config, stru
 		if (r < 0)
 			return error_prefix(err, r, "%s", setting->key);
 	}
-	vmm->shells_wanted = vmm->shells_least;
 	vmm->in_flight_most = vmm_spawns_at_once();
 	if (access(monitor, X_OK) < 0)
 		return error_set(err, -EINVAL, "monitor: %s: %s", monitor, strerror(errno));

@@ -79,9 +79,8 @@ struct vmm {
 	struct vmm_guest *guests, *shells;
 	struct vmm_guest
 		*spare; /* a shell to be: its socket, which takes 0.2 ms to make; or NULL */
-	uint64_t shells_least, shells_wanted; /* by the setting, and with what policies want */
-	uint64_t shells_expected;             /* what policies want alone */
-	uint64_t shell_memory;                /* as much as the largest guest so far */
+	uint64_t shells_least, shells_expected; /* by the setting; by the policies */
+	uint64_t shell_memory;                  /* as much as the largest guest so far */
 	struct vmm_rest *rests;
 	struct vmm_template *templates;
 	uint64_t templates_max, template_uses;

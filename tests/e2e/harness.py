@@ -174,14 +174,6 @@ journal {{ flush = 20ms }}
             self.call("DELETE", f"/v1/services/{name}")
         return guests
 
-    def end_guests(self):
-        """Removes the services of all guests that there are, and returns these. Others may have waited for
-        their place."""
-        guests = self.get("/v1/instances")["instances"]
-        for name in {guest["service"].split("#")[0] for guest in guests}:  # of several machines
-            self.call("DELETE", f"/v1/services/{name}")
-        return guests
-
     def __enter__(self):
         return self
 
