@@ -126,6 +126,7 @@ static void adopted_taps_survive_a_restart(void **state)
 	assert_int_equal(link_taps_settle(link, NULL), 0);
 	assert_int_equal(net_take(link, kept, NULL), 0);
 	assert_int_equal(net_take(link, lost, NULL), 0);
+	unsigned lost_index = if_nametoindex(lost);
 	link_destroy(link, false);
 	net_run_out(*state);
 	net_ip("link add stap7x type bridge");
@@ -138,7 +139,8 @@ static void adopted_taps_survive_a_restart(void **state)
 	/* The adopted one, two spares, and two that are no taps of ours. */
 	run_until_taps_are(*state, 5);
 	assert_true(net_exists(kept));
-	assert_false(net_exists(lost));
+	/* By its index: a spare one may have its name, if it was gone by then. */
+	assert_null(if_indextoname(lost_index, lost));
 	link_tap_give(link, kept);
 	run_until_taps_are(*state, 4);
 	assert_false(net_exists(kept));
