@@ -28,6 +28,15 @@ static bool is_ours(void *ctx, const struct ip_address *address)
 	return service && !(service->instance && service->instance->open);
 }
 
+static bool is_guests(void *ctx, const struct ip_address *address, struct mac_address *mac)
+{
+	const struct service *service = door_owner(ctx, address);
+	if (!service || !service->instance || !service->instance->open)
+		return false;
+	*mac = service->mac;
+	return true;
+}
+
 /* --- what becomes of it --- */
 
 static const enum ring_kind kinds[] = {
@@ -191,6 +200,7 @@ int door_bell_create(struct daemon *daemon, struct error *err)
 			config->limits.parked_bytes},
 		.rang = on_ring,
 		.is_ours = is_ours,
+		.is_guests = is_guests,
 		.ctx = daemon,
 	};
 	if (!daemon->link)

@@ -15,9 +15,23 @@
 
 #include "base/cleanup.h"
 
+/* The attributes of IFLA_LINKINFO: its kind, and what it is to its bridge. */
+static void parse_info(struct nlattr *attribute, struct device *out)
+{
+	struct nlattr *info[IFLA_INFO_MAX + 1], *port[IFLA_BRPORT_MAX + 1];
+	if (nla_parse_nested(info, IFLA_INFO_MAX, attribute, NULL) < 0)
+		return;
+	if (info[IFLA_INFO_KIND])
+		nla_strlcpy(out->kind, info[IFLA_INFO_KIND], sizeof(out->kind));
+	if (info[IFLA_INFO_SLAVE_DATA] &&
+		nla_parse_nested(port, IFLA_BRPORT_MAX, info[IFLA_INFO_SLAVE_DATA], NULL) == 0 &&
+		port[IFLA_BRPORT_ISOLATED])
+		out->isolated = nla_get_u8(port[IFLA_BRPORT_ISOLATED]);
+}
+
 static int parse_device(struct nlmsghdr *message, struct device *out)
 {
-	struct nlattr *attributes[IFLA_MAX + 1], *info[IFLA_INFO_MAX + 1];
+	struct nlattr *attributes[IFLA_MAX + 1];
 	const struct ifinfomsg *header = nlmsg_data(message);
 	if (message->nlmsg_type != RTM_NEWLINK ||
 		nlmsg_parse(message, sizeof(*header), attributes, IFLA_MAX, NULL) < 0 ||
@@ -29,10 +43,8 @@ static int parse_device(struct nlmsghdr *message, struct device *out)
 		nla_strlcpy(out->alias, attributes[IFLA_IFALIAS], sizeof(out->alias));
 	if (attributes[IFLA_MASTER])
 		out->master = (int)nla_get_u32(attributes[IFLA_MASTER]);
-	if (attributes[IFLA_LINKINFO] &&
-		nla_parse_nested(info, IFLA_INFO_MAX, attributes[IFLA_LINKINFO], NULL) == 0 &&
-		info[IFLA_INFO_KIND])
-		nla_strlcpy(out->kind, info[IFLA_INFO_KIND], sizeof(out->kind));
+	if (attributes[IFLA_LINKINFO])
+		parse_info(attributes[IFLA_LINKINFO], out);
 	return 0;
 }
 
@@ -89,6 +101,19 @@ int device_raise(struct netlink *netlink, int index, int master)
 	return netlink_request(netlink, message, NULL, NULL);
 }
 
+int device_isolate(struct netlink *netlink, int index, bool isolated)
+{
+	struct ifinfomsg header = {.ifi_family = AF_BRIDGE, .ifi_index = index};
+	struct nl_msg *message = netlink_message(RTM_SETLINK, 0, &header, sizeof(header));
+	struct nlattr *port =
+		message ? nla_nest_start(message, IFLA_PROTINFO | NLA_F_NESTED) : NULL;
+	if (port) {
+		netlink_put(message, IFLA_BRPORT_ISOLATED, &(uint8_t){isolated}, 1);
+		nla_nest_end(message, port);
+	}
+	return netlink_request(netlink, message, NULL, NULL);
+}
+
 int device_delete(struct netlink *netlink, int index)
 {
 	struct ifinfomsg header = {.ifi_index = index};
@@ -104,11 +129,23 @@ bool device_has_carrier(const struct netlink *netlink, const char *name)
 	return ioctl(netlink->fd, SIOCETHTOOL, &request) == 0 && link.data;
 }
 
-int device_set(const char *folder, const char *name, const char *key, const char *value)
+static int open_setting(const char *folder, const char *name, const char *key, int how)
 {
 	char path[128];
 	snprintf(path, sizeof(path), "/proc/sys/net/%s/%s/%s", folder, name, key);
-	CLEANUP(close) int fd = open(path, O_WRONLY | O_CLOEXEC);
+	return open(path, how | O_CLOEXEC);
+}
+
+bool device_is_set(const char *folder, const char *name, const char *key)
+{
+	char first;
+	CLEANUP(close) int fd = open_setting(folder, name, key, O_RDONLY);
+	return fd >= 0 && read(fd, &first, 1) == 1 && first != '0';
+}
+
+int device_set(const char *folder, const char *name, const char *key, const char *value)
+{
+	CLEANUP(close) int fd = open_setting(folder, name, key, O_WRONLY);
 	if (fd < 0 || write(fd, value, strlen(value)) < 0)
 		return -errno;
 	return 0;

@@ -13,6 +13,7 @@ struct device {
 	int index;
 	int master; /* the index of the bridge it belongs to, or 0 */
 	bool up;
+	bool isolated; /* as a port of a bridge */
 	char name[IFNAMSIZ];
 	char kind[16];  /* "bridge", "tun" (a tap too), ...; "" for hardware */
 	char alias[32]; /* what its maker wrote on it; longer ones are cut */
@@ -27,6 +28,8 @@ int device_each(
 
 /* Sets it up, as a port of `master` where that is not 0. */
 int device_raise(struct netlink *netlink, int index, int master);
+/* A port of a bridge, whether it is an isolated one (bridge(8)): no frame goes from one such to another. */
+int device_isolate(struct netlink *netlink, int index, bool isolated);
 int device_delete(struct netlink *netlink, int index);
 /* Whether somebody holds the other end of a tap; false where there is no such device. A bridge that
  * was still to hear of a change has heard of it when this returns: by itself the kernel tells of a
@@ -35,6 +38,9 @@ bool device_has_carrier(const struct netlink *netlink, const char *name);
 
 /* Writes /proc/sys/net/FOLDER/NAME/KEY, e.g. of folder "ipv4/conf". 0 or a negative errno. */
 int device_set(const char *folder, const char *name, const char *key, const char *value);
+
+/* Whether it can be read, and is other than 0. */
+bool device_is_set(const char *folder, const char *name, const char *key);
 
 /* Writes one of the device's IPv6 settings (/proc/sys/net/ipv6/conf/NAME/KEY). There is nothing to
  * do where the kernel has no IPv6 or does not let us: it is about noise only. */

@@ -337,6 +337,19 @@ int doorbell_prune(struct doorbell *doorbell,
 
 /* --- its life --- */
 
+/* Before Linux 6.17 forwarding of IPv6 is the whole host's affair, and not for us to turn on. */
+static int forward_ipv6(struct doorbell *doorbell)
+{
+	int rc = device_set("ipv6/conf", doorbell->bridge.name, "force_forwarding", "1");
+	device_set("ipv6/conf", doorbell->tun.name, "force_forwarding", "1");
+	if (rc < 0 && device_is_set("ipv6/conf", "all", "forwarding"))
+		rc = 0;
+	if (rc < 0)
+		doorbell->hindrance = "IPv6 clients on the bridge wake a service only where "
+				      "net.ipv6.conf.all.forwarding is 1";
+	return rc;
+}
+
 /* The kernel's part. forwarding: from the bridge, and of our answers. rp_filter 2: a guest that
  * boots sends from an address that is not routed to it yet. proxy_delay 0: else an answer waits for
  * up to 0.8 s. */
@@ -344,6 +357,7 @@ void doorbell_set_kernel(struct doorbell *doorbell)
 {
 	const char *bridge = doorbell->bridge.name, *tun = doorbell->tun.name;
 	doorbell->hindrance = NULL;
+	doorbell->isolates = false;
 	int rc = device_set("ipv4/conf", bridge, "forwarding", "1");
 	if (doorbell->bridge.made)
 		device_set("ipv4/conf", bridge, "proxy_arp", "1");
@@ -354,26 +368,41 @@ void doorbell_set_kernel(struct doorbell *doorbell)
 	if (rc < 0)
 		doorbell->hindrance = "clients on the bridge cannot wake a service: "
 				      "/proc/sys/net/ipv4/conf cannot be written";
-	if (!bridge_address(&doorbell->bridge, AF_INET6))
-		return;
-	/* Before Linux 6.17 forwarding of IPv6 is the whole host's affair, and not for us to turn on. */
-	rc = device_set("ipv6/conf", bridge, "force_forwarding", "1");
-	device_set("ipv6/conf", tun, "force_forwarding", "1");
-	if (rc < 0 && !doorbell->hindrance)
-		doorbell->hindrance = "IPv6 clients on the bridge wake a service only where "
-				      "net.ipv6.conf.all.forwarding is 1";
+	if (rc >= 0 && bridge_address(&doorbell->bridge, AF_INET6))
+		rc = forward_ipv6(doorbell);
+	/* What keeps the host from passing packets on keeps guests from one another, if they are. */
+	doorbell->isolates = doorbell->bridge.made && rc >= 0;
+	link_isolate(doorbell->link, doorbell->isolates);
 }
 
-static bool is_ours(void *ctx, const struct ip_address *address)
+/* One guest asks for another, and neither hears the other. */
+static bool is_between(const struct doorbell *doorbell, const struct ip_address *address,
+	const struct mac_address *asker)
+{
+	struct mac_address guest;
+	return doorbell->isolates && link_is_isolated(doorbell->link, asker) &&
+	       doorbell->config.is_guests(doorbell->config.ctx, address, &guest) &&
+	       memcmp(&guest, asker, sizeof(guest)) != 0 &&
+	       link_is_isolated(doorbell->link, &guest);
+}
+
+/* For those who sleep the kernel answers ARP. */
+static bool is_ours(void *ctx, const struct ip_address *address, const struct mac_address *asker)
 {
 	struct doorbell *doorbell = ctx;
-	return doorbell->config.is_ours(doorbell->config.ctx, address);
+	return (address->family == AF_INET6 &&
+		       doorbell->config.is_ours(doorbell->config.ctx, address)) ||
+	       is_between(doorbell, address, asker);
 }
 
 int doorbell_open_neighbour(struct doorbell *doorbell, uv_loop_t *loop, const struct bridge *bridge,
 	struct neighbour **out, struct error *err)
 {
-	return neighbour_create(loop, bridge, is_ours, doorbell, out, err);
+	const struct neighbour_config config = {.bridge = bridge,
+		.answers_arp = doorbell->isolates,
+		.is_ours = is_ours,
+		.ctx = doorbell};
+	return neighbour_create(loop, &config, out, err);
 }
 
 static int open_all(struct doorbell *doorbell, uv_loop_t *loop, struct error *err)

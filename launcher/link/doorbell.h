@@ -20,6 +20,10 @@
  * that was there before (a LAN's), each address that is admitted has a route and an entry of its
  * own, so that nothing else of that network is touched.
  *
+ * On a bridge of ours whose host passes packets on, the guests are isolated from one another
+ * (link_isolate), and the host answers those who ask for another one: what they say to one another goes
+ * through it, as what others say to them.
+ *
  * Loop thread only; nothing waits. The link must outlive it.
  */
 struct doorbell;
@@ -35,6 +39,8 @@ struct doorbell_config {
 	doorbell_fn rang;
 	/* Whether the address is that of a service whose packets go to the doorbell now. */
 	bool (*is_ours)(void *ctx, const struct ip_address *address);
+	/* Whether it is that of a guest that has its packets, and then that one's MAC. */
+	bool (*is_guests)(void *ctx, const struct ip_address *address, struct mac_address *mac);
 	void *ctx;
 };
 
@@ -109,7 +115,7 @@ struct doorbell_counters {
 	uint64_t passed;
 	uint64_t lost;                 /* that could not be sent to a guest */
 	uint64_t answered, unanswered; /* refusals that were told, and those that were too many */
-	uint64_t solicited;            /* neighbour solicitations that were answered */
+	uint64_t solicited;            /* who asked for an address and was answered by us */
 	unsigned waiting;              /* packets that are parked now */
 	uint64_t waiting_bytes;
 };

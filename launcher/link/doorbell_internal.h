@@ -24,7 +24,8 @@ struct doorbell {
 	uint64_t answers_since; /* monotonic; when counting began */
 	unsigned answers;       /* since then */
 	const char *hindrance;
-	bool renewed; /* the bridge is another one, which its hosts have not been told */
+	bool isolates; /* guests from one another */
+	bool renewed;  /* the bridge is another one, which its hosts have not been told */
 	uint8_t packet[PACKET_MAX + 1];
 };
 

@@ -4,6 +4,7 @@
 #include <linux/if_tun.h>
 #include <net/ethernet.h>
 #include <netinet/icmp6.h>
+#include <netinet/ip_icmp.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -18,8 +19,13 @@
  * So a guest's tap drops, by a filter in the kernel, what is not for it: frames to others, questions
  * (ARP, RFC 826; Neighbor Discovery, RFC 4861) for other addresses, answers for all, and what only
  * routers listen to (MLD, RFC 3810; solicitations). Other broadcasts and multicasts it hears.
+ *
+ * Of what is for it alone it drops redirects: by these a host that passes on what two guests say to one
+ * another tells them to do without it, which isolated ports of a bridge cannot (link_isolate).
  */
 #define AT_TYPE        12
+#define AT_PROTOCOL    23
+#define AT_ICMP4_TYPE  34 /* of a packet without IP options, as the host's own are */
 #define AT_ARP_TARGET  38
 #define AT_NEXT_HEADER 20
 #define AT_ICMP_TYPE   54
@@ -36,7 +42,7 @@ static uint32_t word(const uint8_t *bytes)
 
 /* --- the program --- */
 
-#define PROGRAM_MAX 64
+#define PROGRAM_MAX 80
 
 struct program {
 	struct sock_filter code[PROGRAM_MAX];
@@ -76,12 +82,36 @@ static void end_part(struct program *program, unsigned begin)
 	program->code[begin].jf = (uint8_t)(program->size - begin - 1);
 }
 
+/* RFC 792; RFC 4861, 4.5. */
+static void drop_redirects(struct program *program)
+{
+	load(program, BPF_H, AT_TYPE);
+	unsigned six = begin_part(program, ETHERTYPE_IPV6);
+	load(program, BPF_B, AT_NEXT_HEADER);
+	unsigned icmp6 = begin_part(program, IPPROTO_ICMPV6);
+	load(program, BPF_B, AT_ICMP_TYPE);
+	settle_if(program, ND_REDIRECT, false);
+	end_part(program, icmp6);
+	say(program, true);
+	end_part(program, six);
+	unsigned four = begin_part(program, ETHERTYPE_IP);
+	load(program, BPF_B, AT_PROTOCOL);
+	unsigned icmp = begin_part(program, IPPROTO_ICMP);
+	load(program, BPF_B, AT_ICMP4_TYPE);
+	settle_if(program, ICMP_REDIRECT, false);
+	end_part(program, icmp);
+	end_part(program, four);
+}
+
 static void hear_own(struct program *program, const struct mac_address *mac)
 {
 	load(program, BPF_W, 0);
 	unsigned part = begin_part(program, mac_upper(mac));
 	load(program, BPF_H, 4);
-	settle_if(program, mac_lower(mac), true);
+	unsigned own = begin_part(program, mac_lower(mac));
+	drop_redirects(program);
+	say(program, true);
+	end_part(program, own);
 	end_part(program, part);
 	/* Of what is for one it hears no more. */
 	load(program, BPF_B, 0);
@@ -123,8 +153,8 @@ static void hear_ipv6(struct program *program, const struct ip_address *addresse
 	end_part(program, part);
 }
 
-/* Each address takes two instructions; the rest takes fewer than 40. */
-_Static_assert(40 + 2 * ADDRESSES_MAX <= PROGRAM_MAX, "there is room for all addresses");
+/* Each address takes two instructions; the rest takes fewer than 56. */
+_Static_assert(56 + 2 * ADDRESSES_MAX <= PROGRAM_MAX, "there is room for all addresses");
 
 int link_tap_narrow(int fd, const struct mac_address *mac, const struct ip_address *addresses,
 	size_t count, struct error *err)

@@ -92,6 +92,21 @@ void link_destroy(struct link *link, bool remove_all)
 	spares_finish(&link->spares, remove_rest, link);
 }
 
+void link_isolate(struct link *link, bool on)
+{
+	__atomic_store_n(&link->plan.isolates, on, __ATOMIC_RELAXED);
+}
+
+bool link_is_isolated(const struct link *link, const struct mac_address *mac)
+{
+	for (size_t i = 0; i < link->used.count; i++) {
+		const struct tap *tap = &link->used.items[i];
+		if (tap->isolated && memcmp(&tap->mac, mac, sizeof(*mac)) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int make_tap(struct link *link, bool headers, struct tap *out, struct error *err)
 {
 	int rc = tap_make(&link->netlink, &link->plan, headers, out, err);
@@ -124,6 +139,11 @@ int link_tap_take(struct link *link, enum link_tap_use how, struct link_tap *out
 		return rc;
 	if (link->settled)
 		spares_refill(&link->spares);
+	if (by_name && (rc = tap_isolate(&link->netlink, &tap, false)) < 0) {
+		remover_add(&link->remover, &tap);
+		return netlink_error(
+			&link->netlink, err, rc, "cannot open tap '%s' to other guests", tap.name);
+	}
 	CLEANUP(close) int fd = tap.fd;
 	tap.fd = -1;
 	rc = tap_list_add(&link->used, &tap);
@@ -164,13 +184,15 @@ int link_tap_adopt(struct link *link, const char *name, struct error *err)
 			link->bridge.name);
 	if (tap_list_find(&link->used, name) < link->used.count)
 		return 0;
+	struct tap tap = {.index = device.index, .fd = -1, .isolated = device.isolated};
+	memcpy(tap.name, device.name, sizeof(tap.name));
 	/* A bridge that was removed and made again has lost its ports. */
-	rc = device_raise(&link->netlink, device.index, link->bridge.index);
+	rc = tap_restore(&link->netlink, &tap, link->bridge.index);
+	if (rc == 0 && !link->plan.isolates)
+		rc = tap_isolate(&link->netlink, &tap, false);
 	if (rc < 0)
 		return netlink_error(&link->netlink, err, rc,
 			"cannot make tap '%s' a port of bridge '%s'", name, link->bridge.name);
-	struct tap tap = {.index = device.index, .fd = -1};
-	memcpy(tap.name, device.name, sizeof(tap.name));
 	rc = tap_list_add(&link->used, &tap);
 	return rc < 0 ? error_set(err, rc, "no memory for a tap") : 0;
 }
@@ -283,15 +305,16 @@ int link_restore(struct link *link, struct error *err)
 	/* The thread that makes spare ones reads it. */
 	__atomic_store_n(&link->plan.bridge, link->bridge.index, __ATOMIC_RELAXED);
 	for (size_t i = 0; i < link->spares.list.count; i++)
-		device_raise(&link->netlink, link->spares.list.items[i].index, link->bridge.index);
+		tap_restore(&link->netlink, &link->spares.list.items[i], link->bridge.index);
 	return rc + renewed;
 }
 
 int link_tap_restore(struct link *link, const char *tap, struct error *err)
 {
-	int rc = device_index(&link->netlink, tap);
-	if (rc > 0)
-		rc = device_raise(&link->netlink, rc, link->bridge.index);
+	size_t place = tap_list_find(&link->used, tap);
+	int rc = place == link->used.count ? -ENODEV
+					   : tap_restore(&link->netlink, &link->used.items[place],
+						     link->bridge.index);
 	return rc < 0 ? netlink_error(&link->netlink, err, rc,
 				"cannot make tap '%.40s' a port of bridge '%s'", tap,
 				link->bridge.name)

@@ -17,6 +17,8 @@
 #include "base/cleanup.h"
 #include "launcher/link/announcer.h"
 
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
 enum {
 	IPV6_HEADER = 40,
 	SOLICITATION = 135,  /* RFC 4861, 4.3 */
@@ -27,16 +29,32 @@ enum {
 	OPTION_TARGET_MAC = 2,
 	FLAG_SOLICITED = 0x40,
 	FLAG_OVERRIDE = 0x20,
-	READ_MOST = 64, /* solicitations a turn of the loop */
+	READ_MOST = 64, /* questions a turn of the loop */
 };
 
-/* Both sockets are cooked: the kernel writes and takes off Ethernet headers. */
-struct neighbour {
+/* RFC 826, for IPv4 on Ethernet. */
+struct arp {
+	struct arphdr header;
+	uint8_t sender_mac[ETH_ALEN], sender[4], target_mac[ETH_ALEN], target[4];
+} __attribute__((packed));
+
+/* Hears who asks for an address. */
+struct listener {
 	uv_poll_t poll;
+	int fd; /* or -1 */
+	struct neighbour *neighbour;
+	void (*take)(struct neighbour *neighbour, const uint8_t *packet, size_t length,
+		const struct mac_address *asker);
+};
+
+/* All sockets are cooked: the kernel writes and takes off Ethernet headers. */
+struct neighbour {
+	uv_loop_t *loop;
+	struct listener solicitations, requests; /* IPv6, IPv4 */
+	int open;                                /* of their handles */
 	struct bridge bridge;
 	struct announcer *announcer; /* whose thread reads the bridge and sends, too */
 	int send_fd;
-	int listen_fd; /* solicitations; -1 without IPv6 */
 	neighbour_fn is_ours;
 	void *ctx;
 	uint64_t answered;
@@ -79,22 +97,26 @@ static bool own_mac(const struct neighbour *neighbour, struct mac_address *out)
 	return true;
 }
 
-/* A request (RFC 826) to `to` for who has `target`, by `mac`, which has `sender`. */
+static struct arp arp_of(uint16_t operation, const struct mac_address *mac,
+	const struct ip_address *sender, const struct ip_address *target)
+{
+	struct arp arp = {.header = {.ar_hrd = htons(ARPHRD_ETHER),
+				  .ar_pro = htons(ETH_P_IP),
+				  .ar_hln = ETH_ALEN,
+				  .ar_pln = 4,
+				  .ar_op = htons(operation)}};
+	memcpy(arp.sender_mac, mac->bytes, ETH_ALEN);
+	memcpy(arp.sender, sender->bytes, 4);
+	memcpy(arp.target, target->bytes, 4);
+	return arp;
+}
+
+/* To `to`: who has `target`, by `mac`, which has `sender`. */
 static void request4(struct neighbour *neighbour, const struct mac_address *to,
 	const struct mac_address *mac, const struct ip_address *sender,
 	const struct ip_address *target)
 {
-	struct {
-		struct arphdr header;
-		uint8_t sender_mac[ETH_ALEN], sender[4], target_mac[ETH_ALEN], target[4];
-	} __attribute__((packed)) arp = {.header = {.ar_hrd = htons(ARPHRD_ETHER),
-						 .ar_pro = htons(ETH_P_IP),
-						 .ar_hln = ETH_ALEN,
-						 .ar_pln = 4,
-						 .ar_op = htons(ARPOP_REQUEST)}};
-	memcpy(arp.sender_mac, mac->bytes, ETH_ALEN);
-	memcpy(arp.sender, sender->bytes, 4);
-	memcpy(arp.target, target->bytes, 4);
+	const struct arp arp = arp_of(ARPOP_REQUEST, mac, sender, target);
 	send_frame(neighbour, ETH_P_ARP, to, (const uint8_t *)&arp, sizeof(arp));
 }
 
@@ -214,10 +236,10 @@ int neighbour_hear(struct neighbour *neighbour, const char *tap, const struct ma
 	if (!own_mac(neighbour, &own))
 		return error_set(err, -errno, "cannot hear the guest: the MAC of bridge '%s': %s",
 			neighbour->bridge.name, strerror(errno));
-	return claims_watch(neighbour->poll.loop, tap, mac, &own, heard, ctx, out, err);
+	return claims_watch(neighbour->loop, tap, mac, &own, heard, ctx, out, err);
 }
 
-/* --- answering solicitations --- */
+/* --- answering --- */
 
 /* RFC 4861, 7.1.1. One from the unspecified address asks whether an address is free: the guest's
  * own, as it boots, which must not hear that it is not. */
@@ -234,67 +256,109 @@ static bool is_solicitation(const uint8_t *packet, size_t length, struct ip_addr
 	return true;
 }
 
-static void answer(struct neighbour *neighbour, const uint8_t *packet, size_t length,
-	const struct sockaddr_ll *from)
+static void take_solicitation(struct neighbour *neighbour, const uint8_t *packet, size_t length,
+	const struct mac_address *asker)
 {
 	struct ip_address target;
-	struct mac_address own, asker;
+	struct mac_address own;
 	const struct ip_prefix *address = bridge_address(&neighbour->bridge, AF_INET6);
-	if (from->sll_halen != ETH_ALEN || !is_solicitation(packet, length, &target) ||
-		!neighbour->is_ours(neighbour->ctx, &target) || !own_mac(neighbour, &own))
+	if (!is_solicitation(packet, length, &target) ||
+		!neighbour->is_ours(neighbour->ctx, &target, asker) || !own_mac(neighbour, &own))
 		return;
-	memcpy(asker.bytes, from->sll_addr, ETH_ALEN);
 	advertise(neighbour, &target, &own, address->address.bytes, packet + 8, FLAG_SOLICITED,
-		&asker);
+		asker);
 	neighbour->answered++;
 }
 
-static void on_solicitations(uv_poll_t *poll, int status, int events)
+/* As the kernel does, it is not answered who asks for his own address, or has none yet (RFC 5227). */
+static bool is_request(const struct arp *arp)
+{
+	static const uint8_t unspecified[4];
+	return arp->header.ar_hrd == htons(ARPHRD_ETHER) && arp->header.ar_pro == htons(ETH_P_IP) &&
+	       arp->header.ar_hln == ETH_ALEN && arp->header.ar_pln == 4 &&
+	       arp->header.ar_op == htons(ARPOP_REQUEST) &&
+	       memcmp(arp->sender, unspecified, 4) != 0 && memcmp(arp->sender, arp->target, 4) != 0;
+}
+
+static void take_request(struct neighbour *neighbour, const uint8_t *packet, size_t length,
+	const struct mac_address *asker)
+{
+	struct arp arp;
+	struct mac_address own;
+	struct ip_address sender = {.family = AF_INET}, target = {.family = AF_INET};
+	if (length < sizeof(arp))
+		return;
+	memcpy(&arp, packet, sizeof(arp));
+	memcpy(sender.bytes, arp.sender, 4);
+	memcpy(target.bytes, arp.target, 4);
+	if (!is_request(&arp) || !neighbour->is_ours(neighbour->ctx, &target, asker) ||
+		!own_mac(neighbour, &own))
+		return;
+	struct arp reply = arp_of(ARPOP_REPLY, &own, &target, &sender);
+	memcpy(reply.target_mac, asker->bytes, ETH_ALEN);
+	send_frame(neighbour, ETH_P_ARP, asker, (const uint8_t *)&reply, sizeof(reply));
+	neighbour->answered++;
+}
+
+static void on_questions(uv_poll_t *poll, int status, int events)
 {
 	(void)events;
-	struct neighbour *neighbour = poll->data;
+	struct listener *listener = poll->data;
 	int code;
 	if (status < 0) { /* the bridge went down and may come up again */
-		getsockopt(neighbour->listen_fd, SOL_SOCKET, SO_ERROR, &code,
-			&(socklen_t){sizeof(code)});
-		uv_poll_start(poll, UV_READABLE, on_solicitations);
+		getsockopt(listener->fd, SOL_SOCKET, SO_ERROR, &code, &(socklen_t){sizeof(code)});
+		uv_poll_start(poll, UV_READABLE, on_questions);
 		return;
 	}
 	for (int i = 0; i < READ_MOST; i++) {
 		uint8_t packet[IPV6_HEADER + ND_LENGTH];
+		struct mac_address asker;
 		struct sockaddr_ll from = {0};
 		socklen_t size = sizeof(from);
-		ssize_t length = recvfrom(neighbour->listen_fd, packet, sizeof(packet),
-			MSG_DONTWAIT, (struct sockaddr *)&from, &size);
+		ssize_t length = recvfrom(listener->fd, packet, sizeof(packet), MSG_DONTWAIT,
+			(struct sockaddr *)&from, &size);
 		if (length < 0)
 			return;
-		answer(neighbour, packet, (size_t)length, &from);
+		memcpy(asker.bytes, from.sll_addr, ETH_ALEN);
+		if (from.sll_halen == ETH_ALEN)
+			listener->take(listener->neighbour, packet, (size_t)length, &asker);
 	}
 }
 
-/* Classic BPF on a cooked socket: the packet begins with its IPv6 header. */
-static int set_filter(int fd)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 3),
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, IPV6_HEADER),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOLICITATION, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, IPV6_HEADER + ND_LENGTH),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-	};
-	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
-}
+/* --- listening --- */
 
-static int open_listener(const struct bridge *bridge)
+/* Classic BPF on cooked sockets: packets begin with the header behind Ethernet's. What a guest says as it
+ * boots, that it has an address or looks whether it is free, is no question, and wakes nobody. */
+static struct sock_filter solicitations[] = {
+	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 5),
+	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, IPV6_HEADER),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOLICITATION, 0, 3),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 8), /* of no source but the unspecified one it is 0 */
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+	BPF_STMT(BPF_RET | BPF_K, IPV6_HEADER + ND_LENGTH),
+	BPF_STMT(BPF_RET | BPF_K, 0),
+};
+static struct sock_filter requests[] = {
+	BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct arp, header.ar_op)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARPOP_REQUEST, 0, 4),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct arp, sender)),
+	BPF_STMT(BPF_MISC | BPF_TAX, 0),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct arp, target)),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, 0),
+	BPF_STMT(BPF_RET | BPF_K, sizeof(struct arp)),
+};
+
+static int open_listener(
+	const struct bridge *bridge, uint16_t protocol, const struct sock_fprog *filter)
 {
 	struct sockaddr_ll address = {.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_IPV6),
+		.sll_protocol = htons(protocol),
 		.sll_ifindex = bridge->index};
 	CLEANUP(close)
 	int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || set_filter(fd) < 0 ||
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, sizeof(*filter)) < 0 ||
 		bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	return steal_fd(&fd);
@@ -302,57 +366,81 @@ static int open_listener(const struct bridge *bridge)
 
 /* --- its life --- */
 
-static void release(uv_handle_t *handle)
+static void release(struct neighbour *neighbour)
 {
-	free(handle->data);
+	if (neighbour->open == 0)
+		free(neighbour);
 }
 
-static int open_sockets(struct neighbour *neighbour)
+static void on_closed(uv_handle_t *handle)
 {
-	neighbour->listen_fd = -1;
+	struct listener *listener = handle->data;
+	listener->neighbour->open--;
+	release(listener->neighbour);
+}
+
+static int listen_to(struct neighbour *neighbour, struct listener *listener)
+{
+	int rc = uv_poll_init(neighbour->loop, &listener->poll, listener->fd);
+	if (rc < 0)
+		return rc;
+	neighbour->open++;
+	listener->neighbour = neighbour;
+	listener->poll.data = listener;
+	return uv_poll_start(&listener->poll, UV_READABLE, on_questions);
+}
+
+static int open_sockets(struct neighbour *neighbour, bool answers_arp)
+{
+	neighbour->solicitations.fd = neighbour->requests.fd = -1;
 	neighbour->send_fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (neighbour->send_fd < 0)
 		return -errno;
-	if (bridge_address(&neighbour->bridge, AF_INET6))
-		neighbour->listen_fd = open_listener(&neighbour->bridge);
-	return neighbour->listen_fd < -1 ? neighbour->listen_fd : 0;
+	const struct bridge *bridge = &neighbour->bridge;
+	if (bridge_address(bridge, AF_INET6))
+		neighbour->solicitations.fd = open_listener(bridge, ETH_P_IPV6,
+			&(struct sock_fprog){COUNT(solicitations), solicitations});
+	if (neighbour->solicitations.fd < -1)
+		return neighbour->solicitations.fd;
+	if (answers_arp)
+		neighbour->requests.fd = open_listener(
+			bridge, ETH_P_ARP, &(struct sock_fprog){COUNT(requests), requests});
+	return neighbour->requests.fd < -1 ? neighbour->requests.fd : 0;
 }
 
-static void stop(struct neighbour *neighbour)
+static int start(struct neighbour *neighbour, struct error *err)
 {
-	announcer_destroy(neighbour->announcer);
-	cleanup_close(&neighbour->send_fd);
-	cleanup_close(&neighbour->listen_fd);
+	struct listener *listeners[] = {&neighbour->solicitations, &neighbour->requests};
+	int rc = announcer_create(announce, neighbour, &neighbour->announcer, err);
+	for (size_t i = 0; rc >= 0 && i < 2; i++)
+		if (listeners[i]->fd >= 0 && (rc = listen_to(neighbour, listeners[i])) < 0)
+			error_set(err, rc, "cannot watch the neighbours: %s", uv_strerror(rc));
+	return rc;
 }
 
-int neighbour_create(uv_loop_t *loop, const struct bridge *bridge, neighbour_fn is_ours, void *ctx,
-	struct neighbour **out, struct error *err)
+int neighbour_create(uv_loop_t *loop, const struct neighbour_config *config, struct neighbour **out,
+	struct error *err)
 {
 	struct neighbour *neighbour = calloc(1, sizeof(*neighbour));
 	if (!neighbour)
 		return error_set(err, -ENOMEM, "no memory for the doorbell");
-	neighbour->bridge = *bridge;
-	neighbour->is_ours = is_ours;
-	neighbour->ctx = ctx;
-	int rc = open_sockets(neighbour);
+	neighbour->loop = loop;
+	neighbour->bridge = *config->bridge;
+	neighbour->is_ours = config->is_ours;
+	neighbour->ctx = config->ctx;
+	neighbour->solicitations.take = take_solicitation;
+	neighbour->requests.take = take_request;
+	int rc = open_sockets(neighbour, config->answers_arp);
 	if (rc < 0)
-		error_set(err, rc, "cannot open a packet socket on '%s': %s%s", bridge->name,
-			strerror(-rc), rc == -EPERM ? "; run as root or with CAP_NET_RAW" : "");
+		error_set(err, rc, "cannot open a packet socket on '%s': %s%s",
+			neighbour->bridge.name, strerror(-rc),
+			rc == -EPERM ? "; run as root or with CAP_NET_RAW" : "");
 	else
-		rc = announcer_create(announce, neighbour, &neighbour->announcer, err);
-	/* The handle needs a socket to be about; the one that is only sent by is never polled. */
-	if (rc >= 0 && (rc = uv_poll_init(loop, &neighbour->poll,
-				neighbour->listen_fd >= 0 ? neighbour->listen_fd
-							  : neighbour->send_fd)) < 0)
-		error_set(err, rc, "cannot watch the neighbours: %s", uv_strerror(rc));
+		rc = start(neighbour, err);
 	if (rc < 0) {
-		stop(neighbour);
-		free(neighbour);
+		neighbour_destroy(neighbour);
 		return rc;
 	}
-	neighbour->poll.data = neighbour;
-	if (neighbour->listen_fd >= 0)
-		uv_poll_start(&neighbour->poll, UV_READABLE, on_solicitations);
 	*out = neighbour;
 	return 0;
 }
@@ -361,8 +449,15 @@ void neighbour_destroy(struct neighbour *neighbour)
 {
 	if (!neighbour)
 		return;
-	uv_close((uv_handle_t *)&neighbour->poll, release);
-	stop(neighbour);
+	struct listener *listeners[] = {&neighbour->solicitations, &neighbour->requests};
+	announcer_destroy(neighbour->announcer);
+	cleanup_close(&neighbour->send_fd);
+	for (size_t i = 0; i < 2; i++) {
+		if (listeners[i]->neighbour)
+			uv_close((uv_handle_t *)&listeners[i]->poll, on_closed);
+		cleanup_close(&listeners[i]->fd);
+	}
+	release(neighbour);
 }
 
 uint64_t neighbour_answered(const struct neighbour *neighbour)

@@ -14,14 +14,26 @@
  * addresses, each of which costs some 65 us to make and a multicast group that the bridge joins,
  * and needs the host to be a router: measured with 10,000. So neighbour solicitations for sleeping
  * addresses are answered here, with nothing kept for a sleeper.
+ *
+ * Where guests are isolated from one another (link_isolate), a guest that asks another one is not heard by
+ * that, and the host answers for it: then it is asked here for IPv4, too, as the kernel would answer for
+ * all that is on the bridge (proxy_arp_pvlan).
  */
 struct neighbour;
 
-/* Whether packets for the address belong to the host now. */
-typedef bool (*neighbour_fn)(void *ctx, const struct ip_address *address);
+/* Whether the host is to say that it has the address, to the asker of that MAC. */
+typedef bool (*neighbour_fn)(
+	void *ctx, const struct ip_address *address, const struct mac_address *asker);
 
-int neighbour_create(uv_loop_t *loop, const struct bridge *bridge, neighbour_fn is_ours, void *ctx,
-	struct neighbour **out, struct error *err);
+struct neighbour_config {
+	const struct bridge *bridge;
+	bool answers_arp; /* as well as neighbour solicitations */
+	neighbour_fn is_ours;
+	void *ctx;
+};
+
+int neighbour_create(uv_loop_t *loop, const struct neighbour_config *config, struct neighbour **out,
+	struct error *err);
 /* May be NULL. Memory is released in a later turn of the loop. */
 void neighbour_destroy(struct neighbour *neighbour);
 
@@ -48,7 +60,7 @@ int neighbour_hear(struct neighbour *neighbour, const char *tap, const struct ma
 int neighbour_send(struct neighbour *neighbour, const struct mac_address *to, const uint8_t *packet,
 	size_t length);
 
-/* How many solicitations have been answered. */
+/* How many have been answered who asked for an address. */
 uint64_t neighbour_answered(const struct neighbour *neighbour);
 
 #endif

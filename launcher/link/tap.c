@@ -119,6 +119,20 @@ int tap_open_up(const struct tap *tap)
 	return ioctl(tap->fd, TUNDETACHFILTER, &none) < 0 ? -errno : 0;
 }
 
+int tap_restore(struct netlink *netlink, const struct tap *tap, int bridge)
+{
+	int rc = device_raise(netlink, tap->index, bridge);
+	return rc == 0 && tap->isolated ? device_isolate(netlink, tap->index, true) : rc;
+}
+
+int tap_isolate(struct netlink *netlink, struct tap *tap, bool isolated)
+{
+	int rc = tap->isolated == isolated ? 0 : device_isolate(netlink, tap->index, isolated);
+	if (rc == 0)
+		tap->isolated = isolated;
+	return rc;
+}
+
 int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struct tap *out,
 	struct error *err)
 {
@@ -142,7 +156,8 @@ int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struc
 	if (headers && ioctl(fd, TUNSETOFFLOAD, OFFLOADS) < 0)
 		return error_set(err, -errno, "cannot set the offloads of tap '%s': %s", tap.name,
 			strerror(errno));
-	rc = device_raise(netlink, tap.index, __atomic_load_n(&plan->bridge, __ATOMIC_RELAXED));
+	tap.isolated = __atomic_load_n(&plan->isolates, __ATOMIC_RELAXED);
+	rc = tap_restore(netlink, &tap, __atomic_load_n(&plan->bridge, __ATOMIC_RELAXED));
 	if (rc < 0)
 		return netlink_error(
 			netlink, err, rc, "cannot make tap '%s' a port of the bridge", tap.name);
@@ -154,13 +169,14 @@ int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struc
 	return 0;
 }
 
-int tap_place(struct netlink *netlink, const struct tap *tap, const struct mac_address *mac,
-	struct error *err)
+int tap_place(
+	struct netlink *netlink, struct tap *tap, const struct mac_address *mac, struct error *err)
 {
 	struct ndmsg header = {.ndm_family = AF_BRIDGE,
 		.ndm_ifindex = tap->index,
 		.ndm_state = NUD_NOARP, /* static: it does not age */
 		.ndm_flags = NTF_MASTER | NTF_STICKY};
+	tap->mac = *mac;
 	struct nl_msg *message = netlink_message(
 		RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &header, sizeof(header));
 	netlink_put(message, NDA_LLADDR, mac->bytes, sizeof(mac->bytes));

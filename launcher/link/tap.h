@@ -13,12 +13,15 @@ struct tap {
 	int index; /* of the device: never used again, while a name can be */
 	int fd;    /* a spare one is held open; else -1 */
 	bool headers;
+	bool isolated;
+	struct mac_address mac; /* of the guest behind it, once that is known (tap_place) */
 	char name[IFNAMSIZ];
 };
 
 /* What all taps have in common. */
 struct tap_plan {
-	int bridge; /* its index; of all threads */
+	int bridge;    /* its index; of all threads */
+	bool isolates; /* those that are made now; of all threads */
 	char prefix[9];
 	unsigned number; /* where the search for a free one goes on; of all threads */
 };
@@ -37,7 +40,7 @@ struct tap tap_list_take(struct tap_list *list, size_t place);
 void tap_list_finish(struct tap_list *list);
 
 /* Makes <prefix><number> with the first free number from the plan's on: a persistent tap of one
- * queue, a port of the bridge, up, open. As long as somebody holds it, it has a carrier and the
+ * queue, a port of the bridge, isolated where the plan says so, up, open. As long as somebody holds it, it has a carrier and the
  * bridge forwards to it, from the first moment on. It keeps nothing that it is sent. Of any thread
  * that has a netlink socket of its own. */
 int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struct tap *out,
@@ -45,8 +48,13 @@ int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struc
 /* From now on it keeps what it is sent. 0 or a negative errno: somebody may have deleted it. */
 int tap_open_up(const struct tap *tap);
 /* What is sent to `mac` goes to this tap, whoever else claims to have it. */
-int tap_place(struct netlink *netlink, const struct tap *tap, const struct mac_address *mac,
-	struct error *err);
+int tap_place(
+	struct netlink *netlink, struct tap *tap, const struct mac_address *mac, struct error *err);
+
+/* Makes it a port of the bridge again, as it was one. */
+int tap_restore(struct netlink *netlink, const struct tap *tap, int bridge);
+/* Changes that. */
+int tap_isolate(struct netlink *netlink, struct tap *tap, bool isolated);
 
 int tap_read_counters(
 	struct netlink *netlink, const char *name, struct link_counters *out, struct error *err);

@@ -16,14 +16,19 @@ struct frame {
 	uint8_t to[6];
 	uint16_t type;
 	uint8_t at_38[4];  /* ARP: the target */
-	uint8_t protocol;  /* IPv6: next header */
-	uint8_t icmp_type; /* and the ICMPv6 type */
+	uint8_t protocol;  /* IPv6: next header; IPv4: protocol, or 0 for UDP */
+	uint8_t icmp_type; /* and the ICMP type */
 	bool is_heard;
 };
 
 /* Of a guest with GUEST_MAC and the addresses below. */
 static const struct frame frames[] = {
 	{"to it", {0x02, 0x11, 0x22, 0x33, 0x44, 0x55}, 0x0800, {0}, 0, 0, true},
+	{"a ping", {0x02, 0x11, 0x22, 0x33, 0x44, 0x55}, 0x0800, {0}, 1, 8, true},
+	{"a redirect", {0x02, 0x11, 0x22, 0x33, 0x44, 0x55}, 0x0800, {0}, 1, 5, false},
+	{"IPv6 to it", {0x02, 0x11, 0x22, 0x33, 0x44, 0x55}, 0x86dd, {0}, 17, 137, true},
+	{"a ping over IPv6", {0x02, 0x11, 0x22, 0x33, 0x44, 0x55}, 0x86dd, {0}, 58, 128, true},
+	{"a redirect of IPv6", {0x02, 0x11, 0x22, 0x33, 0x44, 0x55}, 0x86dd, {0}, 58, 137, false},
 	{"to another", {0x02, 0x11, 0x22, 0x33, 0x44, 0x56}, 0x0800, {0}, 0, 0, false},
 	{"to a stranger", {0x52, 0x11, 0x22, 0x33, 0x44, 0x55}, 0x0800, {0}, 0, 0, false},
 	{"ARP for it", {255, 255, 255, 255, 255, 255}, 0x0806, {10, 77, 0, 5}, 0, 0, true},
@@ -54,12 +59,14 @@ static void take(struct link *link, struct link_tap *tap)
 }
 
 /* Sound enough for a bridge that has the host's firewall look at what it forwards. */
-static void fill_ipv4(uint8_t *ip)
+static void fill_ipv4(uint8_t *ip, const struct frame *frame)
 {
 	static const uint8_t header[20] = {
 		0x45, 0, 0, 66, 0, 0, 0, 0, 64, 17, 0, 0, 10, 77, 0, 7, 10, 77, 0, 5};
 	uint32_t sum = 0;
 	memcpy(ip, header, sizeof(header));
+	ip[9] = frame->protocol ? frame->protocol : ip[9];
+	ip[20] = frame->icmp_type;
 	for (size_t i = 0; i < sizeof(header); i += 2)
 		sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
 	sum = ~((sum & 0xffff) + (sum >> 16));
@@ -85,7 +92,7 @@ static void send_frame(int fd, const struct frame *frame, uint8_t number)
 	bytes[12] = (uint8_t)(frame->type >> 8);
 	bytes[13] = (uint8_t)frame->type;
 	if (frame->type == 0x0800)
-		fill_ipv4(bytes + 14);
+		fill_ipv4(bytes + 14, frame);
 	else if (frame->type == 0x86dd)
 		fill_ipv6(bytes + 14, frame);
 	else
