@@ -141,8 +141,9 @@ int link_tap_take(struct link *link, enum link_tap_use how, struct link_tap *out
 		spares_refill(&link->spares);
 	if (by_name && (rc = tap_isolate(&link->netlink, &tap, false)) < 0) {
 		remover_add(&link->remover, &tap);
-		return netlink_error(
-			&link->netlink, err, rc, "cannot open tap '%s' to other guests", tap.name);
+		return netlink_error(&link->netlink, err, rc,
+			"cannot make tap '%s' a port of bridge '%s' that other guests hear",
+			tap.name, link->bridge.name);
 	}
 	CLEANUP(close) int fd = tap.fd;
 	tap.fd = -1;

@@ -229,6 +229,12 @@ size_t net_tap_receive_udp(int fd, uint16_t port, uint8_t *frame, size_t size)
 	}
 }
 
+bool net_no_guests(void *ctx, const struct ip_address *address, struct mac_address *mac)
+{
+	(void)ctx, (void)address, (void)mac;
+	return false;
+}
+
 int net_send_udp(const struct ip_address *address, uint16_t port)
 {
 	static const char words[] = "is anybody there? answer, please";

@@ -56,6 +56,9 @@ void net_tap_send(int fd, const struct mac_address *mac);
 /* Reads frames until one for UDP port `port` comes: its bytes from the Ethernet header on. */
 size_t net_tap_receive_udp(int fd, uint16_t port, uint8_t *frame, size_t size);
 
+/* Of a doorbell beside which no guest has an address (struct doorbell_config). */
+bool net_no_guests(void *ctx, const struct ip_address *address, struct mac_address *mac);
+
 /* Sends a small UDP packet from an unbound socket: 0 or a negative errno. */
 int net_send_udp(const struct ip_address *address, uint16_t port);
 

@@ -44,12 +44,6 @@ static void on_ring(void *ctx, const struct packet *packet)
 		doorbell_answer(scene->bell, packet, PACKET_ANSWER_PORT);
 }
 
-static bool is_guests(void *ctx, const struct ip_address *address, struct mac_address *mac)
-{
-	(void)ctx, (void)address, (void)mac;
-	return false;
-}
-
 static bool is_ours(void *ctx, const struct ip_address *address)
 {
 	const struct scene *scene = ctx;
@@ -65,7 +59,7 @@ static void open_bell(struct scene *scene)
 		.limits = {16, 64, 1 << 20},
 		.rang = on_ring,
 		.is_ours = is_ours,
-		.is_guests = is_guests,
+		.is_guests = net_no_guests,
 		.ctx = scene};
 	struct error err = ERROR_INIT;
 	scene->link = net_link(&scene->loop, 0);

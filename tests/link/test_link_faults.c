@@ -137,12 +137,6 @@ static void on_ring(void *ctx, const struct packet *packet)
 	(void)packet;
 }
 
-static bool is_guests(void *ctx, const struct ip_address *address, struct mac_address *mac)
-{
-	(void)ctx, (void)address, (void)mac;
-	return false;
-}
-
 static bool is_ours(void *ctx, const struct ip_address *address)
 {
 	(void)ctx;
@@ -164,7 +158,7 @@ static int open_world(struct world *world, unsigned spare_taps, struct error *er
 		.limits = {16, 64, 1 << 20},
 		.rang = on_ring,
 		.is_ours = is_ours,
-		.is_guests = is_guests,
+		.is_guests = net_no_guests,
 		.ctx = world};
 	int rc = link_create(&world->loop, &config, &world->link, err);
 	if (rc >= 0)

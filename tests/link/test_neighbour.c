@@ -30,12 +30,6 @@ static void on_ring(void *ctx, const struct packet *packet)
 	(void)packet;
 }
 
-static bool is_guests(void *ctx, const struct ip_address *address, struct mac_address *mac)
-{
-	(void)ctx, (void)address, (void)mac;
-	return false;
-}
-
 static bool is_ours(void *ctx, const struct ip_address *address)
 {
 	const struct scene *scene = ctx;
@@ -51,7 +45,7 @@ static int setup(void **state)
 		.pool6 = net_prefix("fd77::/112"),
 		.rang = on_ring,
 		.is_ours = is_ours,
-		.is_guests = is_guests,
+		.is_guests = net_no_guests,
 		.ctx = scene};
 	scene->asleep = true;
 	*state = scene;

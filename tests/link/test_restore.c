@@ -28,12 +28,6 @@ static void on_ring(void *ctx, const struct packet *packet)
 	(void)packet;
 }
 
-static bool is_guests(void *ctx, const struct ip_address *address, struct mac_address *guest)
-{
-	(void)ctx, (void)address, (void)guest;
-	return false;
-}
-
 static bool is_ours(void *ctx, const struct ip_address *address)
 {
 	(void)ctx;
@@ -55,7 +49,7 @@ static int setup(void **state)
 		.limits = {16, 64, 1 << 20},
 		.rang = on_ring,
 		.is_ours = is_ours,
-		.is_guests = is_guests,
+		.is_guests = net_no_guests,
 		.ctx = scene};
 	uv_loop_init(&scene->loop);
 	scene->link = net_link(&scene->loop, 1);
