@@ -15,6 +15,8 @@
  * The steady client of tests/bench/storm: asks a server on loopback for A records at a fixed rate,
  * whether or not it answers, until its input ends; then prints a line for each query: when it was sent
  * (monotonic) and how long its answer took, in nanoseconds. No answer, or none with an address: -1.
+ * An answer has come when it is in the client's socket, by the kernel's word (socket(7), SO_TIMESTAMPNS): a
+ * client on another machine would not wait for a core of the server's to read it.
  *
  *     dns_steady PORT FORMAT NAMES RATE
  *
@@ -24,7 +26,8 @@
 #define LAST_WAIT_MS 1000
 
 struct sample {
-	uint64_t sent;
+	uint64_t sent;      /* monotonic */
+	uint64_t sent_real; /* the same, by the clock that answers are stamped with */
 	int64_t took;
 };
 
@@ -36,11 +39,16 @@ struct client {
 	uint32_t count;
 };
 
-static uint64_t now(void)
+static uint64_t nanoseconds(const struct timespec *time)
+{
+	return (uint64_t)time->tv_sec * 1000000000u + (uint64_t)time->tv_nsec;
+}
+
+static uint64_t now(clockid_t clock)
 {
 	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+	clock_gettime(clock, &time);
+	return nanoseconds(&time);
 }
 
 static size_t write_query(const struct client *client, uint8_t *out)
@@ -68,22 +76,44 @@ static void ask(struct client *client)
 	size_t size = write_query(client, query);
 	if (client->count == QUERIES_MOST)
 		return;
-	client->samples[client->count++] = (struct sample){now(), -1};
+	client->samples[client->count++] =
+		(struct sample){now(CLOCK_MONOTONIC), now(CLOCK_REALTIME), -1};
 	send(client->socket, query, size, 0);
+}
+
+/* An answer of at least a header, and when it came; -1: there is none. */
+static ssize_t receive(const struct client *client, uint8_t answer[512], uint64_t *at)
+{
+	union {
+		struct cmsghdr align;
+		uint8_t bytes[CMSG_SPACE(sizeof(struct timespec))];
+	} control;
+	struct iovec vector = {answer, 512};
+	struct msghdr message = {.msg_iov = &vector,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control)};
+	ssize_t size = recvmsg(client->socket, &message, MSG_DONTWAIT);
+	const struct cmsghdr *stamp = CMSG_FIRSTHDR(&message);
+	struct timespec time;
+	if (size < 12 || !stamp || stamp->cmsg_type != SCM_TIMESTAMPNS)
+		return -1;
+	memcpy(&time, CMSG_DATA(stamp), sizeof(time));
+	*at = nanoseconds(&time);
+	return size;
 }
 
 /* The last query of that number: no answer takes as long as 65536 queries do. */
 static void hear(struct client *client)
 {
 	uint8_t answer[512];
-	ssize_t size;
-	while ((size = recv(client->socket, answer, sizeof(answer), MSG_DONTWAIT)) >= 12) {
-		uint64_t at = now();
+	uint64_t at;
+	while (receive(client, answer, &at) > 0) {
 		uint16_t back = (uint16_t)(client->count - 1 - (answer[0] << 8 | answer[1]));
 		if (back >= client->count || (answer[3] & 15) || answer[7] == 0)
 			continue;
 		struct sample *sample = &client->samples[client->count - 1 - back];
-		sample->took = (int64_t)(at - sample->sent);
+		sample->took = (int64_t)(at - sample->sent_real);
 	}
 }
 
@@ -98,7 +128,8 @@ static void run(struct client *client)
 			while (due-- > 0)
 				ask(client);
 	}
-	for (uint64_t end = now() + LAST_WAIT_MS * 1000000ull; now() < end;) {
+	uint64_t end = now(CLOCK_MONOTONIC) + LAST_WAIT_MS * 1000000ull;
+	while (now(CLOCK_MONOTONIC) < end) {
 		poll(fds + 2, 1, 10);
 		hear(client);
 	}
@@ -124,6 +155,7 @@ int main(int argc, char **argv)
 	const struct itimerspec every = {{0, interval}, {0, interval}};
 	if (!client.samples ||
 		connect(client.socket, (struct sockaddr *)&server, sizeof(server)) < 0 ||
+		setsockopt(client.socket, SOL_SOCKET, SO_TIMESTAMPNS, &(int){1}, sizeof(int)) < 0 ||
 		timerfd_settime(client.timer, 0, &every, NULL) < 0) {
 		perror("dns_steady");
 		return 1;
