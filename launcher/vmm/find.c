@@ -74,6 +74,7 @@ static int ask(struct vmm *vmm, struct instance_id id, struct error *err)
 	r = vmm_guest_watch(guest, err);
 	if (r < 0)
 		return r;
+	vmm_crowd_found(guest);
 	guest->asked = true;
 	vmm->asked++;
 	return vmm_guest_request(guest, CONTROL_ASK, 0, err);

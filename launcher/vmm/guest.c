@@ -476,6 +476,7 @@ static void end_unseen(struct vmm_guest *guest)
 static void take_process(struct vmm_guest *guest)
 {
 	guest->process = guest->spawn.process;
+	guest->pid = guest->spawn.pid;
 	guest->is_child = true;
 	if (guest->is_shell)
 		vmm_spawn_done(guest);

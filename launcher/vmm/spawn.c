@@ -87,15 +87,15 @@ static int begin(void *argument)
 }
 
 /* A pidfd. */
-static int spawn(struct child *child)
+static int spawn(struct child *child, pid_t *pid)
 {
 	_Alignas(16) char stack[STACK_SIZE];
 	sigset_t all, before;
 	int process = -1;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int result =
-		clone(begin, stack + sizeof(stack), CLONE_FLAGS, child, &process) < 0 ? -errno : 0;
+	*pid = clone(begin, stack + sizeof(stack), CLONE_FLAGS, child, &process);
+	int result = *pid < 0 ? -errno : 0;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (result == 0 && child->failure == 0)
 		return process;
@@ -128,14 +128,14 @@ static int connect_before(struct vmm_guest *guest, const struct sockaddr_un *add
 	return 0;
 }
 
-int vmm_spawn(const struct vmm_guest *guest, struct error *err)
+int vmm_spawn(const struct vmm_guest *guest, pid_t *pid, struct error *err)
 {
 	char memory[48], mode[32];
 	char *words[] = {guest->vmm->monitor, memory, guest->vmm->mode ? mode : NULL, NULL};
 	struct child child = {.guest = guest, .words = words};
 	snprintf(memory, sizeof(memory), "--memory=%" PRIu64 "B", guest->memory);
 	snprintf(mode, sizeof(mode), "--mode=%s", guest->vmm->mode ? guest->vmm->mode : "");
-	int process = spawn(&child);
+	int process = spawn(&child, pid);
 	return process < 0 ? error_set(err, process, "%s cannot be started: %s",
 				     guest->vmm->monitor, strerror(-process))
 			   : process;
@@ -165,6 +165,7 @@ int vmm_connect(struct vmm_guest *guest, const struct sockaddr_un *address)
 		getsockopt(guest->socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return -errno;
 	guest->process = pidfd_open(peer.pid, 0);
+	guest->pid = peer.pid;
 	return guest->process < 0 ? -errno : 0;
 }
 

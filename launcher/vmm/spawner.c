@@ -23,7 +23,8 @@ unsigned vmm_spawns_at_once(void)
 static void spawn(uv_work_t *work)
 {
 	struct vmm_guest *guest = work->data;
-	guest->spawn.process = vmm_spawn(guest, &guest->spawn.error);
+	vmm_crowd_begin(guest);
+	guest->spawn.process = vmm_spawn(guest, &guest->spawn.pid, &guest->spawn.error);
 }
 
 static void spawned(uv_work_t *work, int status)
@@ -58,6 +59,8 @@ static void give_up(struct vmm_guest *guest)
 
 static void begin(struct vmm_guest *guest)
 {
+	if (guest->vmm->in_flight > 0 || guest->vmm->spawns)
+		vmm_crowd_join(guest);
 	guest->spawn.is_in_flight = true;
 	guest->vmm->in_flight++;
 	guest->open_handles++;

@@ -72,6 +72,7 @@ static void vmm_destroy(struct launcher *launcher, void (*closed)(void *ctx), vo
 	uv_close((uv_handle_t *)&vmm->list_timer, timer_closed);
 	uv_close((uv_handle_t *)&vmm->shell_timer, timer_closed);
 	uv_close((uv_handle_t *)&vmm->spawn_timer, timer_closed);
+	vmm_crowd_close(&vmm->crowd, timer_closed);
 }
 
 static unsigned vmm_capabilities(const struct launcher *launcher)
@@ -319,8 +320,11 @@ static int vmm_create(
 	uv_timer_init(vmm->loop, &vmm->list_timer);
 	uv_timer_init(vmm->loop, &vmm->shell_timer);
 	uv_timer_init(vmm->loop, &vmm->spawn_timer);
+	uv_timer_init(vmm->loop, &vmm->crowd.timer);
 	vmm->list_timer.data = vmm->shell_timer.data = vmm->spawn_timer.data = vmm;
-	vmm->open_handles = 3;
+	vmm->crowd.timer.data = vmm;
+	vmm_crowd_init(&vmm->crowd);
+	vmm->open_handles = 4;
 	*out = &vmm->launcher;
 	return 0;
 }

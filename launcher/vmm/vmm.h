@@ -2,6 +2,7 @@
 #ifndef LAUNCHER_VMM_VMM_H
 #define LAUNCHER_VMM_VMM_H
 
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/un.h>
@@ -69,6 +70,13 @@ struct vmm_begun {
 	uint8_t lately; /* a bit for each of the last 8 starts, the last one's is the lowest */
 };
 
+/* crowd.c */
+struct vmm_crowd {
+	cpu_set_t all, most, one; /* the daemon's CPUs; these without one; and that one */
+	bool can_leave_one;
+	uv_timer_t timer;
+};
+
 struct vmm {
 	struct launcher launcher;
 	uv_loop_t *loop;
@@ -92,6 +100,7 @@ struct vmm {
 	unsigned in_flight;       /* monitors that are on their way, */
 	unsigned in_flight_most;  /* and as many as there may be */
 	uv_timer_t spawn_timer;
+	struct vmm_crowd crowd;
 	unsigned open_handles;
 	uv_timer_t list_timer; /* for those that do not answer */
 	unsigned asked; /* guests of an earlier life, and the probe, that have not answered yet */
@@ -111,9 +120,10 @@ struct vmm {
 struct vmm_spawn {
 	struct vmm_guest *next;
 	int listener; /* the monitor's end of the socket, until it has it; else -1 */
-	bool is_queued, is_in_flight;
+	bool is_queued, is_in_flight, is_crowded;
 	uv_work_t work;
 	int process; /* what came of it, a thread's: a pidfd, or a negative errno and why */
+	pid_t pid;
 	struct error error;
 };
 
@@ -132,7 +142,9 @@ struct vmm_guest {
 	struct vmm *vmm;
 	struct vmm_guest *next;
 	struct instance_id id;
-	int socket, process; /* process: a pidfd; -1 until it is there */
+	int socket, process;  /* process: a pidfd; -1 until it is there */
+	pid_t pid;            /* its number, as long as it is there */
+	uint64_t leave_until; /* loop time; till then it leaves a CPU to others; 0: not so */
 	struct vmm_spawn spawn;
 	bool is_unwanted; /* to be ended as soon as it is there */
 	bool is_child;
@@ -177,12 +189,22 @@ int vmm_shell_address(
 	const struct vmm *vmm, uint32_t number, struct sockaddr_un *out, struct error *err);
 /* The socket of the shell of `number`, both ends: what it is sent waits for it. */
 int vmm_spawn_prepare(struct vmm_guest *guest, struct error *err);
-/* Starts a monitor with `memory` at the other end: a pidfd. Of any thread. */
-int vmm_spawn(const struct vmm_guest *guest, struct error *err);
+/* Starts a monitor with `memory` at the other end: a pidfd, and its number. Of any thread. */
+int vmm_spawn(const struct vmm_guest *guest, pid_t *pid, struct error *err);
 /* Connects to the monitor of an earlier life. -ECONNREFUSED where there is none any more. */
 int vmm_connect(struct vmm_guest *guest, const struct sockaddr_un *address);
 /* How a process that was our child has ended, as text. */
 void vmm_reap(const struct vmm_guest *guest, char *text, size_t size);
+
+/* crowd.c: which CPUs there are. */
+void vmm_crowd_init(struct vmm_crowd *crowd);
+/* The guest, whose monitor is to be started, starts beside others. */
+void vmm_crowd_join(struct vmm_guest *guest);
+/* A guest of an earlier life may have been one of a crowd that nobody looked after to its end. */
+void vmm_crowd_found(struct vmm_guest *guest);
+void vmm_crowd_close(struct vmm_crowd *crowd, uv_close_cb closed);
+/* In the thread that starts its monitor, before: the process has the CPUs that the thread has. */
+void vmm_crowd_begin(const struct vmm_guest *guest);
 
 /* spawner.c: how many the machine can carry on with; to ask takes a file to be read. */
 unsigned vmm_spawns_at_once(void);

@@ -66,13 +66,17 @@ class Answer:
         self.ede_text = ede.group(2) if ede else None
 
 
+def question(name):
+    """A query for the name's addresses of IPv4."""
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    return struct.pack("!6H", 1, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1"
+
+
 def ask(name, port, patience=HANG):
     """The last address that one query brings, as soon as it comes: dig takes longer than a guest to end."""
-    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.settimeout(patience)
-        client.sendto(struct.pack("!6H", 1, 0x0100, 1, 0, 0, 0) + labels + b"\0\0\1\0\1",
-                      ("127.0.0.1", port))
+        client.sendto(question(name), ("127.0.0.1", port))
         answer = client.recv(4096)
     assert answer[3] & 15 == 0 and answer[7] >= 1, answer
     return socket.inet_ntoa(answer[-4:])
