@@ -312,10 +312,13 @@ int link_restore(struct link *link, struct error *err)
 
 int link_tap_restore(struct link *link, const char *tap, struct error *err)
 {
+	/* One that a hypervisor has made is none of ours. */
 	size_t place = tap_list_find(&link->used, tap);
-	int rc = place == link->used.count ? -ENODEV
-					   : tap_restore(&link->netlink, &link->used.items[place],
-						     link->bridge.index);
+	const struct tap device =
+		place < link->used.count ? link->used.items[place]
+					 : (struct tap){.index = device_index(&link->netlink, tap)};
+	int rc = device.index < 0 ? device.index
+				  : tap_restore(&link->netlink, &device, link->bridge.index);
 	return rc < 0 ? netlink_error(&link->netlink, err, rc,
 				"cannot make tap '%.40s' a port of bridge '%s'", tap,
 				link->bridge.name)
