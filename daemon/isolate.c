@@ -27,9 +27,8 @@ static const struct {
 	{CAP_SETUID, "embedded libvirt and summon-vmm, as above"},
 	{CAP_SETPCAP, "embedded libvirt drops QEMU's capabilities"},
 	{CAP_SYS_ADMIN, "embedded libvirt: mount namespaces, hiding a /dev/kvm that is no good"},
-	{CAP_SYS_NICE, "embedded libvirt sets QEMU's affinity, and we that of guests that start in "
-		       "a crowd; the "
-		       "loop comes before them"},
+	{CAP_SYS_NICE, "CPUs of QEMU (embedded libvirt) and of guests that start; the loop comes "
+		       "before them"},
 	{CAP_SYS_PTRACE, "embedded libvirt finds its QEMU again after a restart"},
 	{CAP_SYS_RESOURCE, "embedded libvirt sets QEMU's limits"},
 	{CAP_IPC_LOCK, "guests with locked memory"},

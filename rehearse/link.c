@@ -65,8 +65,9 @@ void link_tap_give(struct link *link, const char *name)
 	(void)name;
 }
 
-int link_tap_adopt(struct link *link, const char *name, struct error *err)
+int link_tap_adopt(struct link *link, const char *name, enum link_tap_use how, struct error *err)
 {
+	(void)how;
 	(void)link;
 	(void)name;
 	(void)err;
@@ -139,7 +140,8 @@ int link_restore(struct link *link, struct error *err)
 
 int link_tap_restore(struct link *link, const char *tap, struct error *err)
 {
-	return link_tap_adopt(link, tap, err);
+	(void)tap;
+	return link_taps_settle(link, err);
 }
 
 /* As good as any other: nobody looks at it. */

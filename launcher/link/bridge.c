@@ -38,10 +38,9 @@ static void set_ipv6(const struct bridge *bridge)
 }
 
 /* What a bridge of ours is. */
-static void put_settings(struct nl_msg *message)
+static void put_settings(struct nl_msg *message, const struct bridge *bridge)
 {
-	struct mac_address mac = random_mac();
-	netlink_put(message, IFLA_ADDRESS, mac.bytes, sizeof(mac.bytes));
+	netlink_put(message, IFLA_ADDRESS, bridge->mac.bytes, sizeof(bridge->mac.bytes));
 	struct nlattr *info = message ? nla_nest_start(message, IFLA_LINKINFO) : NULL;
 	if (!info)
 		return;
@@ -73,7 +72,8 @@ static int make_bridge(struct netlink *netlink, struct bridge *bridge, struct er
 	struct nl_msg *message =
 		netlink_message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
 	netlink_put_text(message, IFLA_IFNAME, bridge->name);
-	put_settings(message);
+	bridge->mac = random_mac();
+	put_settings(message, bridge);
 	int rc = netlink_request(netlink, message, NULL, NULL);
 	if (rc < 0)
 		return netlink_error(netlink, err, rc, "cannot make bridge '%s'", bridge->name);
@@ -86,12 +86,12 @@ static int make_bridge(struct netlink *netlink, struct bridge *bridge, struct er
 	return mark(netlink, bridge, err);
 }
 
-/* One that somebody has made in the place of one of ours. */
+/* One that somebody has made in the place of one of ours: with its MAC, which guests know. */
 static int make_ours(struct netlink *netlink, struct bridge *bridge, struct error *err)
 {
 	struct ifinfomsg header = {.ifi_index = bridge->index};
 	struct nl_msg *message = netlink_message(RTM_NEWLINK, 0, &header, sizeof(header));
-	put_settings(message);
+	put_settings(message, bridge);
 	int rc = netlink_request(netlink, message, NULL, NULL);
 	if (rc < 0)
 		return netlink_error(netlink, err, rc, "cannot set up bridge '%s'", bridge->name);
@@ -104,6 +104,8 @@ static void take(struct bridge *bridge, const struct device *device)
 {
 	bridge->index = device->index;
 	bridge->made = strcmp(device->alias, BRIDGE_ALIAS) == 0;
+	if (bridge->made)
+		bridge->mac = device->mac;
 }
 
 static int find_or_make(

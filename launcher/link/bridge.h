@@ -11,7 +11,8 @@
 struct bridge {
 	char name[IFNAMSIZ];
 	int index;
-	bool made; /* by us, now or in an earlier life */
+	bool made;              /* by us, now or in an earlier life */
+	struct mac_address mac; /* of one that we made */
 	struct ip_prefix
 		addresses[2]; /* ours: IPv4 and IPv6; a family that is not used is "none" */
 };

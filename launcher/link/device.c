@@ -41,6 +41,8 @@ static int parse_device(struct nlmsghdr *message, struct device *out)
 	nla_strlcpy(out->name, attributes[IFLA_IFNAME], sizeof(out->name));
 	if (attributes[IFLA_IFALIAS])
 		nla_strlcpy(out->alias, attributes[IFLA_IFALIAS], sizeof(out->alias));
+	if (attributes[IFLA_ADDRESS])
+		nla_memcpy(&out->mac, attributes[IFLA_ADDRESS], sizeof(out->mac));
 	if (attributes[IFLA_MASTER])
 		out->master = (int)nla_get_u32(attributes[IFLA_MASTER]);
 	if (attributes[IFLA_LINKINFO])

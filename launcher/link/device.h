@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <stdbool.h>
 
+#include "base/address.h"
 #include "base/error.h"
 #include "launcher/link/netlink.h"
 
@@ -14,6 +15,7 @@ struct device {
 	int master; /* the index of the bridge it belongs to, or 0 */
 	bool up;
 	bool isolated; /* as a port of a bridge */
+	struct mac_address mac;
 	char name[IFNAMSIZ];
 	char kind[16];  /* "bridge", "tun" (a tap too), ...; "" for hardware */
 	char alias[32]; /* what its maker wrote on it; longer ones are cut */

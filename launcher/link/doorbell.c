@@ -357,7 +357,6 @@ void doorbell_set_kernel(struct doorbell *doorbell)
 {
 	const char *bridge = doorbell->bridge.name, *tun = doorbell->tun.name;
 	doorbell->hindrance = NULL;
-	doorbell->isolates = false;
 	int rc = device_set("ipv4/conf", bridge, "forwarding", "1");
 	if (doorbell->bridge.made)
 		device_set("ipv4/conf", bridge, "proxy_arp", "1");
@@ -371,8 +370,7 @@ void doorbell_set_kernel(struct doorbell *doorbell)
 	if (rc >= 0 && bridge_address(&doorbell->bridge, AF_INET6))
 		rc = forward_ipv6(doorbell);
 	/* What keeps the host from passing packets on keeps guests from one another, if they are. */
-	doorbell->isolates = doorbell->bridge.made && rc >= 0;
-	link_isolate(doorbell->link, doorbell->isolates);
+	link_isolate(doorbell->link, doorbell->bridge.made && rc >= 0);
 }
 
 /* One guest asks for another, and neither hears the other. */
@@ -380,10 +378,9 @@ static bool is_between(const struct doorbell *doorbell, const struct ip_address 
 	const struct mac_address *asker)
 {
 	struct mac_address guest;
-	return doorbell->isolates && link_is_isolated(doorbell->link, asker) &&
-	       doorbell->config.is_guests(doorbell->config.ctx, address, &guest) &&
+	return doorbell->config.is_guests(doorbell->config.ctx, address, &guest) &&
 	       memcmp(&guest, asker, sizeof(guest)) != 0 &&
-	       link_is_isolated(doorbell->link, &guest);
+	       link_is_isolated(doorbell->link, asker) && link_is_isolated(doorbell->link, &guest);
 }
 
 /* For those who sleep the kernel answers ARP. */
@@ -398,10 +395,8 @@ static bool is_ours(void *ctx, const struct ip_address *address, const struct ma
 int doorbell_open_neighbour(struct doorbell *doorbell, uv_loop_t *loop, const struct bridge *bridge,
 	struct neighbour **out, struct error *err)
 {
-	const struct neighbour_config config = {.bridge = bridge,
-		.answers_arp = doorbell->isolates,
-		.is_ours = is_ours,
-		.ctx = doorbell};
+	const struct neighbour_config config = {
+		.bridge = bridge, .answers_arp = bridge->made, .is_ours = is_ours, .ctx = doorbell};
 	return neighbour_create(loop, &config, out, err);
 }
 

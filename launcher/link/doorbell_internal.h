@@ -24,8 +24,7 @@ struct doorbell {
 	uint64_t answers_since; /* monotonic; when counting began */
 	unsigned answers;       /* since then */
 	const char *hindrance;
-	bool isolates; /* guests from one another */
-	bool renewed;  /* the bridge is another one, which its hosts have not been told */
+	bool renewed; /* the bridge is another one, which its hosts have not been told */
 	uint8_t packet[PACKET_MAX + 1];
 };
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "launcher/link/hearing.h"
 #include "launcher/link/link.h"
 #include "launcher/link/mac.h"
 
@@ -26,7 +27,9 @@
 #define AT_TYPE        12
 #define AT_PROTOCOL    23
 #define AT_ICMP4_TYPE  34 /* of a packet without IP options, as the host's own are */
+#define AT_ARP_SENDER  28
 #define AT_ARP_TARGET  38
+#define AT_FRAGMENT    20
 #define AT_NEXT_HEADER 20
 #define AT_ICMP_TYPE   54
 #define ALL_ROUTERS    0x00000002u /* ff02::2, the last four bytes of its Ethernet address */
@@ -97,10 +100,40 @@ static void drop_redirects(struct program *program)
 	unsigned four = begin_part(program, ETHERTYPE_IP);
 	load(program, BPF_B, AT_PROTOCOL);
 	unsigned icmp = begin_part(program, IPPROTO_ICMP);
+	load(program, BPF_H, AT_FRAGMENT); /* but of the first it is no header that follows */
+	program->code[program->size++] =
+		(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x1fff, 0, 1);
+	say(program, true);
 	load(program, BPF_B, AT_ICMP4_TYPE);
 	settle_if(program, ICMP_REDIRECT, false);
 	end_part(program, icmp);
 	end_part(program, four);
+}
+
+/* What would have a guest go round the host: that another guest is where it is. */
+static void drop_claims(struct program *program)
+{
+	load(program, BPF_H, AT_TYPE);
+	unsigned arp = begin_part(program, ETHERTYPE_ARP);
+	load(program, BPF_W, AT_ARP_SENDER);
+	program->code[program->size++] = (struct sock_filter)BPF_STMT(BPF_MISC | BPF_TAX, 0);
+	load(program, BPF_W, AT_ARP_TARGET);
+	program->code[program->size++] =
+		(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 1);
+	say(program, false);
+	say(program, true);
+	end_part(program, arp);
+	unsigned six = begin_part(program, ETHERTYPE_IPV6);
+	load(program, BPF_B, 0);
+	unsigned group = begin_part(program, 0x33);
+	load(program, BPF_B, AT_NEXT_HEADER);
+	unsigned icmp = begin_part(program, IPPROTO_ICMPV6);
+	load(program, BPF_B, AT_ICMP_TYPE);
+	settle_if(program, ND_NEIGHBOR_ADVERT, false);
+	end_part(program, icmp);
+	say(program, true);
+	end_part(program, group);
+	end_part(program, six);
 }
 
 static void hear_own(struct program *program, const struct mac_address *mac)
@@ -153,8 +186,23 @@ static void hear_ipv6(struct program *program, const struct ip_address *addresse
 	end_part(program, part);
 }
 
-/* Each address takes two instructions; the rest takes fewer than 56. */
-_Static_assert(56 + 2 * ADDRESSES_MAX <= PROGRAM_MAX, "there is room for all addresses");
+/* Each address takes two instructions; the rest takes fewer than 60. */
+_Static_assert(60 + 2 * ADDRESSES_MAX <= PROGRAM_MAX, "there is room for all addresses");
+
+static int attach(int fd, struct program *program)
+{
+	struct sock_fprog filter = {.len = (uint16_t)program->size, .filter = program->code};
+	return ioctl(fd, TUNATTACHFILTER, &filter) < 0 ? -errno : 0;
+}
+
+int hearing_begin(int fd)
+{
+	struct program program = {.size = 0};
+	drop_claims(&program);
+	drop_redirects(&program);
+	say(&program, true);
+	return attach(fd, &program);
+}
 
 int link_tap_narrow(int fd, const struct mac_address *mac, const struct ip_address *addresses,
 	size_t count, struct error *err)
@@ -168,8 +216,6 @@ int link_tap_narrow(int fd, const struct mac_address *mac, const struct ip_addre
 	hear_arp(&program, addresses, count);
 	hear_ipv6(&program, addresses, count);
 	say(&program, true);
-	struct sock_fprog filter = {.len = (uint16_t)program.size, .filter = program.code};
-	if (ioctl(fd, TUNATTACHFILTER, &filter) < 0)
-		return error_set(err, -errno, "what a tap hears: %s", strerror(errno));
-	return 0;
+	int rc = attach(fd, &program);
+	return rc < 0 ? error_set(err, rc, "what a tap hears: %s", strerror(-rc)) : 0;
 }

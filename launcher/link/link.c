@@ -89,6 +89,8 @@ void link_destroy(struct link *link, bool remove_all)
 	if (!link)
 		return;
 	link->removes_bridge = remove_all && link->bridge.made;
+	for (size_t i = 0; i < link->used.count && !link->removes_bridge; i++)
+		tap_isolate(&link->netlink, &link->used.items[i], false);
 	spares_finish(&link->spares, remove_rest, link);
 }
 
@@ -128,6 +130,20 @@ bool link_tap_awaited(const struct link *link, enum link_tap_use how)
 	return spare_will_do(link, how) && spares_awaited(&link->spares);
 }
 
+/* What opens it by its name hears everything, and is heard. */
+static int open_to_all(struct link *link, struct tap *tap, struct error *err)
+{
+	int rc = tap_isolate(&link->netlink, tap, false);
+	if (rc == 0)
+		rc = tap_open_up(tap);
+	if (rc == 0)
+		return 0;
+	remover_add(&link->remover, tap);
+	return netlink_error(&link->netlink, err, rc,
+		"cannot make tap '%s' a port of bridge '%s' that other guests hear", tap->name,
+		link->bridge.name);
+}
+
 int link_tap_take(struct link *link, enum link_tap_use how, struct link_tap *out, struct error *err)
 {
 	bool by_name = how == LINK_TAP_BY_NAME;
@@ -139,12 +155,8 @@ int link_tap_take(struct link *link, enum link_tap_use how, struct link_tap *out
 		return rc;
 	if (link->settled)
 		spares_refill(&link->spares);
-	if (by_name && (rc = tap_isolate(&link->netlink, &tap, false)) < 0) {
-		remover_add(&link->remover, &tap);
-		return netlink_error(&link->netlink, err, rc,
-			"cannot make tap '%s' a port of bridge '%s' that other guests hear",
-			tap.name, link->bridge.name);
-	}
+	if (by_name && (rc = open_to_all(link, &tap, err)) < 0)
+		return rc;
 	CLEANUP(close) int fd = tap.fd;
 	tap.fd = -1;
 	rc = tap_list_add(&link->used, &tap);
@@ -168,7 +180,7 @@ void link_tap_give(struct link *link, const char *name)
 	remover_add(&link->remover, &tap);
 }
 
-int link_tap_adopt(struct link *link, const char *name, struct error *err)
+int link_tap_adopt(struct link *link, const char *name, enum link_tap_use how, struct error *err)
 {
 	struct device device;
 	int rc = device_check_name("tap", name, IFNAMSIZ - 1, err);
@@ -189,8 +201,9 @@ int link_tap_adopt(struct link *link, const char *name, struct error *err)
 	memcpy(tap.name, device.name, sizeof(tap.name));
 	/* A bridge that was removed and made again has lost its ports. */
 	rc = tap_restore(&link->netlink, &tap, link->bridge.index);
-	if (rc == 0 && !link->plan.isolates)
-		rc = tap_isolate(&link->netlink, &tap, false);
+	if (rc == 0)
+		rc = tap_isolate(
+			&link->netlink, &tap, link->plan.isolates && how != LINK_TAP_BY_NAME);
 	if (rc < 0)
 		return netlink_error(&link->netlink, err, rc,
 			"cannot make tap '%s' a port of bridge '%s'", name, link->bridge.name);

@@ -31,8 +31,8 @@ struct link_config {
 
 int link_create(
 	uv_loop_t *loop, const struct link_config *config, struct link **out, struct error *err);
-/* Leaves the bridge, the taps in use and the routes where they are, so that guests go on serving;
- * removes spare taps. `remove_all`: also the bridge, where link_create made it, now or in an
+/* Leaves the bridge, the taps in use and the routes where they are, so that guests go on serving, and
+ * isolated no more, as nobody answers them for one another; removes spare taps. `remove_all`: also the bridge, where link_create made it, now or in an
  * earlier life. May be NULL. Devices and memory are released in later turns of the loop. */
 void link_destroy(struct link *link, bool remove_all);
 
@@ -70,7 +70,7 @@ bool link_is_isolated(const struct link *link, const struct mac_address *mac);
 /* After the guest's end: the tap is deleted, in a thread. One that is not in use is left alone. */
 void link_tap_give(struct link *link, const char *name);
 /* A tap that a guest of an earlier life holds. */
-int link_tap_adopt(struct link *link, const char *name, struct error *err);
+int link_tap_adopt(struct link *link, const char *name, enum link_tap_use how, struct error *err);
 /* After all adoptions: deletes taps of our prefix that nobody adopted, and fills the spares. Then
  * refills, in a thread, also where this fails. */
 int link_taps_settle(struct link *link, struct error *err);

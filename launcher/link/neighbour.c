@@ -329,7 +329,7 @@ static void on_questions(uv_poll_t *poll, int status, int events)
 
 /* Classic BPF on cooked sockets: packets begin with the header behind Ethernet's. What a guest says as it
  * boots, that it has an address or looks whether it is free, is no question, and wakes nobody. */
-static struct sock_filter solicitations[] = {
+static const struct sock_filter solicitations[] = {
 	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),
 	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_ICMPV6, 0, 5),
 	BPF_STMT(BPF_LD | BPF_B | BPF_ABS, IPV6_HEADER),
@@ -339,19 +339,22 @@ static struct sock_filter solicitations[] = {
 	BPF_STMT(BPF_RET | BPF_K, IPV6_HEADER + ND_LENGTH),
 	BPF_STMT(BPF_RET | BPF_K, 0),
 };
-static struct sock_filter requests[] = {
+/* Who asks for the host itself is answered by the kernel. */
+enum { REQUESTS_OWN = 5 };
+static const struct sock_filter requests[] = {
 	BPF_STMT(BPF_LD | BPF_H | BPF_ABS, offsetof(struct arp, header.ar_op)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARPOP_REQUEST, 0, 4),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARPOP_REQUEST, 0, 6),
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct arp, sender)),
 	BPF_STMT(BPF_MISC | BPF_TAX, 0),
 	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct arp, target)),
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 1),
-	BPF_STMT(BPF_RET | BPF_K, 0),
+	[REQUESTS_OWN] = BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 2, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_X, 0, 1, 0),
 	BPF_STMT(BPF_RET | BPF_K, sizeof(struct arp)),
+	BPF_STMT(BPF_RET | BPF_K, 0),
 };
 
 static int open_listener(
-	const struct bridge *bridge, uint16_t protocol, const struct sock_fprog *filter)
+	const struct bridge *bridge, uint16_t protocol, const struct sock_fprog *filter, int *out)
 {
 	struct sockaddr_ll address = {.sll_family = AF_PACKET,
 		.sll_protocol = htons(protocol),
@@ -361,7 +364,27 @@ static int open_listener(
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, filter, sizeof(*filter)) < 0 ||
 		bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
-	return steal_fd(&fd);
+	*out = steal_fd(&fd);
+	return 0;
+}
+
+static int listen_for_solicitations(struct neighbour *neighbour)
+{
+	struct sock_filter code[COUNT(solicitations)];
+	memcpy(code, solicitations, sizeof(code));
+	return open_listener(&neighbour->bridge, ETH_P_IPV6,
+		&(struct sock_fprog){COUNT(code), code}, &neighbour->solicitations.fd);
+}
+
+static int listen_for_requests(struct neighbour *neighbour)
+{
+	struct sock_filter code[COUNT(requests)];
+	uint32_t own;
+	memcpy(code, requests, sizeof(code));
+	memcpy(&own, bridge_address(&neighbour->bridge, AF_INET)->address.bytes, sizeof(own));
+	code[REQUESTS_OWN].k = ntohl(own);
+	return open_listener(&neighbour->bridge, ETH_P_ARP, &(struct sock_fprog){COUNT(code), code},
+		&neighbour->requests.fd);
 }
 
 /* --- its life --- */
@@ -396,16 +419,9 @@ static int open_sockets(struct neighbour *neighbour, bool answers_arp)
 	neighbour->send_fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (neighbour->send_fd < 0)
 		return -errno;
-	const struct bridge *bridge = &neighbour->bridge;
-	if (bridge_address(bridge, AF_INET6))
-		neighbour->solicitations.fd = open_listener(bridge, ETH_P_IPV6,
-			&(struct sock_fprog){COUNT(solicitations), solicitations});
-	if (neighbour->solicitations.fd < -1)
-		return neighbour->solicitations.fd;
-	if (answers_arp)
-		neighbour->requests.fd = open_listener(
-			bridge, ETH_P_ARP, &(struct sock_fprog){COUNT(requests), requests});
-	return neighbour->requests.fd < -1 ? neighbour->requests.fd : 0;
+	int rc = bridge_address(&neighbour->bridge, AF_INET6) ? listen_for_solicitations(neighbour)
+							      : 0;
+	return rc == 0 && answers_arp ? listen_for_requests(neighbour) : rc;
 }
 
 static int start(struct neighbour *neighbour, struct error *err)

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "launcher/link/device.h"
+#include "launcher/link/hearing.h"
 
 #define TUN_PATH     "/dev/net/tun"
 /* Seven digits after eight letters fill a device's name. */
@@ -116,6 +117,8 @@ static int close_up(int fd)
 int tap_open_up(const struct tap *tap)
 {
 	struct sock_fprog none = {0};
+	if (tap->isolated)
+		return hearing_begin(tap->fd);
 	return ioctl(tap->fd, TUNDETACHFILTER, &none) < 0 ? -errno : 0;
 }
 

@@ -40,12 +40,13 @@ struct tap tap_list_take(struct tap_list *list, size_t place);
 void tap_list_finish(struct tap_list *list);
 
 /* Makes <prefix><number> with the first free number from the plan's on: a persistent tap of one
- * queue, a port of the bridge, isolated where the plan says so, up, open. As long as somebody holds it, it has a carrier and the
- * bridge forwards to it, from the first moment on. It keeps nothing that it is sent. Of any thread
- * that has a netlink socket of its own. */
+ * queue, a port of the bridge, isolated where the plan says so, up, open. As long as somebody holds it, it
+ * has a carrier and the bridge forwards to it, from the first moment on. It keeps nothing that it is
+ * sent. Of any thread that has a netlink socket of its own. */
 int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struct tap *out,
 	struct error *err);
-/* From now on it keeps what it is sent. 0 or a negative errno: somebody may have deleted it. */
+/* From now on it keeps what it is sent, but for what an isolated one is not to hear (hearing.h). 0 or a
+ * negative errno: somebody may have deleted it. */
 int tap_open_up(const struct tap *tap);
 /* What is sent to `mac` goes to this tap, whoever else claims to have it. */
 int tap_place(

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "launcher/vmm/vmm.h"
 
+#include <sys/resource.h>
+
 /*
  * Where many start at once they take all CPUs there are, and much of what they do is done in the kernel,
  * which not every kernel interrupts: the loop, and all who ask for names that are awake, would wait
@@ -19,7 +21,11 @@
 
 void vmm_crowd_init(struct vmm_crowd *crowd)
 {
-	if (sched_getaffinity(0, sizeof(crowd->all), &crowd->all) < 0 || CPU_COUNT(&crowd->all) < 2)
+	/* Monitors are other users' processes: who may not raise his own priority may not give them back
+	 * what they inherit. */
+	if (getpriority(PRIO_PROCESS, 0) >= 0 ||
+		sched_getaffinity(0, sizeof(crowd->all), &crowd->all) < 0 ||
+		CPU_COUNT(&crowd->all) < 2)
 		return;
 	int first = 0;
 	while (!CPU_ISSET(first, &crowd->all))
@@ -35,10 +41,22 @@ static void use(const cpu_set_t *cpus)
 	sched_setaffinity(0, sizeof(*cpus), cpus);
 }
 
+/* The loop may run anywhere again, unless somebody else has said where. */
+static void leave(const struct vmm_crowd *crowd)
+{
+	cpu_set_t now;
+	if (sched_getaffinity(0, sizeof(now), &now) == 0 && CPU_EQUAL(&now, &crowd->one))
+		use(&crowd->all);
+}
+
 /* Who has been given other CPUs meanwhile, keeps them. */
 static void spread(const struct vmm_crowd *crowd, struct vmm_guest *guest)
 {
 	cpu_set_t now;
+	if (guest->process < 0 && !guest->has_ended) { /* its thread has not come to it */
+		guest->leave_until = uv_now(guest->vmm->loop) + CROWDED_MS;
+		return;
+	}
 	guest->leave_until = 0;
 	if (guest->process >= 0 && !guest->has_ended &&
 		sched_getaffinity(guest->pid, sizeof(now), &now) == 0 &&
@@ -71,7 +89,7 @@ static void on_timer(uv_timer_t *timer)
 	unsigned count = spread_due(vmm, vmm->guests, BATCH, &next);
 	spread_due(vmm, vmm->shells, BATCH - count, &next);
 	if (next == UINT64_MAX)
-		use(&vmm->crowd.all);
+		leave(&vmm->crowd);
 	else
 		uv_timer_start(timer, on_timer, next > now ? next - now : BATCH_MS, 0);
 }
@@ -105,6 +123,6 @@ void vmm_crowd_begin(const struct vmm_guest *guest)
 void vmm_crowd_close(struct vmm_crowd *crowd, uv_close_cb closed)
 {
 	if (uv_is_active((uv_handle_t *)&crowd->timer))
-		use(&crowd->all);
+		leave(crowd);
 	uv_close((uv_handle_t *)&crowd->timer, closed);
 }

@@ -80,6 +80,15 @@ static int wake(struct scene *scene, unsigned number)
 	return rc;
 }
 
+/* Before Linux 6.17 it is for the whole host, here a namespace. */
+static void forward_ipv6(void)
+{
+	FILE *file = fopen("/proc/sys/net/ipv6/conf/all/forwarding", "w");
+	assert_non_null(file);
+	fputs("1", file);
+	fclose(file);
+}
+
 static int setup(void **state)
 {
 	struct scene *scene = calloc(1, sizeof(*scene));
@@ -91,6 +100,7 @@ static int setup(void **state)
 		.is_guests = is_guests,
 		.ctx = scene};
 	*state = scene;
+	forward_ipv6();
 	if (uv_loop_init(&scene->loop) < 0)
 		return -1;
 	scene->link = net_link(&scene->loop, 1);
@@ -229,6 +239,15 @@ static void await_frame(struct scene *scene, struct wanted *wanted)
 	assert_true(net_run_until(&scene->loop, has_come, wanted));
 }
 
+/* Lets the loop have a few turns, for what must not happen. */
+static void idle(struct scene *scene)
+{
+	for (int i = 0; i < 50; i++) {
+		uv_run(&scene->loop, UV_RUN_NOWAIT);
+		usleep(1000);
+	}
+}
+
 static struct mac_address bridge_mac(void)
 {
 	char line[128] = "", text[MAC_ADDRESS_TEXT] = "";
@@ -298,10 +317,7 @@ static void the_host_answers_who_asks_for_another(void **state)
 	say(one, &frame);
 	frame = solicitation(one, &one->addresses[1]);
 	say(one, &frame);
-	for (int i = 0; i < 50; i++) {
-		uv_run(&scene->loop, UV_RUN_NOWAIT);
-		usleep(1000);
-	}
+	idle(scene);
 	assert_false(has_come(&advertisement));
 	assert_int_equal(doorbell_counters(scene->bell).solicited, 2);
 }
@@ -322,10 +338,7 @@ static void others_are_not_answered(void **state)
 	memcpy(bytes + 10, frame.bytes, frame.size);
 	assert_int_equal(write(fd, bytes, 10 + frame.size), (ssize_t)(10 + frame.size));
 	await_frame(scene, &question);
-	for (int i = 0; i < 50; i++) {
-		uv_run(&scene->loop, UV_RUN_NOWAIT);
-		usleep(1000);
-	}
+	idle(scene);
 	assert_int_equal(doorbell_counters(scene->bell).solicited, 0);
 	close(fd);
 	link_tap_give(scene->link, third.tap.name);
@@ -353,14 +366,35 @@ static void packets_go_through_the_host(void **state)
 	}
 }
 
+/* It would send to it, past the host. */
+static void none_hears_where_another_is(void **state)
+{
+	struct scene *scene = *state;
+	struct guest *one = &scene->guests[0], *other = &scene->guests[1];
+	struct wanted advertisement = {.guest = one, .type = IPV6, .at = 54, .value = 136};
+	struct wanted request = {.guest = one, .type = ARP, .at = 21, .value = 1};
+	doorbell_announce(scene->bell, &other->addresses[1], &other->mac);
+	idle(scene);
+	assert_false(has_come(&advertisement));
+	doorbell_announce(scene->bell, &other->addresses[0], &other->mac);
+	idle(scene);
+	assert_false(has_come(&request));
+	doorbell_ask(scene->bell, &one->addresses[0], &one->mac);
+	await_frame(scene, &request);
+	assert_memory_equal(request.frame + 38, one->addresses[0].bytes, 4);
+}
+
 static void they_stay_apart_on_a_bridge_made_anew(void **state)
 {
 	struct scene *scene = *state;
 	struct guest *one = &scene->guests[0];
+	const struct mac_address before = bridge_mac();
 	net_ip("link del sbr0");
 	net_ip("link add sbr0 type bridge");
 	net_ip("link set sbr0 up");
 	assert_true(link_restore(scene->link, NULL) > 0);
+	const struct mac_address after = bridge_mac();
+	assert_memory_equal(&after, &before, sizeof(before)); /* which they know of one another */
 	assert_true(net_ip_says("isolated off", "-d link show %s", one->tap.name) ||
 		    !net_ip_says("bridge_slave", "-d link show %s", one->tap.name));
 	assert_int_equal(link_tap_restore(scene->link, one->tap.name, NULL), 0);
@@ -372,15 +406,16 @@ static void they_stay_apart_after_a_restart(void **state)
 	struct scene *scene = *state;
 	struct guest *one = &scene->guests[0];
 	struct link *later = net_link(&scene->loop, 0);
-	/* Of a daemon whose host answers for them, and of one that has no doorbell. */
+	/* Of a daemon whose host answers for them; then there is none; and of one that has no doorbell. */
 	link_isolate(later, true);
-	assert_int_equal(link_tap_adopt(later, one->tap.name, NULL), 0);
+	assert_int_equal(link_tap_adopt(later, one->tap.name, LINK_TAP_PLAIN, NULL), 0);
 	assert_int_equal(link_place(later, one->tap.name, &one->mac, NULL), 0);
 	assert_true(link_is_isolated(later, &one->mac));
 	assert_true(net_ip_says("isolated on", "-d link show %s", one->tap.name));
 	link_destroy(later, false);
+	assert_true(net_ip_says("isolated off", "-d link show %s", one->tap.name));
 	later = net_link(&scene->loop, 0);
-	assert_int_equal(link_tap_adopt(later, one->tap.name, NULL), 0);
+	assert_int_equal(link_tap_adopt(later, one->tap.name, LINK_TAP_PLAIN, NULL), 0);
 	assert_int_equal(link_place(later, one->tap.name, &one->mac, NULL), 0);
 	assert_false(link_is_isolated(later, &one->mac));
 	assert_true(net_ip_says("isolated off", "-d link show %s", one->tap.name));
@@ -397,6 +432,7 @@ int main(void)
 		ISOLATED_TEST(the_host_answers_who_asks_for_another),
 		ISOLATED_TEST(others_are_not_answered),
 		ISOLATED_TEST(packets_go_through_the_host),
+		ISOLATED_TEST(none_hears_where_another_is),
 		ISOLATED_TEST(they_stay_apart_on_a_bridge_made_anew),
 		ISOLATED_TEST(they_stay_apart_after_a_restart),
 	};
