@@ -102,8 +102,7 @@ int instance_adopt(struct service *service, const struct launcher_event *found,
 	snprintf(instance->tap, sizeof(instance->tap), "%s", found->found.tap);
 	int rc = 0;
 	if (daemon->link && instance->tap[0] && service->backend->ops->tap != LAUNCHER_TAP_MADE)
-		rc = link_tap_adopt(
-			daemon->link, instance->tap, instance_tap_use(service->backend->ops), err);
+		rc = link_tap_adopt(daemon->link, instance->tap, err);
 	if (rc < 0) {
 		free(instance);
 		return rc;

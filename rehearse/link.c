@@ -65,9 +65,8 @@ void link_tap_give(struct link *link, const char *name)
 	(void)name;
 }
 
-int link_tap_adopt(struct link *link, const char *name, enum link_tap_use how, struct error *err)
+int link_tap_adopt(struct link *link, const char *name, struct error *err)
 {
-	(void)how;
 	(void)link;
 	(void)name;
 	(void)err;

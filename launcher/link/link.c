@@ -180,7 +180,7 @@ void link_tap_give(struct link *link, const char *name)
 	remover_add(&link->remover, &tap);
 }
 
-int link_tap_adopt(struct link *link, const char *name, enum link_tap_use how, struct error *err)
+int link_tap_adopt(struct link *link, const char *name, struct error *err)
 {
 	struct device device;
 	int rc = device_check_name("tap", name, IFNAMSIZ - 1, err);
@@ -201,9 +201,8 @@ int link_tap_adopt(struct link *link, const char *name, enum link_tap_use how, s
 	memcpy(tap.name, device.name, sizeof(tap.name));
 	/* A bridge that was removed and made again has lost its ports. */
 	rc = tap_restore(&link->netlink, &tap, link->bridge.index);
-	if (rc == 0)
-		rc = tap_isolate(
-			&link->netlink, &tap, link->plan.isolates && how != LINK_TAP_BY_NAME);
+	if (rc == 0 && !link->plan.isolates)
+		rc = tap_isolate(&link->netlink, &tap, false);
 	if (rc < 0)
 		return netlink_error(&link->netlink, err, rc,
 			"cannot make tap '%s' a port of bridge '%s'", name, link->bridge.name);

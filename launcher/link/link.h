@@ -69,8 +69,9 @@ bool link_is_isolated(const struct link *link, const struct mac_address *mac);
 
 /* After the guest's end: the tap is deleted, in a thread. One that is not in use is left alone. */
 void link_tap_give(struct link *link, const char *name);
-/* A tap that a guest of an earlier life holds. */
-int link_tap_adopt(struct link *link, const char *name, enum link_tap_use how, struct error *err);
+/* A tap that a guest of an earlier life holds. It stays isolated if it is: one that is not, as no daemon was
+ * there to answer for it, may know others' own MACs by now. */
+int link_tap_adopt(struct link *link, const char *name, struct error *err);
 /* After all adoptions: deletes taps of our prefix that nobody adopted, and fills the spares. Then
  * refills, in a thread, also where this fails. */
 int link_taps_settle(struct link *link, struct error *err);

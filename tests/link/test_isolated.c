@@ -401,21 +401,28 @@ static void they_stay_apart_on_a_bridge_made_anew(void **state)
 	assert_true(net_ip_says("isolated on", "-d link show %s", one->tap.name));
 }
 
-static void they_stay_apart_after_a_restart(void **state)
+static void they_stay_apart_after_a_kill(void **state)
 {
 	struct scene *scene = *state;
 	struct guest *one = &scene->guests[0];
 	struct link *later = net_link(&scene->loop, 0);
-	/* Of a daemon whose host answers for them; then there is none; and of one that has no doorbell. */
 	link_isolate(later, true);
-	assert_int_equal(link_tap_adopt(later, one->tap.name, LINK_TAP_PLAIN, NULL), 0);
+	assert_int_equal(link_tap_adopt(later, one->tap.name, NULL), 0);
 	assert_int_equal(link_place(later, one->tap.name, &one->mac, NULL), 0);
 	assert_true(link_is_isolated(later, &one->mac));
 	assert_true(net_ip_says("isolated on", "-d link show %s", one->tap.name));
+	/* But not where nobody will answer for them: after a stop, */
 	link_destroy(later, false);
 	assert_true(net_ip_says("isolated off", "-d link show %s", one->tap.name));
 	later = net_link(&scene->loop, 0);
-	assert_int_equal(link_tap_adopt(later, one->tap.name, LINK_TAP_PLAIN, NULL), 0);
+	link_isolate(later, true);
+	assert_int_equal(link_tap_adopt(later, one->tap.name, NULL), 0);
+	assert_true(net_ip_says("isolated off", "-d link show %s", one->tap.name));
+	link_destroy(later, false);
+	/* and where the host does not forward. */
+	net_ip("link set %s type bridge_slave isolated on", one->tap.name);
+	later = net_link(&scene->loop, 0);
+	assert_int_equal(link_tap_adopt(later, one->tap.name, NULL), 0);
 	assert_int_equal(link_place(later, one->tap.name, &one->mac, NULL), 0);
 	assert_false(link_is_isolated(later, &one->mac));
 	assert_true(net_ip_says("isolated off", "-d link show %s", one->tap.name));
@@ -434,7 +441,7 @@ int main(void)
 		ISOLATED_TEST(packets_go_through_the_host),
 		ISOLATED_TEST(none_hears_where_another_is),
 		ISOLATED_TEST(they_stay_apart_on_a_bridge_made_anew),
-		ISOLATED_TEST(they_stay_apart_after_a_restart),
+		ISOLATED_TEST(they_stay_apart_after_a_kill),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -416,7 +416,7 @@ static bool keep_none(void *ctx, const struct ip_address *address)
 
 static int take_over(struct world *world, const char *tap, struct error *err)
 {
-	int rc = link_tap_adopt(world->link, tap, LINK_TAP_BY_NAME, err);
+	int rc = link_tap_adopt(world->link, tap, err);
 	if (rc >= 0)
 		rc = link_taps_settle(world->link, err);
 	if (rc >= 0)

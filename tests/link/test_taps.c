@@ -133,8 +133,8 @@ static void adopted_taps_survive_a_restart(void **state)
 	net_ip("link add stap77 type bridge");
 
 	link = net_link(*state, 2);
-	assert_int_equal(link_tap_adopt(link, kept, LINK_TAP_BY_NAME, NULL), 0);
-	assert_int_equal(link_tap_adopt(link, kept, LINK_TAP_BY_NAME, NULL), 0);
+	assert_int_equal(link_tap_adopt(link, kept, NULL), 0);
+	assert_int_equal(link_tap_adopt(link, kept, NULL), 0);
 	assert_int_equal(link_taps_settle(link, NULL), 0);
 	/* The adopted one, two spares, and two that are no taps of ours. */
 	run_until_taps_are(*state, 5);
@@ -154,16 +154,15 @@ static void only_own_taps_are_adopted(void **state)
 {
 	struct link *link = net_link(*state, 0);
 	struct error err = ERROR_INIT;
-	assert_int_equal(link_tap_adopt(link, "stap0", LINK_TAP_BY_NAME, &err), -ENODEV);
+	assert_int_equal(link_tap_adopt(link, "stap0", &err), -ENODEV);
 	assert_non_null(strstr(err.message, "stap0"));
-	assert_int_equal(link_tap_adopt(link, "lo", LINK_TAP_BY_NAME, &err), -EINVAL);
+	assert_int_equal(link_tap_adopt(link, "lo", &err), -EINVAL);
 	assert_non_null(strstr(err.message, "no tap"));
-	assert_int_equal(
-		link_tap_adopt(link, "a-name-too-long-by-far", LINK_TAP_BY_NAME, &err), -EINVAL);
+	assert_int_equal(link_tap_adopt(link, "a-name-too-long-by-far", &err), -EINVAL);
 	net_ip("link add sbr1 type bridge");
 	net_ip("tuntap add stap5 mode tap");
 	net_ip("link set stap5 master sbr1");
-	assert_int_equal(link_tap_adopt(link, "stap5", LINK_TAP_BY_NAME, &err), -EINVAL);
+	assert_int_equal(link_tap_adopt(link, "stap5", &err), -EINVAL);
 	assert_non_null(strstr(err.message, "another bridge"));
 	/* Nor does settling touch it. */
 	assert_int_equal(link_taps_settle(link, NULL), 0);
@@ -171,7 +170,7 @@ static void only_own_taps_are_adopted(void **state)
 	assert_true(net_exists("stap5"));
 	/* One whose bridge went away comes back. */
 	net_ip("link del sbr1");
-	assert_int_equal(link_tap_adopt(link, "stap5", LINK_TAP_BY_NAME, NULL), 0);
+	assert_int_equal(link_tap_adopt(link, "stap5", NULL), 0);
 	assert_true(net_ip_says("master sbr0", "link show stap5"));
 	link_tap_give(link, "stap5");
 	net_link_end(*state, link);
