@@ -484,6 +484,8 @@ static void take_process(struct vmm_guest *guest)
 		end_unseen(guest);
 	else if (guest->is_unwanted)
 		vmm_guest_kill(guest);
+	else
+		vmm_guest_tell_figures(guest);
 }
 
 void vmm_guest_spawned(struct vmm_guest *guest)

@@ -163,6 +163,8 @@ struct vmm_guest {
 	bool asked;                 /* found, and has not told its facts */
 	unsigned resumes, suspends; /* asked for, and not done yet */
 	unsigned measures;          /* likewise */
+	unsigned untold;            /* figures that wait until its process is there */
+	struct launcher_figures figures;
 	bool started, destroying, gone;
 	bool is_paused;
 	bool is_restored; /* from disk, and has not said that it runs */
@@ -389,6 +391,8 @@ int vmm_check_image(const char *path, struct error *err);
 /* figures.c: launcher_ops.measure; what a guest's monitor has counted. */
 int vmm_measure(struct launcher *launcher, struct instance_id id, struct error *err);
 void vmm_guest_measured(struct vmm_guest *guest, const void *text, size_t size);
+/* Its process is there: tells what its monitor has counted, where that was asked for. */
+void vmm_guest_tell_figures(struct vmm_guest *guest);
 
 /* suits.c: launcher_ops.suits. */
 int vmm_suits(const struct launcher_setting *settings, size_t count, struct error *err);

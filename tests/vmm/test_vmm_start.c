@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,10 +21,26 @@
 
 static const char *image, *mode;
 
+/* A thread that has begun a monitor comes back to say so when it is let (ld(1), --wrap). */
+static atomic_bool is_late;
+static sem_t let;
+
+long __real_clone(long a, long b, long c, long d, long e, long f);
+long __wrap_clone(long a, long b, long c, long d, long e, long f);
+long __wrap_clone(long a, long b, long c, long d, long e, long f)
+{
+	long pid = __real_clone(a, b, c, d, e, f);
+	while (is_late && sem_wait(&let) < 0)
+		; /* a signal */
+	return pid;
+}
+
 struct world {
 	struct launched base;
 	uint32_t generation;
-	bool listed, started, over;
+	bool listed, started, suspended, over;
+	unsigned measured;
+	struct launcher_figures figures;
 	enum launcher_event_type end;
 	struct error error;
 };
@@ -32,6 +50,11 @@ static void on_event(void *ctx, const struct launcher_event *event)
 	struct world *world = ctx;
 	world->listed |= event->type == LAUNCHER_LISTED;
 	world->started |= event->type == LAUNCHER_STARTED;
+	world->suspended |= event->type == LAUNCHER_SUSPENDED;
+	if (event->type == LAUNCHER_MEASURED) {
+		world->figures = event->figures;
+		world->measured++;
+	}
 	if (event->type != LAUNCHER_EXITED && event->type != LAUNCHER_START_FAILED)
 		return;
 	assert_false(world->over);
@@ -170,6 +193,34 @@ static void fails_without_descriptors(void **state)
 	starts_now(world);
 }
 
+/* A guest can be heard of before the thread that has begun its monitor is back. */
+static void is_measured_once_its_process_is_known(void **state)
+{
+	struct world *world = *state;
+	open_world(world);
+	is_late = true;
+	assert_int_equal(start(world, 32 << 20, NULL, NULL), 0);
+	WAIT(world->started || world->over);
+	assert_int_equal(world->base.launcher->ops->measure(world->base.launcher, ID, NULL), 0);
+	assert_int_equal(world->base.launcher->ops->measure(world->base.launcher, ID, NULL), 0);
+	assert_int_equal(world->base.launcher->ops->suspend(
+				 world->base.launcher, ID, LAUNCHER_REST_MEMORY, NULL),
+		0);
+	WAIT(world->suspended || world->over);
+	assert_int_equal(world->measured, 0);
+	is_late = false;
+	sem_post(&let);
+	WAIT(world->measured == 2 || world->over);
+	assert_string_equal(world->figures.mode, mode);
+	assert_true(world->figures.exits > 0);
+	assert_true(world->figures.resident > 0);
+	assert_true(world->figures.cpu_ns > 0);
+	assert_int_equal(world->base.launcher->ops->stop(
+				 world->base.launcher, ID, LAUNCHER_STOP_DESTROY, NULL),
+		0);
+	WAIT(world->over);
+}
+
 int main(int argc, char **argv)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make_world, unmake_world)
@@ -178,6 +229,7 @@ int main(int argc, char **argv)
 		CASE(refuses_a_tap_that_is_none),
 		CASE(fails_without_memory),
 		CASE(fails_without_descriptors),
+		CASE(is_measured_once_its_process_is_known),
 	};
 	if (argc != 3)
 		return 2;
@@ -185,5 +237,7 @@ int main(int argc, char **argv)
 	mode = argv[2];
 	if (!launched_can_run(SUMMON_VMM, mode))
 		return 0;
+	if (sem_init(&let, 0, 0) < 0)
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
