@@ -38,7 +38,7 @@ long __wrap_clone(long a, long b, long c, long d, long e, long f)
 struct world {
 	struct launched base;
 	uint32_t generation;
-	bool listed, started, suspended, over;
+	bool listed, started, speaks, suspended, over;
 	unsigned measured;
 	struct launcher_figures figures;
 	enum launcher_event_type end;
@@ -50,6 +50,7 @@ static void on_event(void *ctx, const struct launcher_event *event)
 	struct world *world = ctx;
 	world->listed |= event->type == LAUNCHER_LISTED;
 	world->started |= event->type == LAUNCHER_STARTED;
+	world->speaks |= event->type == LAUNCHER_OUTPUT;
 	world->suspended |= event->type == LAUNCHER_SUSPENDED;
 	if (event->type == LAUNCHER_MEASURED) {
 		world->figures = event->figures;
@@ -200,7 +201,7 @@ static void is_measured_once_its_process_is_known(void **state)
 	open_world(world);
 	is_late = true;
 	assert_int_equal(start(world, 32 << 20, NULL, NULL), 0);
-	WAIT(world->started || world->over);
+	WAIT(world->speaks || world->over);
 	assert_int_equal(world->base.launcher->ops->measure(world->base.launcher, ID, NULL), 0);
 	assert_int_equal(world->base.launcher->ops->measure(world->base.launcher, ID, NULL), 0);
 	assert_int_equal(world->base.launcher->ops->suspend(
