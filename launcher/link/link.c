@@ -135,7 +135,7 @@ static int open_to_all(struct link *link, struct tap *tap, struct error *err)
 {
 	int rc = tap_isolate(&link->netlink, tap, false);
 	if (rc == 0)
-		rc = tap_open_up(tap);
+		rc = tap_hear_all(tap);
 	if (rc == 0)
 		return 0;
 	remover_add(&link->remover, tap);

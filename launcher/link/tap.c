@@ -106,20 +106,31 @@ static int make_numbered(int fd, struct tap_plan *plan, struct tap *tap, struct 
 }
 
 /* Until it is somebody's: else the network's noise would fill its queue, and be what its guest hears
- * first. */
-static int close_up(int fd)
+ * first. A filter by addresses, of which it has one that is nobody's, costs less to change than a program. */
+static int shut(int fd, bool is_shut)
 {
-	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
-	struct sock_fprog filter = {.len = 1, .filter = &nothing};
-	return ioctl(fd, TUNATTACHFILTER, &filter) < 0 ? -errno : 0;
+	_Alignas(struct tun_filter) uint8_t room[sizeof(struct tun_filter) + ETH_ALEN] = {0};
+	struct tun_filter filter = {.count = is_shut};
+	memcpy(room, &filter, sizeof(filter));
+	return ioctl(fd, TUNSETTXFILTER, room) < 0 ? -errno : 0;
 }
 
 int tap_open_up(const struct tap *tap)
 {
+	return shut(tap->fd, false);
+}
+
+int tap_hear_all(const struct tap *tap)
+{
 	struct sock_fprog none = {0};
-	if (tap->isolated)
-		return hearing_begin(tap->fd);
 	return ioctl(tap->fd, TUNDETACHFILTER, &none) < 0 ? -errno : 0;
+}
+
+/* Before it is somebody's, as that waits then. */
+static int begin(int fd, bool isolated)
+{
+	int rc = shut(fd, true);
+	return rc == 0 && isolated ? hearing_begin(fd) : rc;
 }
 
 int tap_restore(struct netlink *netlink, const struct tap *tap, int bridge)
@@ -152,14 +163,14 @@ int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struc
 		return error_set(
 			err, tap.index, "cannot find tap '%s': %s", tap.name, strerror(-tap.index));
 	device_set_ipv6(tap.name, "disable_ipv6", "1");
-	rc = close_up(fd);
+	tap.isolated = __atomic_load_n(&plan->isolates, __ATOMIC_RELAXED);
+	rc = begin(fd, tap.isolated);
 	if (rc < 0)
 		return error_set(err, rc, "cannot close tap '%s' to the network: %s", tap.name,
 			strerror(-rc));
 	if (headers && ioctl(fd, TUNSETOFFLOAD, OFFLOADS) < 0)
 		return error_set(err, -errno, "cannot set the offloads of tap '%s': %s", tap.name,
 			strerror(errno));
-	tap.isolated = __atomic_load_n(&plan->isolates, __ATOMIC_RELAXED);
 	rc = tap_restore(netlink, &tap, __atomic_load_n(&plan->bridge, __ATOMIC_RELAXED));
 	if (rc < 0)
 		return netlink_error(

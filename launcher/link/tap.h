@@ -48,6 +48,8 @@ int tap_make(struct netlink *netlink, struct tap_plan *plan, bool headers, struc
 /* From now on it keeps what it is sent, but for what an isolated one is not to hear (hearing.h). 0 or a
  * negative errno: somebody may have deleted it. */
 int tap_open_up(const struct tap *tap);
+/* Of what it is sent it hears what an isolated one would not, too. Likewise. */
+int tap_hear_all(const struct tap *tap);
 /* What is sent to `mac` goes to this tap, whoever else claims to have it. */
 int tap_place(
 	struct netlink *netlink, struct tap *tap, const struct mac_address *mac, struct error *err);

@@ -46,7 +46,8 @@ int vmm_tap_open(const char *name, bool closed_up, int *out, struct error *err)
 {
 	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
 	struct sock_fprog filter = {.len = 1, .filter = &nothing};
-	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	/* Not the filter of its last holder, which the kernel would read where that had it in its memory. */
+	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_NOFILTER};
 	if (strlen(name) >= sizeof(request.ifr_name))
 		return error_set(err, -EINVAL, "tap %s: a name has at most 15 bytes", name);
 	strcpy(request.ifr_name, name);
